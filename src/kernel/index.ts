@@ -1,0 +1,8 @@
+/** What every layer may use. A closed list: errors, ids, clock, log, bytes, secret, units. */
+export * from "./errors.ts";
+export * from "./ids.ts";
+export * from "./clock.ts";
+export * from "./log.ts";
+export * from "./bytes.ts";
+export * from "./secret.ts";
+export * from "./units.ts";

@@ -1,0 +1,12 @@
+import { pino } from "pino";
+import type { DestinationStream, Logger } from "pino";
+
+export type Log = Pick<Logger, "debug" | "info" | "warn" | "error">;
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+/** JSON lines to stderr: stdout belongs to results. */
+export function createLog(level: LogLevel, stream?: DestinationStream): Log {
+  return pino({ level, base: null }, stream ?? pino.destination({ dest: 2, sync: true }));
+}
+
+export const silentLog: Log = pino({ level: "silent" });

@@ -1,0 +1,128 @@
+/**
+ * `manifest.json` at the root of a snapshot: what it says that it contains. Written last, from what was really stored.
+ * Counts and LSNs are decimal strings: they outgrow a JSON number.
+ */
+
+export const MANIFEST_FORMAT = "sparekeep.manifest/1";
+
+export interface Manifest {
+  readonly format: typeof MANIFEST_FORMAT;
+  readonly plan: string;
+  readonly startedAt: string;
+  readonly completedAt: string;
+  readonly tool: { readonly name: "sparekeep"; readonly version: string };
+  /** Hex key of the row hash below; derived from the repository's master key, so the same in all its snapshots. */
+  readonly rowHashKey: string;
+  readonly database: DatabaseManifest;
+}
+
+export interface DatabaseManifest {
+  readonly source: string;
+  readonly server: ServerIdentity;
+  readonly snapshot: {
+    /** `pg_current_snapshot()` of the exporting transaction: the base's position (engine-traps 2). */
+    readonly pgSnapshot: string;
+    readonly takenAt: string;
+    /** `pg_current_wal_insert_lsn()` read after it was taken, `X/Y`; absent on a standby. */
+    readonly insertLsnAfter?: string;
+  };
+  readonly clientTools: { readonly pgDump: string };
+  /** Path of the `pg_dump --format=custom --schema-only` archive. */
+  readonly schema: StoredFile;
+  readonly roles: readonly RoleManifest[];
+  readonly tables: readonly TableManifest[];
+  readonly sequences: readonly SequenceManifest[];
+  readonly largeObjects: readonly LargeObjectManifest[];
+  readonly materializedViews: readonly {
+    readonly schema: string;
+    readonly name: string;
+    readonly populated: boolean;
+    /** Refresh order, from 0. */ readonly order: number;
+  }[];
+  /** Whatever of the source is not in the snapshot, each with its reason. */
+  readonly leftOut: readonly { readonly object: string; readonly reason: string }[];
+}
+
+export interface ServerIdentity {
+  /** `pg_control_system().system_identifier`, decimal; absent where the role may not read it. */
+  readonly systemIdentifier?: string;
+  readonly databaseOid: number;
+  readonly databaseName: string;
+  /** `server_version_num`, 150018. */
+  readonly versionNum: number;
+  readonly version: string;
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
+  readonly localeProvider: "libc" | "icu" | "builtin";
+  readonly icuLocale?: string;
+  /** Owner of the database. */
+  readonly owner: string;
+  /** `ALTER DATABASE … SET`, as `name=value`. */
+  readonly settings: readonly string[];
+}
+
+export interface StoredFile {
+  /** `/`-separated true path inside the snapshot. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export interface RoleManifest {
+  readonly name: string;
+  readonly superuser: boolean;
+  readonly inherit: boolean;
+  readonly createRole: boolean;
+  readonly createDb: boolean;
+  readonly canLogin: boolean;
+  readonly replication: boolean;
+  readonly bypassRls: boolean;
+  readonly connectionLimit: number;
+  readonly validUntil?: string;
+  readonly memberOf: readonly {
+    readonly role: string;
+    readonly adminOption: boolean;
+    readonly inheritOption?: boolean;
+    readonly setOption?: boolean;
+    readonly grantor: string;
+  }[];
+  /** `pg_db_role_setting`: for all databases (`database` absent) or for the captured one. */
+  readonly settings: readonly { readonly database?: string; readonly setting: string }[];
+  readonly comment?: string;
+}
+
+export interface TableManifest {
+  readonly schema: string;
+  readonly name: string;
+  readonly format: "text" | "binary";
+  readonly unlogged: boolean;
+  /** In COPY order, generated columns left out. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** GENERATED ALWAYS AS IDENTITY columns take COPY values as they are; listed for the reader. */
+  readonly rows: string;
+  /** Sum modulo 2^256 of the keyed row hashes, 64 hex digits (engine-traps 7). */
+  readonly rowHash: string;
+  /** Concatenated in order they are the table; restored in any order. A table without rows has none. */
+  readonly parts: readonly TablePart[];
+}
+
+export interface TablePart extends StoredFile {
+  readonly rows: string;
+  readonly rowHash: string;
+}
+
+export interface SequenceManifest {
+  readonly schema: string;
+  readonly name: string;
+  /** Decimal, may be negative. */
+  readonly lastValue: string;
+  readonly isCalled: boolean;
+}
+
+export interface LargeObjectManifest extends StoredFile {
+  readonly oid: number;
+  readonly owner: string;
+  /** `aclitem[]` as text, absent when default. */
+  readonly acl?: string;
+}

@@ -1,0 +1,47 @@
+import type { Bytes, Secret } from "../kernel/index.ts";
+
+export interface ConnectOptions {
+  /** A connection URI or libpq keyword string; environment variables are not read. */
+  readonly url: Secret;
+  /** Shown in `pg_stat_activity`, always `sparekeep <what>`. */
+  readonly applicationName: string;
+  /** Capture sessions are READ ONLY (I4). */
+  readonly readOnly: boolean;
+  /** 0 is none. Defaults: the values of `connect.ts`, never the role's own. */
+  readonly statementTimeoutMs?: number;
+  readonly lockTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One session with the fixed settings of engine-traps 4 (datestyle ISO, timezone UTC, row_security off, …). */
+export interface Connection extends AsyncDisposable {
+  /** `server_version_num`, 150018. */
+  readonly versionNum: number;
+  readonly backendPid: number;
+  query<Row extends Record<string, unknown>>(
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<readonly Row[]>;
+  /** The bytes of COPY … TO STDOUT, CopyData frames taken off, in large chunks, with back-pressure. */
+  copyOut(sql: string, options?: { signal?: AbortSignal }): AsyncIterable<Bytes>;
+  /** Resolves with the row count of the command tag once the server has acknowledged; aborts the COPY when `rows` throws. */
+  copyIn(
+    sql: string,
+    rows: AsyncIterable<Bytes>,
+    options?: { signal?: AbortSignal },
+  ): Promise<bigint>;
+}
+
+export type Connect = (options: ConnectOptions) => Promise<Connection>;
+
+export interface ClientTools {
+  readonly pgDump: string;
+  readonly pgRestore: string;
+  readonly psql: string;
+  readonly initdb?: string;
+  readonly pgCtl?: string;
+  readonly postgres?: string;
+  /** Major version of all of them. */
+  readonly major: number;
+}

@@ -1,0 +1,206 @@
+import type {
+  BlobId,
+  Bytes,
+  Clock,
+  KeyId,
+  Log,
+  RandomBytes,
+  Secret,
+  SnapshotId,
+} from "../kernel/index.ts";
+import type { ObjectStore } from "../objectstore/index.ts";
+
+/** Average chunk: about 64 KiB for tables (engine-traps 17), 1 MiB for files. */
+export type EntryKind = "table" | "file";
+
+export interface RepositoryContext {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly log?: Log;
+}
+
+export interface KeyDerivationCost {
+  /** scrypt N, r, p as restic's key file states them. */
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+export interface OpenOptions {
+  readonly password: Secret;
+  readonly signal?: AbortSignal;
+}
+
+export interface CreateOptions extends OpenOptions {
+  readonly hostname: string;
+  readonly username: string;
+  /** Tests only; by default calibrated as restic does, never below N=32768, r=8, p=1. */
+  readonly cost?: KeyDerivationCost;
+}
+
+/** An opened repository: master key and config in memory, no lock held, index not yet read. */
+export interface Repository {
+  /** restic's `config.id`, 64 hex digits. */
+  readonly id: string;
+  readonly keyId: KeyId;
+  readonly location: string;
+  /** HKDF-SHA256 of the master key, 32 bytes; the same on every machine and for every password. */
+  deriveKey(label: string): Bytes;
+  /** All of them, oldest first. */
+  snapshots(options?: { signal?: AbortSignal }): Promise<readonly Snapshot[]>;
+  /** `latest`, a full id or an unambiguous prefix; `repository.snapshot_not_found` otherwise. */
+  resolveSnapshot(reference: string, options?: { signal?: AbortSignal }): Promise<Snapshot>;
+  /** Takes a shared restic lock, refreshed until disposed, and reads the index. */
+  acquireWriter(options: WriterOptions): Promise<SnapshotWriter>;
+  /** Reads the index. Takes no lock: prune by others is detected as `repository.blob_not_found`. */
+  acquireReader(options?: { signal?: AbortSignal }): Promise<SnapshotReader>;
+  check(options: CheckOptions): Promise<CheckReport>;
+}
+
+export interface Snapshot {
+  readonly id: SnapshotId;
+  readonly time: Date;
+  readonly hostname: string;
+  readonly username: string;
+  readonly paths: readonly string[];
+  readonly tags: readonly string[];
+  readonly tree: BlobId;
+  readonly parent?: SnapshotId;
+  readonly programVersion?: string;
+}
+
+export interface WriterOptions {
+  readonly hostname: string;
+  readonly username: string;
+  readonly pid: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: WriteProgress) => void;
+}
+
+export interface WriteProgress {
+  /** Plain bytes taken in so far. */
+  readonly readBytes: number;
+  /** Bytes acknowledged by the store so far. */
+  readonly writtenBytes: number;
+  readonly blobsNew: number;
+  readonly blobsKnown: number;
+}
+
+/** True path below the snapshot's root, raw bytes as UTF-8 or Buffer; names may hold anything, escaping is ours. */
+export type EntryPath = readonly (string | Bytes)[];
+
+export interface FileMetadata {
+  readonly kind: EntryKind;
+  readonly modifiedAt: Date;
+  /** Permission bits; default 0o600, folders 0o700. */
+  readonly mode?: number;
+  readonly extendedAttributes?: Readonly<Record<string, Bytes>>;
+}
+
+export interface SavedFile {
+  readonly sizeBytes: number;
+  /** SHA-256 of the plain content, hex. */
+  readonly sha256: string;
+  readonly blobs: number;
+  /** Bytes of blobs that the repository did not hold before, sealed. */
+  readonly newBytes: number;
+}
+
+export interface SnapshotOptions {
+  readonly time: Date;
+  readonly paths: readonly string[];
+  readonly tags: readonly string[];
+}
+
+export interface SnapshotSummary {
+  readonly id: SnapshotId;
+  readonly tree: BlobId;
+  readonly files: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  readonly blobsNew: number;
+  readonly blobsKnown: number;
+}
+
+/**
+ * One snapshot being written. `saveFile` may run concurrently for different paths. Memory is bounded by back-pressure
+ * on the content streams. Nothing refers to what was written until `commit` returned; dispose without commit leaves
+ * unreferenced packs at most, and releases the lock.
+ */
+export interface SnapshotWriter extends AsyncDisposable {
+  saveFile(
+    path: EntryPath,
+    content: AsyncIterable<Bytes>,
+    metadata: FileMetadata,
+  ): Promise<SavedFile>;
+  /** Data, then index, then snapshot (I1); each acknowledged by the store before the next is begun. Once only. */
+  commit(options: SnapshotOptions): Promise<SnapshotSummary>;
+}
+
+export interface Entry {
+  /** True names, unescaped and unsharded. */
+  readonly path: readonly Bytes[];
+  readonly type: "file" | "dir" | "symlink" | "other";
+  readonly sizeBytes: number;
+  readonly modifiedAt: Date;
+  readonly mode: number;
+  readonly extendedAttributes: Readonly<Record<string, Bytes>>;
+  /** For `SnapshotReader.read`; opaque. */
+  readonly content: readonly BlobId[];
+}
+
+export interface SnapshotReader {
+  /** Depth first, parents before children, sorted by name. `below` names a folder or a file. */
+  entries(
+    snapshot: Snapshot,
+    options?: { below?: EntryPath; recursive?: boolean; signal?: AbortSignal },
+  ): AsyncIterable<Entry>;
+  /** `repository.path_not_found` when absent. */
+  find(snapshot: Snapshot, path: EntryPath, options?: { signal?: AbortSignal }): Promise<Entry>;
+  /** Each blob's hash compared; read ahead with bounded memory; every index candidate is tried before `corrupt`. */
+  read(entry: Entry, options?: { signal?: AbortSignal }): AsyncIterable<Bytes>;
+  /** Indexes that place one blob at different packs or lengths (restic-format §5, index poisoning). */
+  readonly conflicts: readonly IndexConflict[];
+}
+
+export interface IndexConflict {
+  readonly blob: BlobId;
+  readonly packs: readonly string[];
+}
+
+export interface CheckOptions {
+  /** Also reads every pack in full and hashes every blob. */
+  readonly readData: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: {
+    readonly doneBytes: number;
+    readonly totalBytes: number;
+    readonly step: string;
+  }) => void;
+}
+
+export interface CheckFinding {
+  readonly severity: "error" | "warning";
+  /** Closed list in `check.ts`: `pack_missing`, `pack_damaged`, `blob_missing`, `tree_damaged`, `index_damaged`, ... */
+  readonly code: string;
+  readonly message: string;
+  readonly subject: Readonly<Record<string, string>>;
+}
+
+export interface CheckReport {
+  readonly findings: readonly CheckFinding[];
+  readonly snapshots: number;
+  readonly packs: number;
+  readonly blobs: number;
+  readonly readBytes: number;
+}
+
+export type CreateRepository = (
+  context: RepositoryContext,
+  options: CreateOptions,
+) => Promise<Repository>;
+export type OpenRepository = (
+  context: RepositoryContext,
+  options: OpenOptions,
+) => Promise<Repository>;

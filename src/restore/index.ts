@@ -1,0 +1,2 @@
+/** The way back: plan, execute, verify. */
+export type * from "./types.ts";

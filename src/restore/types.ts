@@ -1,0 +1,57 @@
+import type { Clock, Log, Secret } from "../kernel/index.ts";
+import type { Manifest } from "../manifest/index.ts";
+import type { ClientTools } from "../postgres/index.ts";
+import type { Snapshot, SnapshotReader } from "../repository/index.ts";
+
+export interface RestoreOptions {
+  readonly reader: SnapshotReader;
+  readonly snapshot: Snapshot;
+  readonly manifest: Manifest;
+  /** Any database of the target server; the database named in it is the one restored into. */
+  readonly targetUrl: Secret;
+  /** Create the database named in `targetUrl` (it must not exist). Otherwise it must exist and be empty. */
+  readonly create: boolean;
+  readonly tools: ClientTools;
+  readonly connections: number;
+  /** Lets objects be built by a superuser (engine-traps 23). Off unless the user said `--trust-source`. */
+  readonly trustSource: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: RestoreProgress) => void;
+}
+
+export interface RestoreProgress {
+  readonly step: "prepare" | "schema" | "tables" | "indexes" | "finish" | "verify";
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly current?: string;
+}
+
+export interface RestorePlan {
+  /** What will be done, line by line, as `--dry-run` prints it. */
+  readonly steps: readonly string[];
+  /** Not restored, or left switched off until released (I5), each with its reason. */
+  readonly withheld: readonly { readonly object: string; readonly reason: string }[];
+  /** Resumes an interrupted restore of the same snapshot. */
+  readonly resumes: boolean;
+  execute(): Promise<RestoreResult>;
+}
+
+export interface RestoreResult {
+  readonly outcome: "complete" | "incomplete";
+  readonly issues: readonly {
+    readonly code: string;
+    readonly object: string;
+    readonly message: string;
+    readonly hint?: string;
+  }[];
+  readonly tables: number;
+  readonly rows: bigint;
+  readonly durationMs: number;
+  readonly steps: readonly { readonly step: string; readonly durationMs: number }[];
+  readonly verified: { readonly tables: number; readonly rows: bigint };
+}
+
+/** Destructive verbs plan, show the plan and execute that plan once (I7). Planning writes nothing. */
+export type PlanRestore = (options: RestoreOptions) => Promise<RestorePlan>;
