@@ -1,0 +1,39 @@
+import { errorTable } from "../kernel/index.ts";
+
+export const objectStoreError = errorTable("objectstore", {
+  not_found: {
+    kind: "not-found",
+    meaning: "There is no object under this key.",
+  },
+  exists: {
+    kind: "usage",
+    meaning: "The key is taken; the write was asked to create and not to replace.",
+  },
+  unavailable: {
+    kind: "unavailable",
+    meaning: "The store did not answer, or failed in a way that may pass.",
+  },
+  denied: {
+    kind: "auth",
+    meaning: "The store refused: no right to this object or folder, or it can only be read.",
+    hint: "Grant this user the right that the message names.",
+  },
+  full: {
+    kind: "exhausted",
+    meaning: "The disk, the quota or the largest allowed file size of the store is used up.",
+    hint: "Free space at the store or raise its quota, then run again.",
+  },
+  truncated: {
+    kind: "corrupt",
+    meaning: "An object ends before the bytes that were asked for.",
+  },
+  invalid_key: {
+    kind: "bug",
+    meaning: "A key or prefix lies outside the alphabet that a repository uses.",
+  },
+  invalid_location: {
+    kind: "config",
+    meaning: "The location of the store is not one that this version can open.",
+    hint: "Give a folder, as a path or as a file: URL.",
+  },
+});

@@ -1,0 +1,144 @@
+import { AppError, equalBytes, KIND_RULES, throwIfAborted } from "../kernel/index.ts";
+import type { Bytes, Clock, RandomBytes } from "../kernel/index.ts";
+import { totalBytes } from "./keys.ts";
+import type { ObjectStat, ObjectStore, PutOptions, WaitOptions } from "./object-store.ts";
+
+export interface RetryOptions {
+  readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
+  readonly random: RandomBytes;
+  /** From the first attempt of a call; after it the last error is thrown as it is. */
+  readonly deadlineMs: number;
+  readonly firstDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly onRetry?: (error: AppError, attempt: number, delayMs: number) => void;
+}
+
+/** The only place where calls are repeated; what may be is the error kind's business (KIND_RULES). */
+export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStore {
+  const repeat = <Result>(
+    wait: WaitOptions | undefined,
+    attempt: (number: number) => Promise<Result>,
+  ): Promise<Result> => attemptUntilDone(createPatience(options, wait?.signal), attempt);
+  return {
+    location: store.location,
+    put: (key, body, put) => repeat(put, (attempt) => putOnce(store, key, body, put, attempt > 1)),
+    get: (key, wait) => repeat(wait, () => store.get(key, wait)),
+    getRange: (key, range, wait) => repeat(wait, () => store.getRange(key, range, wait)),
+    stat: (key, wait) => repeat(wait, () => store.stat(key, wait)),
+    list: (prefix, wait) => listAgain(store, prefix, wait, createPatience(options, wait?.signal)),
+    remove: (key, wait) => repeat(wait, () => store.remove(key, wait)),
+  };
+}
+
+/**
+ * A put that failed may have arrived all the same (the answer was lost). When the next attempt then finds the key
+ * taken, what lies there is compared with what was sent: equal means that it was ours.
+ */
+async function putOnce(
+  store: ObjectStore,
+  key: string,
+  body: readonly Bytes[],
+  options: PutOptions | undefined,
+  mayHaveArrived: boolean,
+): Promise<void> {
+  try {
+    await store.put(key, body, options);
+  } catch (thrown) {
+    const taken = thrown instanceof AppError && thrown.code === "objectstore.exists";
+    if (!taken || !mayHaveArrived) throw thrown;
+    if (!(await holds(store, key, body, options))) throw thrown;
+  }
+}
+
+async function holds(
+  store: ObjectStore,
+  key: string,
+  body: readonly Bytes[],
+  options: WaitOptions | undefined,
+): Promise<boolean> {
+  const found = await store.stat(key, options);
+  if (found?.sizeBytes !== totalBytes(body)) return false;
+  const bytes = await store.get(key, options);
+  let offset = 0;
+  for (const part of body) {
+    if (!equalBytes(bytes.subarray(offset, offset + part.byteLength), part)) return false;
+    offset += part.byteLength;
+  }
+  return offset === bytes.byteLength;
+}
+
+/** Starts the listing again and leaves out what was already given: a listing has no promised order to go on from. */
+async function* listAgain(
+  store: ObjectStore,
+  prefix: string,
+  wait: WaitOptions | undefined,
+  patience: Patience,
+): AsyncIterable<ObjectStat> {
+  const given = new Set<string>();
+  for (;;) {
+    try {
+      for await (const found of store.list(prefix, wait)) {
+        if (given.has(found.key)) continue;
+        given.add(found.key);
+        yield found;
+      }
+      return;
+    } catch (thrown) {
+      await patience.waitOrThrow(thrown);
+    }
+  }
+}
+
+async function attemptUntilDone<Result>(
+  patience: Patience,
+  attempt: (number: number) => Promise<Result>,
+): Promise<Result> {
+  for (let number = 1; ; number += 1) {
+    try {
+      return await attempt(number);
+    } catch (thrown) {
+      await patience.waitOrThrow(thrown);
+    }
+  }
+}
+
+interface Patience {
+  /** Waits before the next attempt, or throws what was thrown when another attempt would not help. */
+  waitOrThrow(thrown: unknown): Promise<void>;
+}
+
+function createPatience(options: RetryOptions, signal: AbortSignal | undefined): Patience {
+  const startedMs = options.clock.monotonicMs();
+  let failures = 0;
+  let rereads = 0;
+  const mayRetry = (error: AppError): boolean => {
+    const rule = KIND_RULES[error.kind].retry;
+    if (rule === "reread-once") {
+      rereads += 1;
+      return rereads === 1;
+    }
+    return rule !== "never";
+  };
+  return {
+    waitOrThrow: async (thrown) => {
+      if (!(thrown instanceof AppError) || !mayRetry(thrown)) throw thrown;
+      throwIfAborted(signal);
+      failures += 1;
+      const delayMs = jitteredDelayMs(options, failures);
+      const spentMs = options.clock.monotonicMs() - startedMs;
+      if (spentMs + delayMs > options.deadlineMs) throw thrown;
+      options.onRetry?.(thrown, failures, delayMs);
+      await options.clock.sleep(delayMs, signal).catch((reason: unknown) => {
+        throwIfAborted(signal);
+        throw reason;
+      });
+    },
+  };
+}
+
+/** Doubles up to the maximum; between half of that and all of it, so that many waiting clients do not return at once. */
+function jitteredDelayMs(options: RetryOptions, failures: number): number {
+  const fullMs = Math.min(options.maxDelayMs, options.firstDelayMs * 2 ** (failures - 1));
+  const share = (options.random(1)[0] ?? 0) / 255;
+  return Math.round(fullMs * (0.5 + share / 2));
+}

@@ -1,0 +1,348 @@
+import { expect } from "vitest";
+import { AppError } from "../../kernel/index.ts";
+import type { Bytes } from "../../kernel/index.ts";
+import type { ObjectStat, ObjectStore } from "../object-store.ts";
+
+/** One promise of the interface, as a function that throws when a store breaks it. */
+export interface ContractCase {
+  readonly name: string;
+  run(store: ObjectStore): Promise<void>;
+}
+
+const bytesOf = (text: string): Bytes => Buffer.from(text);
+const textOf = (bytes: Bytes): string => Buffer.from(bytes).toString();
+/** Larger than any single read or write of a driver, and not a multiple of a block. */
+const LARGE_BYTES = 3_000_017;
+
+/** Deterministic and incompressible enough that a shifted, cut or swapped part shows. */
+export function patternBytes(sizeBytes: number, seed = 1): Bytes {
+  const bytes = new Uint8Array(sizeBytes);
+  let state = seed >>> 0 || 1;
+  for (let index = 0; index < sizeBytes; index += 1) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[index] = state >>> 24;
+  }
+  return bytes;
+}
+
+export async function listKeys(store: ObjectStore, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const found of store.list(prefix)) keys.push(found.key);
+  return keys.sort();
+}
+
+/** The code of the AppError that `work` throws; anything else fails the test. */
+export async function codeOf(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(AppError);
+    return thrown instanceof AppError ? thrown.code : "";
+  }
+  return "no error";
+}
+
+async function expectSame(store: ObjectStore, key: string, expected: Bytes): Promise<void> {
+  const found = await store.get(key);
+  expect(found.byteLength).toBe(expected.byteLength);
+  expect(Buffer.compare(found, expected)).toBe(0);
+  expect((await store.stat(key))?.sizeBytes).toBe(expected.byteLength);
+}
+
+async function statsBelow(store: ObjectStore, prefix: string): Promise<ObjectStat[]> {
+  const found: ObjectStat[] = [];
+  for await (const stat of store.list(prefix)) found.push(stat);
+  return found;
+}
+
+const BAD_KEYS = [
+  "",
+  "/",
+  "/config",
+  "data/",
+  "data//ab",
+  ".",
+  "..",
+  "../config",
+  "data/../../config",
+  "data/./ab",
+  "a b",
+  "a\\b",
+  "a\0b",
+  "a\nb",
+  "ä",
+  "~tmp",
+  "a".repeat(256),
+  `${"abcdefghi/".repeat(95)}x`,
+];
+
+const putCases: readonly ContractCase[] = [
+  {
+    name: "gives back what was put, its size too",
+    run: async (store) => {
+      await store.put("config", [bytesOf("one")]);
+      await expectSame(store, "config", bytesOf("one"));
+    },
+  },
+  {
+    name: "joins the parts of a body in order, empty ones included",
+    run: async (store) => {
+      await store.put("data/aa/parts", ["a", "", "bc", "", "def"].map(bytesOf));
+      await expectSame(store, "data/aa/parts", bytesOf("abcdef"));
+    },
+  },
+  {
+    name: "joins more parts than one system call takes",
+    run: async (store) => {
+      const parts = Array.from({ length: 2_500 }, (_, index) => patternBytes(7, index + 1));
+      await store.put("data/aa/many", parts);
+      await expectSame(store, "data/aa/many", Buffer.concat(parts));
+    },
+  },
+  {
+    name: "holds an empty object",
+    run: async (store) => {
+      await store.put("empty", []);
+      await expectSame(store, "empty", new Uint8Array());
+      expect(await listKeys(store, "")).toEqual(["empty"]);
+    },
+  },
+  {
+    name: "holds a large object",
+    run: async (store) => {
+      const large = patternBytes(LARGE_BYTES);
+      await store.put("data/bb/large", [large.subarray(0, 1_000_003), large.subarray(1_000_003)]);
+      await expectSame(store, "data/bb/large", large);
+    },
+  },
+  {
+    name: "does not change the body and keeps no hold of it",
+    run: async (store) => {
+      const body = bytesOf("kept");
+      await store.put("a", [body]);
+      expect(textOf(body)).toBe("kept");
+      body.fill(0);
+      expect(textOf(await store.get("a"))).toBe("kept");
+      (await store.get("a")).fill(0);
+      expect(textOf(await store.get("a"))).toBe("kept");
+    },
+  },
+  {
+    name: "replaces an object without ifAbsent",
+    run: async (store) => {
+      await store.put("a", [bytesOf("the first and longer one")]);
+      await store.put("a", [bytesOf("second")]);
+      await expectSame(store, "a", bytesOf("second"));
+    },
+  },
+  {
+    name: "refuses a taken key with ifAbsent and leaves what lies there",
+    run: async (store) => {
+      await store.put("a", [bytesOf("first")], { ifAbsent: true });
+      const code = await codeOf(() => store.put("a", [bytesOf("second")], { ifAbsent: true }));
+      expect(code).toBe("objectstore.exists");
+      await expectSame(store, "a", bytesOf("first"));
+      expect(await listKeys(store, "")).toEqual(["a"]);
+    },
+  },
+  {
+    name: "lets exactly one of many concurrent ifAbsent puts win",
+    run: async (store) => {
+      const bodies = Array.from({ length: 12 }, (_, index) => patternBytes(50_000, index + 1));
+      const codes = await Promise.all(
+        bodies.map((body) => codeOf(() => store.put("locks/one", [body], { ifAbsent: true }))),
+      );
+      const winners = codes.flatMap((code, index) => (code === "no error" ? [index] : []));
+      expect(winners).toHaveLength(1);
+      expect(codes.filter((code) => code === "objectstore.exists")).toHaveLength(11);
+      await expectSame(store, "locks/one", bodies[winners[0] ?? -1] ?? new Uint8Array());
+    },
+  },
+];
+
+const readCases: readonly ContractCase[] = [
+  {
+    name: "reads exactly the range",
+    run: async (store) => {
+      const large = patternBytes(LARGE_BYTES);
+      await store.put("data/bb/large", [large]);
+      for (const [offset, length] of [
+        [0, 1],
+        [0, LARGE_BYTES],
+        [1_048_575, 1_048_579],
+        [LARGE_BYTES - 1, 1],
+        [LARGE_BYTES, 0],
+      ] as const) {
+        const found = await store.getRange("data/bb/large", { offset, length });
+        expect(found.byteLength).toBe(length);
+        expect(Buffer.compare(found, large.subarray(offset, offset + length))).toBe(0);
+      }
+    },
+  },
+  {
+    name: "says truncated when the object ends before the range",
+    run: async (store) => {
+      await store.put("a", [bytesOf("12345")]);
+      for (const range of [
+        { offset: 0, length: 6 },
+        { offset: 5, length: 1 },
+        { offset: 100, length: 1 },
+      ]) {
+        expect(await codeOf(() => store.getRange("a", range))).toBe("objectstore.truncated");
+      }
+    },
+  },
+  {
+    name: "says not_found where there is no object, folders included",
+    run: async (store) => {
+      await store.put("data/ab/x", [bytesOf("x")]);
+      for (const key of ["nothing", "data", "data/ab", "data/ab/x/y", "data/cd/x"]) {
+        expect(await codeOf(() => store.get(key))).toBe("objectstore.not_found");
+        const range = { offset: 0, length: 1 };
+        expect(await codeOf(() => store.getRange(key, range))).toBe("objectstore.not_found");
+        expect(await store.stat(key)).toBeUndefined();
+      }
+    },
+  },
+  {
+    name: "dates an object by its own clock, the same in stat and list",
+    run: async (store) => {
+      await store.put("a", [bytesOf("x")]);
+      const found = await store.stat("a");
+      expect(found?.modifiedAt.getTime()).toBeGreaterThan(0);
+      expect(await statsBelow(store, "")).toEqual([found]);
+    },
+  },
+];
+
+const listCases: readonly ContractCase[] = [
+  {
+    name: "lists every object below a prefix, once, with its size",
+    run: async (store) => {
+      const keys = ["config", "data/00/a", "data/00/b", "data/01/a", "data0", "index/a", "a-b_c.d"];
+      for (const [index, key] of keys.entries()) await store.put(key, [patternBytes(index)]);
+      const sizes = (await statsBelow(store, "")).map(({ key, sizeBytes }) => [key, sizeBytes]);
+      expect(Object.fromEntries(sizes)).toEqual(
+        Object.fromEntries(keys.map((key, index) => [key, index])),
+      );
+      expect(sizes).toHaveLength(keys.length);
+      expect(await listKeys(store, "data/")).toEqual(["data/00/a", "data/00/b", "data/01/a"]);
+      expect(await listKeys(store, "data/00/")).toEqual(["data/00/a", "data/00/b"]);
+    },
+  },
+  {
+    name: "lists nothing below a prefix that does not exist",
+    run: async (store) => {
+      await store.put("config", [bytesOf("x")]);
+      expect(await listKeys(store, "snapshots/")).toEqual([]);
+      expect(await listKeys(store, "config/")).toEqual([]);
+    },
+  },
+  {
+    name: "lists what was just put and not what was just removed",
+    run: async (store) => {
+      for (const key of ["index/a", "index/b", "index/c"]) await store.put(key, [bytesOf("x")]);
+      await store.remove("index/b");
+      expect(await listKeys(store, "index/")).toEqual(["index/a", "index/c"]);
+    },
+  },
+  {
+    name: "lets a listing be left early and objects be removed while it runs",
+    run: async (store) => {
+      for (let index = 0; index < 50; index += 1) await store.put(`data/k${index}`, [bytesOf("x")]);
+      for await (const found of store.list("data/")) {
+        expect(found.sizeBytes).toBe(1);
+        break;
+      }
+      for await (const found of store.list("data/")) await store.remove(found.key);
+      expect(await listKeys(store, "")).toEqual([]);
+    },
+  },
+];
+
+const removeCases: readonly ContractCase[] = [
+  {
+    name: "removes an object, and removing it again is no error",
+    run: async (store) => {
+      await store.put("locks/a", [bytesOf("x")]);
+      await store.remove("locks/a");
+      await store.remove("locks/a");
+      await store.remove("never/was");
+      expect(await store.stat("locks/a")).toBeUndefined();
+      expect(await codeOf(() => store.get("locks/a"))).toBe("objectstore.not_found");
+      await store.put("locks/a", [bytesOf("again")], { ifAbsent: true });
+      expect(textOf(await store.get("locks/a"))).toBe("again");
+    },
+  },
+];
+
+const refusalCases: readonly ContractCase[] = [
+  {
+    name: "refuses keys and prefixes outside the alphabet before anything happens",
+    run: async (store) => {
+      const range = { offset: 0, length: 1 };
+      for (const key of BAD_KEYS) {
+        for (const work of [
+          () => store.put(key, [bytesOf("x")]),
+          () => store.get(key),
+          () => store.getRange(key, range),
+          () => store.stat(key),
+          () => store.remove(key),
+        ]) {
+          expect(await codeOf(work)).toBe("objectstore.invalid_key");
+        }
+      }
+      for (const prefix of ["/", "data", "../", "data//", "a b/"]) {
+        expect(await codeOf(() => listKeys(store, prefix))).toBe("objectstore.invalid_key");
+      }
+      expect(await listKeys(store, "")).toEqual([]);
+    },
+  },
+  {
+    name: "does nothing once the signal is aborted",
+    run: async (store) => {
+      await store.put("a", [bytesOf("x")]);
+      const signal = AbortSignal.abort();
+      const options = { signal };
+      for (const work of [
+        () => store.put("b", [bytesOf("x")], options),
+        () => store.get("a", options),
+        () => store.getRange("a", { offset: 0, length: 1 }, options),
+        () => store.stat("a", options),
+        () => statsOf(store, options),
+        () => store.remove("a", options),
+      ]) {
+        expect(await codeOf(work)).toBe("kernel.cancelled");
+      }
+      expect(await listKeys(store, "")).toEqual(["a"]);
+    },
+  },
+  {
+    name: "leaves the whole object or none when a put is aborted on its way",
+    run: async (store) => {
+      const body = [patternBytes(1_000_000, 3), patternBytes(1_000_000, 4)];
+      const control = new AbortController();
+      const put = codeOf(() => store.put("data/aa/cut", body, { signal: control.signal }));
+      control.abort();
+      const code = await put;
+      expect(["no error", "kernel.cancelled"]).toContain(code);
+      const found = await store.stat("data/aa/cut");
+      if (code === "no error") await expectSame(store, "data/aa/cut", Buffer.concat(body));
+      else expect(found === undefined || found.sizeBytes === 2_000_000).toBe(true);
+      const listed = await listKeys(store, "");
+      expect(listed).toEqual(found === undefined ? [] : ["data/aa/cut"]);
+    },
+  },
+];
+
+async function statsOf(store: ObjectStore, options: { signal: AbortSignal }): Promise<void> {
+  for await (const found of store.list("", options)) expect(found.key).toBe("a");
+}
+
+export const CONTRACT: readonly ContractCase[] = [
+  ...putCases,
+  ...readCases,
+  ...listCases,
+  ...removeCases,
+  ...refusalCases,
+];

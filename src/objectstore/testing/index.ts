@@ -1,0 +1,7 @@
+/** For tests of drivers, wrappers and of whatever writes through them; no part of the product. */
+export { CONTRACT, codeOf, listKeys, patternBytes } from "./contract.ts";
+export type { ContractCase } from "./contract.ts";
+export { brokenPromises, describeObjectStore } from "./suite.ts";
+export type { StoreUnderTest } from "./suite.ts";
+export { createTemporaryFolder } from "./folder.ts";
+export type { TemporaryFolder } from "./folder.ts";
