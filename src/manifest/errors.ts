@@ -1,0 +1,23 @@
+import { errorTable } from "../kernel/index.ts";
+
+export const manifestError = errorTable("manifest", {
+  truncated_copy: {
+    kind: "corrupt",
+    meaning: "A COPY stream ended inside a row, or a binary one before its trailer.",
+    hint: "Read the table again; the connection may have been lost.",
+  },
+  damaged_copy: {
+    kind: "corrupt",
+    meaning: "A binary COPY stream does not have the structure that PostgreSQL documents.",
+  },
+  damaged: {
+    kind: "corrupt",
+    meaning: "A `manifest.json` is not JSON, or misses or misstates what a manifest must hold.",
+    hint: "Run `sparekeep check --read-data`, and restore another snapshot meanwhile.",
+  },
+  unsupported: {
+    kind: "incompatible",
+    meaning: "A `manifest.json` has a format that this version of Sparekeep does not read.",
+    hint: "Use the version of Sparekeep that wrote the snapshot, or a newer one.",
+  },
+});
