@@ -60,6 +60,10 @@ export interface ServerIdentity {
   readonly owner: string;
   /** `ALTER DATABASE … SET`, as `name=value`. */
   readonly settings: readonly string[];
+  /** `pg_database.datacl` as text, absent when default. */
+  readonly acl?: string;
+  readonly comment?: string;
+  readonly connectionLimit?: number;
 }
 
 export interface StoredFile {

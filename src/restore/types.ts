@@ -1,4 +1,4 @@
-import type { Clock, Log, Secret } from "../kernel/index.ts";
+import type { Clock, Log, RandomBytes, Secret } from "../kernel/index.ts";
 import type { Manifest } from "../manifest/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
 import type { Snapshot, SnapshotReader } from "../repository/index.ts";
@@ -16,6 +16,8 @@ export interface RestoreOptions {
   /** Lets objects be built by a superuser (engine-traps 23). Off unless the user said `--trust-source`. */
   readonly trustSource: boolean;
   readonly clock: Clock;
+  /** Names and protects the temporary role that builds. */
+  readonly random: RandomBytes;
   readonly log: Log;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: RestoreProgress) => void;

@@ -1,0 +1,80 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AppError } from "../kernel/index.ts";
+import { formatManifest, parseManifest } from "./manifest-format.ts";
+import { sampleManifest } from "./testing/sample-manifest.ts";
+
+const text = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+
+function errorOf(bytes: Uint8Array): AppError {
+  try {
+    parseManifest(bytes);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+  throw new Error("no error was thrown");
+}
+
+describe("manifest.json", () => {
+  test("comes back as it went in", () => {
+    const manifest = sampleManifest();
+    expect(parseManifest(formatManifest(manifest))).toEqual(manifest);
+  });
+
+  test("names the place of a wrong value", () => {
+    const manifest = sampleManifest();
+    const error = errorOf(
+      text({ ...manifest, database: { ...manifest.database, tables: [{ schema: "a" }] } }),
+    );
+    expect(error.code).toBe("manifest.damaged");
+    expect(error.message).toBe("manifest.json with a wrong value at database.tables.0.name");
+  });
+
+  test("is refused with a field that nobody knows", () => {
+    expect(errorOf(text({ ...sampleManifest(), extra: 1 })).code).toBe("manifest.damaged");
+  });
+
+  test("is refused when its format is another one", () => {
+    const error = errorOf(text({ ...sampleManifest(), format: "sparekeep.manifest/2" }));
+    expect(error.code).toBe("manifest.unsupported");
+  });
+
+  test.for(["", "{", "null", "[]", "\u{FEFF}{}"])("refuses %j", (input) => {
+    expect(errorOf(Buffer.from(input)).code).toBe("manifest.damaged");
+  });
+
+  test("gives only its own error on garbage", () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          fc.json().map((json) => Buffer.from(json)),
+        ),
+        (bytes) => {
+          expect(errorOf(bytes).code).toMatch(/^manifest\.(damaged|unsupported)$/);
+        },
+      ),
+    );
+  });
+
+  test("gives only its own error when one byte is changed", () => {
+    const good = formatManifest(sampleManifest());
+    fc.assert(
+      fc.property(fc.nat(good.length - 1), fc.nat(255), (at, value) => {
+        const bytes = Uint8Array.from(good);
+        bytes[at] = value;
+        expect(outcomeOf(bytes)).toMatch(/^(read|manifest\.damaged|manifest\.unsupported)$/);
+      }),
+    );
+  });
+});
+
+function outcomeOf(bytes: Uint8Array): string {
+  try {
+    parseManifest(bytes);
+    return "read";
+  } catch (error) {
+    return error instanceof AppError ? error.code : String(error);
+  }
+}

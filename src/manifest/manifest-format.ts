@@ -1,0 +1,153 @@
+import { z } from "zod";
+import type { Bytes } from "../kernel/index.ts";
+import { manifestError } from "./errors.ts";
+import { MANIFEST_FORMAT } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
+
+/**
+ * `manifest.json` to and from bytes. Reading is strict: an unknown, missing or misstated field is `manifest.damaged`,
+ * since a restore acts on every one of them.
+ */
+
+const count = z.string().regex(/^(0|[1-9][0-9]{0,38})$/, "not a count");
+const integer = z.string().regex(/^-?(0|[1-9][0-9]{0,38})$/, "not an integer");
+const hash = z.string().regex(/^[0-9a-f]{64}$/, "not 64 hex digits");
+const time = z.iso.datetime({ offset: true });
+const oid = z.int().min(0).max(4_294_967_295);
+const name = z.string().min(1);
+
+const storedFileShape = {
+  path: name,
+  sizeBytes: z.int().min(0),
+  sha256: hash,
+};
+
+const storedFile = z.strictObject(storedFileShape);
+
+const role = z.strictObject({
+  name,
+  superuser: z.boolean(),
+  inherit: z.boolean(),
+  createRole: z.boolean(),
+  createDb: z.boolean(),
+  canLogin: z.boolean(),
+  replication: z.boolean(),
+  bypassRls: z.boolean(),
+  connectionLimit: z.int(),
+  validUntil: z.string().exactOptional(),
+  memberOf: z.array(
+    z.strictObject({
+      role: name,
+      adminOption: z.boolean(),
+      inheritOption: z.boolean().exactOptional(),
+      setOption: z.boolean().exactOptional(),
+      grantor: name,
+    }),
+  ),
+  settings: z.array(
+    z.strictObject({ database: name.exactOptional(), setting: z.string().regex(/^[^=]+=/s) }),
+  ),
+  comment: z.string().exactOptional(),
+});
+
+const table = z.strictObject({
+  schema: name,
+  name,
+  format: z.enum(["text", "binary"]),
+  unlogged: z.boolean(),
+  columns: z.array(z.strictObject({ name, type: name })),
+  rows: count,
+  rowHash: hash,
+  parts: z.array(z.strictObject({ ...storedFileShape, rows: count, rowHash: hash })),
+});
+
+const server = z.strictObject({
+  systemIdentifier: count.exactOptional(),
+  databaseOid: oid,
+  databaseName: name,
+  versionNum: z.int().min(90_000),
+  version: name,
+  encoding: name,
+  collate: name,
+  ctype: name,
+  localeProvider: z.enum(["libc", "icu", "builtin"]),
+  icuLocale: z.string().exactOptional(),
+  owner: name,
+  settings: z.array(z.string().regex(/^[^=]+=/s)),
+  acl: z.string().exactOptional(),
+  comment: z.string().exactOptional(),
+  connectionLimit: z.int().exactOptional(),
+});
+
+const database = z.strictObject({
+  source: name,
+  server,
+  snapshot: z.strictObject({
+    pgSnapshot: name,
+    takenAt: time,
+    insertLsnAfter: z
+      .string()
+      .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
+      .exactOptional(),
+  }),
+  clientTools: z.strictObject({ pgDump: name }),
+  schema: storedFile,
+  roles: z.array(role),
+  tables: z.array(table),
+  sequences: z.array(
+    z.strictObject({ schema: name, name, lastValue: integer, isCalled: z.boolean() }),
+  ),
+  largeObjects: z.array(
+    z.strictObject({ ...storedFileShape, oid, owner: name, acl: z.string().exactOptional() }),
+  ),
+  materializedViews: z.array(
+    z.strictObject({ schema: name, name, populated: z.boolean(), order: z.int().min(0) }),
+  ),
+  leftOut: z.array(z.strictObject({ object: name, reason: name })),
+});
+
+const manifestSchema = z.strictObject({
+  format: z.literal(MANIFEST_FORMAT),
+  plan: name,
+  startedAt: time,
+  completedAt: time,
+  tool: z.strictObject({ name: z.literal("sparekeep"), version: name }),
+  rowHashKey: hash,
+  database,
+});
+
+const formatLine = z.looseObject({ format: z.string() });
+
+export function formatManifest(manifest: Manifest): Bytes {
+  return Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`, "utf8");
+}
+
+export function parseManifest(bytes: Bytes): Manifest {
+  const json = parseJson(bytes);
+  const named = formatLine.safeParse(json);
+  if (named.success && named.data.format !== MANIFEST_FORMAT) {
+    throw manifestError("unsupported", {
+      message: `manifest format ${JSON.stringify(named.data.format.slice(0, 80))}`,
+      subject: { expected: MANIFEST_FORMAT },
+    });
+  }
+  const parsed = manifestSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue === undefined ? "" : issue.path.map(String).join(".");
+  throw manifestError("damaged", {
+    message: `manifest.json with a wrong value at ${where === "" ? "its root" : where}`,
+    subject: { reason: issue?.message ?? "unknown" },
+    cause: parsed.error,
+  });
+}
+
+function parseJson(bytes: Bytes): unknown {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const json: unknown = JSON.parse(text);
+    return json;
+  } catch (cause) {
+    throw manifestError("damaged", { message: "manifest.json that is not JSON", cause });
+  }
+}
