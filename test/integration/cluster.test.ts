@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   createTestDatabase,
-  leakedSessions,
+  failOnLeakedSessions,
   sharedCluster,
   startCluster,
 } from "../support/cluster.ts";
