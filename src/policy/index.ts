@@ -1,0 +1,31 @@
+/**
+ * The strategy as data: one file says what is protected, where its recovery points go and how. Pure: text in, policy or
+ * problems out.
+ *
+ * 1. YAML to a document that knows the place of every node; syntax problems stop here.
+ * 2. The document's plain value through the schema: unknown keys, missing keys, wrong values.
+ * 3. Names that plans use must be defined; schemes that nothing carries out are refused.
+ * 4. Relative paths are taken from the folder of the file.
+ */
+export { policyError } from "./errors.ts";
+export { parsePolicy } from "./parse.ts";
+export type { PolicyText } from "./parse.ts";
+export { passwordProblem } from "./connection-text.ts";
+export { nearest } from "./nearest.ts";
+export {
+  destinationNamed,
+  planNamed,
+  repositoryOnlyPolicy,
+  sourceNamed,
+  targetNamed,
+} from "./select.ts";
+export type { Named } from "./select.ts";
+export type {
+  ConnectionReference,
+  Destination,
+  Plan,
+  Policy,
+  SecretReference,
+  Source,
+  Target,
+} from "./policy.ts";

@@ -1,0 +1,146 @@
+import { isAbsolute, resolve } from "node:path";
+import { LineCounter, parseDocument, YAMLMap } from "yaml";
+import type { Document, YAMLError } from "yaml";
+import { quoted, schemaProblems } from "./issues.ts";
+import { Places } from "./places.ts";
+import { policySchema } from "./policy.ts";
+import type { ConnectionReference, Policy, SecretReference } from "./policy.ts";
+import { problemsError } from "./problem.ts";
+import type { PolicyProblem } from "./problem.ts";
+import { nearest } from "./nearest.ts";
+import type { z } from "zod";
+
+const MAX_POLICY_CHARACTERS = 1024 * 1024;
+
+export interface PolicyText {
+  readonly text: string;
+  /** As messages shall name it. */
+  readonly file: string;
+  /** Absolute; relative paths in the policy start here. */
+  readonly directory: string;
+}
+
+/** The policy that a file states. Throws `policy.invalid` with every problem in it. */
+export function parsePolicy(source: PolicyText): Policy {
+  const refuse = (problems: readonly PolicyProblem[]): never => {
+    throw problemsError(source.file, problems);
+  };
+  if (source.text.length > MAX_POLICY_CHARACTERS) {
+    return refuse([at(1, 1, "a policy of more than 1 MiB", "Check that this is the policy file.")]);
+  }
+  const lineCounter = new LineCounter();
+  const document = parseDocument(source.text, { lineCounter, prettyErrors: false });
+  const places = new Places(document, lineCounter);
+  if (document.errors.length > 0) {
+    return refuse(document.errors.map((error) => syntaxProblem(error, places)));
+  }
+  const shape = shapeProblem(document);
+  if (shape !== undefined) return refuse([shape]);
+  const parsed = policySchema.safeParse(plainValue(document, refuse), {
+    reportInput: true,
+  });
+  if (!parsed.success) return refuse(schemaProblems(parsed.error.issues, places));
+  const problems = referenceProblems(parsed.data, places);
+  if (problems.length > 0) return refuse(problems);
+  return withAbsolutePaths(parsed.data, source.directory);
+}
+
+function at(line: number, column: number, message: string, fix: string): PolicyProblem {
+  return { line, column, message, fix };
+}
+
+/** Aliases that multiply beyond yaml's limit throw here; nothing else does. */
+function plainValue(document: Document, refuse: (p: readonly PolicyProblem[]) => never): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (thrown) {
+    if (!(thrown instanceof ReferenceError)) throw thrown;
+    return refuse([at(1, 1, "too many YAML aliases", "Write the values out.")]);
+  }
+}
+
+function shapeProblem(document: Document): PolicyProblem | undefined {
+  const fix = 'Begin with "sparekeep: 1" and see examples/minimal.yaml.';
+  if (document.contents === null) return at(1, 1, "an empty policy", fix);
+  if (!(document.contents instanceof YAMLMap)) {
+    return at(1, 1, "a policy that is not a mapping of keys to values", fix);
+  }
+  return undefined;
+}
+
+const SYNTAX: Readonly<Record<string, readonly [message: string, fix: string]>> = {
+  TAB_AS_INDENT: ["a tab as indentation", "Indent with spaces."],
+  DUPLICATE_KEY: ["a key that stands twice", "Remove or rename one of them."],
+  MULTIPLE_DOCS: ["a second YAML document", 'Remove the "---" and what follows it.'],
+};
+
+function syntaxProblem(error: YAMLError, places: Places): PolicyProblem {
+  const { line, column } = places.ofOffset(error.pos[0]);
+  const [message, fix] = SYNTAX[error.code] ?? [
+    `broken YAML: ${(error.message.split("\n")[0] ?? "").replace(/\.$/, "")}`,
+    "Mind indentation, quotes and brackets near this place.",
+  ];
+  return at(line, column, message, fix);
+}
+
+type Parsed = z.output<typeof policySchema>;
+
+function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
+  const problems: PolicyProblem[] = [];
+  const demand = (path: readonly string[], value: string, known: readonly string[]): void => {
+    if (known.includes(value)) return;
+    const { line, column } = places.ofValue(path);
+    const meant = nearest(value, known);
+    const fix =
+      known.length === 0
+        ? "Define it first."
+        : meant === undefined
+          ? `Write one of: ${known.join(", ")}.`
+          : `Write "${meant}".`;
+    problems.push(
+      at(line, column, `${path.join(".")} ${quoted(value)}, which is not defined`, fix),
+    );
+  };
+  for (const [name, plan] of Object.entries(policy.plans)) {
+    demand(["plans", name, "source"], plan.source, Object.keys(policy.sources));
+    demand(["plans", name, "to"], plan.to, Object.keys(policy.destinations));
+  }
+  for (const [name, destination] of Object.entries(policy.destinations)) {
+    const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(destination.url)?.[1]?.toLowerCase();
+    if (scheme === undefined || scheme === "file") continue;
+    const { line, column } = places.ofValue(["destinations", name, "url"]);
+    const message = `destinations.${name}.url of the unknown kind "${scheme}:"`;
+    problems.push(at(line, column, message, "Name a folder, or its file: URL."));
+  }
+  return problems;
+}
+
+function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
+  const path = (text: string): string => (isAbsolute(text) ? text : resolve(directory, text));
+  const secret = (reference: SecretReference): SecretReference =>
+    "file" in reference ? { file: path(reference.file) } : reference;
+  const connection = (reference: ConnectionReference): ConnectionReference =>
+    "text" in reference ? reference : secret(reference);
+  const database = (entry: Parsed["sources"][string]): Policy["sources"][string] => ({
+    ...entry,
+    connection: connection(entry.connection),
+  });
+  return {
+    name: parsed.name,
+    ...(parsed.state === undefined ? {} : { state: path(parsed.state) }),
+    sources: mapValues(parsed.sources, database),
+    destinations: mapValues(parsed.destinations, (entry) => ({
+      url: /^file:/i.test(entry.url) ? entry.url : path(entry.url),
+      password: secret(entry.password),
+    })),
+    plans: parsed.plans,
+    targets: mapValues(parsed.targets ?? {}, database),
+  };
+}
+
+function mapValues<In, Out>(
+  record: Readonly<Record<string, In>>,
+  change: (value: In) => Out,
+): Record<string, Out> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
