@@ -1,2 +1,4 @@
 /** The way back: plan, execute, verify. */
 export type * from "./types.ts";
+export { restoreError } from "./errors.ts";
+export { parseArchiveToc } from "./archive/toc.ts";
