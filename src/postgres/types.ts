@@ -28,15 +28,24 @@ export interface Connection extends AsyncDisposable {
   query<Row extends Record<string, unknown>>(
     sql: string,
     values?: readonly unknown[],
+    options?: WaitOptions,
   ): Promise<readonly Row[]>;
-  /** The bytes of COPY … TO STDOUT, CopyData frames taken off, in large chunks, with back-pressure. */
-  copyOut(sql: string, options?: { signal?: AbortSignal }): AsyncIterable<Bytes>;
+  /**
+   * The bytes of COPY … TO STDOUT, CopyData frames taken off, in large chunks, with back-pressure. Ends only after the
+   * server has said that the COPY is complete. No other statement may run on the session meanwhile.
+   */
+  copyOut(sql: string, options?: CopyOutOptions): AsyncIterable<Bytes>;
   /** Resolves with the row count of the command tag once the server has acknowledged; aborts the COPY when `rows` throws. */
-  copyIn(
-    sql: string,
-    rows: AsyncIterable<Bytes>,
-    options?: { signal?: AbortSignal },
-  ): Promise<bigint>;
+  copyIn(sql: string, rows: AsyncIterable<Bytes>, options?: WaitOptions): Promise<bigint>;
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CopyOutOptions extends WaitOptions {
+  /** Called once after the last chunk, with the server's own row count. */
+  readonly onEnd?: (rows: bigint) => void;
 }
 
 export type Connect = (options: ConnectOptions) => Promise<Connection>;

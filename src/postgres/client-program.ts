@@ -1,0 +1,205 @@
+/**
+ * Running a PostgreSQL client program: no shell, a minimal environment, the password in a private file that goes with
+ * the program, an end that is judged.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Readable, Writable } from "node:stream";
+import { rootCertificates } from "node:tls";
+import { throwIfAborted } from "../kernel/index.ts";
+import type { Bytes, Secret } from "../kernel/index.ts";
+import { postgresError } from "./errors.ts";
+import { formatKeywords, keywordsOf, parseTarget } from "./target.ts";
+import type { ConnectionTarget } from "./target.ts";
+import { cleanText } from "./translate.ts";
+
+export interface ClientProgram {
+  /** Path from {@link findClientTools}. */
+  readonly program: string;
+  /** Never a secret. The connection is added as `--dbname=…`. */
+  readonly args: readonly string[];
+  /** Absent for a program that talks to no server. */
+  readonly url?: Secret;
+  /** Session settings of the program's connections. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly stdin?: AsyncIterable<Bytes>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const MAX_STDERR_BYTES = 16 * 1024;
+const STOP_TIMEOUT_MS = 5_000;
+
+type Child = ChildProcessByStdio<Writable | null, Readable, Readable>;
+
+/**
+ * What the program writes to stdout, with back-pressure. Ends only when the program ended with 0; anything else is
+ * `postgres.program_failed` with the last lines of its stderr. A consumer that stops early, or an abort, ends the
+ * program; it is gone when this returns.
+ */
+export async function* runClientProgram(
+  options: ClientProgram,
+): AsyncGenerator<Bytes, void, undefined> {
+  throwIfAborted(options.signal);
+  const folder = await mkdtemp(join(tmpdir(), "sparekeep-"));
+  try {
+    const child = await start(options, folder);
+    const ended = exitOf(child);
+    using _abort = killOnAbort(child, options.signal);
+    const stderr = collectTail(child.stderr);
+    const fed = feed(child.stdin, options.stdin);
+    try {
+      yield* child.stdout;
+    } catch (error) {
+      throwIfAborted(options.signal);
+      throw error;
+    } finally {
+      await stopIfRunning(child, ended);
+    }
+    throwIfAborted(options.signal);
+    judge(options, await ended, redact(await stderr, options));
+    await fed;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** For programs whose output is short: at most `maxBytes` of it, as text. */
+export async function clientProgramText(options: ClientProgram, maxBytes: number): Promise<string> {
+  const parts: Bytes[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of runClientProgram(options)) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > maxBytes) {
+      throw postgresError("program_failed", {
+        message: `${basename(options.program)} wrote more than ${maxBytes} bytes`,
+      });
+    }
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+async function start(options: ClientProgram, folder: string): Promise<Child> {
+  const env: Record<string, string> = { LC_ALL: "C", PGCLIENTENCODING: "UTF8", HOME: folder };
+  const args = [...options.args];
+  if (options.url !== undefined) {
+    const target = parseTarget(options.url);
+    const passfile = await writePassfile(folder, target);
+    const rootCert = await trustedRoots(folder, target);
+    const name = basename(options.program);
+    args.push(
+      `--dbname=${formatKeywords([
+        ...keywordsOf(target).filter(([key]) => key !== "sslrootcert"),
+        ["sslrootcert", rootCert],
+        ["passfile", passfile],
+        ["application_name", `sparekeep ${name}`],
+        ["connect_timeout", "15"],
+        ["options", sessionOptions(options.settings ?? {})],
+      ])}`,
+    );
+  }
+  const common = { cwd: folder, env };
+  return options.stdin === undefined
+    ? spawn(options.program, args, { ...common, stdio: ["ignore", "pipe", "pipe"] })
+    : spawn(options.program, args, { ...common, stdio: ["pipe", "pipe", "pipe"] });
+}
+
+function sessionOptions(settings: Readonly<Record<string, string>>): string | undefined {
+  const pairs = Object.entries(settings);
+  if (pairs.length === 0) return undefined;
+  return pairs
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`)
+    .join(" ");
+}
+
+async function writePassfile(folder: string, target: ConnectionTarget): Promise<string> {
+  const path = join(folder, "passfile");
+  const password = target.password?.reveal() ?? "";
+  const line = `*:*:*:*:${password.replaceAll(/[\\:]/g, String.raw`\$&`)}\n`;
+  await writeFile(path, target.password === undefined ? "" : line, { mode: 0o600, flag: "wx" });
+  return path;
+}
+
+/** libpq before 16 knows no authorities of its own: it is given the ones that our own sessions trust. */
+async function trustedRoots(folder: string, target: ConnectionTarget): Promise<string | undefined> {
+  if (target.sslMode !== "verify-full") return undefined;
+  if (target.sslRootCert !== undefined) return target.sslRootCert;
+  const path = join(folder, "roots.pem");
+  await writeFile(path, rootCertificates.join("\n"), { mode: 0o600, flag: "wx" });
+  return path;
+}
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly error?: Error;
+}
+
+function exitOf(child: Child): Promise<Exit> {
+  const { promise, resolve } = Promise.withResolvers<Exit>();
+  child.once("error", (error) => resolve({ code: null, signal: null, error }));
+  child.once("close", (code, signal) => resolve({ code, signal }));
+  return promise;
+}
+
+function killOnAbort(child: Child, signal: AbortSignal | undefined): Disposable {
+  const kill = (): void => {
+    child.kill("SIGTERM");
+  };
+  signal?.addEventListener("abort", kill, { once: true });
+  if (signal?.aborted === true) kill();
+  return { [Symbol.dispose]: () => signal?.removeEventListener("abort", kill) };
+}
+
+async function stopIfRunning(child: Child, ended: Promise<Exit>): Promise<void> {
+  // Its pipes are closed: a program that still writes ends by itself, one that waits is told to.
+  if (child.exitCode === null && child.signalCode === null && child.stdout.destroyed) {
+    child.kill("SIGTERM");
+  }
+  const deadline = AbortSignal.timeout(STOP_TIMEOUT_MS);
+  const kill = (): void => {
+    if (child.stdout.destroyed) child.kill("SIGKILL");
+  };
+  deadline.addEventListener("abort", kill);
+  await ended;
+  deadline.removeEventListener("abort", kill);
+}
+
+async function collectTail(stderr: Readable): Promise<string> {
+  let tail = Buffer.alloc(0);
+  for await (const chunk of stderr) {
+    tail = Buffer.concat([tail, Buffer.from(chunk)]).subarray(-MAX_STDERR_BYTES);
+  }
+  return tail.toString("utf8");
+}
+
+/** The program's own exit tells whether it got what it needed; a closed pipe alone is no error. */
+async function feed(
+  stdin: Writable | null,
+  content: AsyncIterable<Bytes> | undefined,
+): Promise<void> {
+  if (stdin === null || content === undefined) return;
+  await pipeline(content, stdin);
+}
+
+function redact(text: string, options: ClientProgram): string {
+  const password =
+    options.url === undefined ? undefined : parseTarget(options.url).password?.reveal();
+  return password === undefined || password === "" ? text : text.replaceAll(password, "[redacted]");
+}
+
+function judge(options: ClientProgram, exit: Exit, stderr: string): void {
+  if (exit.code === 0) return;
+  const name = basename(options.program);
+  const end = exit.signal ?? exit.error?.message ?? `exit code ${exit.code}`;
+  const reason = cleanText(stderr.split("\n").slice(-6).join(" ")) || "no reason given";
+  throw postgresError("program_failed", {
+    message: `${name} ended with ${end}: ${reason}`,
+    subject: { program: name, ...(exit.code === null ? {} : { exitCode: exit.code }) },
+    ...(exit.error === undefined ? {} : { cause: exit.error }),
+  });
+}

@@ -1,0 +1,127 @@
+import { Client } from "pg";
+import { throwIfAborted } from "../kernel/index.ts";
+import type { SessionKey } from "./cancel.ts";
+import { PgConnection } from "./connection.ts";
+import { postgresError } from "./errors.ts";
+import {
+  APPLY_SETTINGS,
+  READ_SETTINGS,
+  checkSettings,
+  startupOptions,
+  wantedSettings,
+} from "./session-settings.ts";
+import type { SessionLimits } from "./session-settings.ts";
+import { describeTarget, parseTarget } from "./target.ts";
+import type { ConnectionTarget } from "./target.ts";
+import { tlsOptions } from "./tls.ts";
+import { translateError } from "./translate.ts";
+import type { Connect, ConnectOptions } from "./types.ts";
+
+const DEFAULT_STATEMENT_TIMEOUT_MS = 10 * 60_000;
+const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
+const KEEPALIVE_AFTER_MS = 30_000;
+const OLDEST_VERSION_NUM = 130_000;
+
+export const connect: Connect = async (options) => {
+  throwIfAborted(options.signal);
+  const target = parseTarget(options.url);
+  const limits = {
+    readOnly: options.readOnly,
+    statementTimeoutMs: options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS,
+    lockTimeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+  };
+  const client = await createClient(target, limits, options);
+  const onAbort = (): void => {
+    client.connection.stream.destroy(new Error("Connection terminated"));
+  };
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await openSession(client, target, limits, options.signal);
+  } catch (error) {
+    client.connection.stream.destroy();
+    throwIfAborted(options.signal);
+    throw translateError(error, { server: describeTarget(target) });
+  } finally {
+    options.signal?.removeEventListener("abort", onAbort);
+  }
+};
+
+/** Every field is given, so that the driver takes none from the environment. */
+async function createClient(
+  target: ConnectionTarget,
+  limits: SessionLimits,
+  options: ConnectOptions,
+): Promise<Client> {
+  const ssl = await tlsOptions(target);
+  return new Client({
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    password: () => revealPassword(target),
+    ssl,
+    sslnegotiation: "postgres",
+    enableChannelBinding: ssl !== false,
+    application_name: options.applicationName,
+    client_encoding: "UTF8",
+    options: startupOptions(limits),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+  });
+}
+
+function revealPassword(target: ConnectionTarget): string {
+  if (target.password === undefined) {
+    throw postgresError("authentication_failed", {
+      message: `server asks for a password of role ${JSON.stringify(target.user)}, the connection string has none`,
+      subject: { server: describeTarget(target) },
+    });
+  }
+  return target.password.reveal();
+}
+
+async function openSession(
+  client: Client,
+  target: ConnectionTarget,
+  limits: SessionLimits,
+  signal: AbortSignal | undefined,
+): Promise<PgConnection> {
+  const key: { value?: SessionKey } = {};
+  client.connection.on("backendKeyData", (message: { processID: number; secretKey: number }) => {
+    key.value = { processId: message.processID, secretKey: message.secretKey };
+  });
+  // Without a listener an early end of the connection would end the process; connect() rejects with it as well.
+  client.on("error", () => undefined);
+  await client.connect();
+  const versionNum = await fixSettings(client, limits);
+  if (key.value === undefined) {
+    throw postgresError("settings_refused", { message: "server gave the session no cancel key" });
+  }
+  return new PgConnection({ client, target, key: key.value, versionNum, signal });
+}
+
+async function fixSettings(client: Client, limits: SessionLimits): Promise<number> {
+  const wanted = wantedSettings(limits);
+  await client.query(APPLY_SETTINGS, [[...wanted.keys()], [...wanted.values()]]);
+  const found = await client.query<{ name: string; setting: string }>(READ_SETTINGS, [
+    [...wanted.keys(), "server_version_num"],
+  ]);
+  const version = found.rows.find((row) => row.name === "server_version_num");
+  const versionNum = Number(version?.setting);
+  if (version === undefined || !Number.isInteger(versionNum)) {
+    throw postgresError("settings_refused", { message: "server does not tell its version" });
+  }
+  if (versionNum < OLDEST_VERSION_NUM) {
+    throw postgresError("server_too_old", {
+      message: `server of version ${Math.floor(versionNum / 10_000)}, the oldest one supported is 13`,
+      subject: { versionNum },
+    });
+  }
+  checkSettings(
+    wanted,
+    found.rows.filter((row) => row !== version),
+  );
+  return versionNum;
+}
