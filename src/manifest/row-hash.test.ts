@@ -1,5 +1,5 @@
 import { blake3 } from "@noble/hashes/blake3.js";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AppError, concatBytes } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";

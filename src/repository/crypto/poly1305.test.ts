@@ -1,5 +1,5 @@
 import { createCipheriv, randomBytes } from "node:crypto";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../../kernel/index.ts";
 import { poly1305 } from "./poly1305.ts";
