@@ -160,6 +160,8 @@ export interface SnapshotReader {
   find(snapshot: Snapshot, path: EntryPath, options?: { signal?: AbortSignal }): Promise<Entry>;
   /** Each blob's hash compared; read ahead with bounded memory; every index candidate is tried before `corrupt`. */
   read(entry: Entry, options?: { signal?: AbortSignal }): AsyncIterable<Bytes>;
+  /** Whether some index places this blob in a pack: what a read-back check of a fresh snapshot asks for each blob. */
+  holds(blob: BlobId): boolean;
   /** Indexes that place one blob at different packs or lengths (restic-format §5, index poisoning). */
   readonly conflicts: readonly IndexConflict[];
 }
