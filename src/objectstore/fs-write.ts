@@ -1,5 +1,5 @@
-import { link, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
+import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
+import type { FileHandle, link } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { throwIfAborted, toHex } from "../kernel/index.ts";
 import type { Bytes, RandomBytes } from "../kernel/index.ts";

@@ -114,7 +114,7 @@ async function* listObjects(
   options: WaitOptions | undefined,
 ): AsyncIterable<ObjectStat> {
   parsePrefix(prefix);
-  for (const [key, object] of [...objects]) {
+  for (const [key, object] of objects) {
     throwIfAborted(options?.signal);
     if (key.startsWith(prefix)) yield statOf(key, object);
   }

@@ -6,7 +6,7 @@ import type { ObjectStat, ObjectStore } from "../object-store.ts";
 /** One promise of the interface, as a function that throws when a store breaks it. */
 export interface ContractCase {
   readonly name: string;
-  run(store: ObjectStore): Promise<void>;
+  readonly run: (store: ObjectStore) => Promise<void>;
 }
 
 const bytesOf = (text: string): Bytes => Buffer.from(text);

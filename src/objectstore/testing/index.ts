@@ -5,3 +5,5 @@ export { brokenPromises, describeObjectStore } from "./suite.ts";
 export type { StoreUnderTest } from "./suite.ts";
 export { createTemporaryFolder } from "./folder.ts";
 export type { TemporaryFolder } from "./folder.ts";
+export { createFaultyStore } from "./faulty.ts";
+export type { Fault, FaultyStoreOptions, StoreCall, StoreOperation } from "./faulty.ts";
