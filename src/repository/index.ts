@@ -1,2 +1,4 @@
 /** The restic repository format, version 2, over any object store. */
 export type * from "./types.ts";
+export { repositoryError } from "./errors.ts";
+export { createRepository, openRepository } from "./open.ts";

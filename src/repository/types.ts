@@ -148,6 +148,8 @@ export interface Entry {
   readonly extendedAttributes: Readonly<Record<string, Bytes>>;
   /** For `SnapshotReader.read`; opaque. */
   readonly content: readonly BlobId[];
+  /** Of a symlink: raw bytes, never followed by us. */
+  readonly linkTarget?: Bytes;
 }
 
 export interface SnapshotReader {

@@ -1,0 +1,208 @@
+import type { Bytes } from "../../kernel/index.ts";
+import { bug } from "../../kernel/index.ts";
+import type { BlobType } from "../seal.ts";
+
+/**
+ * Which blobs there are and where, for millions of them: open addressing over flat arrays, no object a blob.
+ *
+ *   entry, 48 bytes: id 8 × u32 ‖ pack number (bit 31: tree) ‖ offset ‖ sealed length ‖ plain length (0: not compressed)
+ *   slots, 4 bytes each, at most three quarters full: position + 1 of an entry, 0 free
+ *
+ * That is at most 48 + 4 / 0.375 = 59 bytes a blob. Entries lie in segments, so that growing never copies them. The
+ * same blob at several places is several entries: all are candidates.
+ */
+const WORDS = 12;
+const SEGMENT_BITS = 14;
+const SEGMENT_ENTRIES = 1 << SEGMENT_BITS;
+const SEGMENT_MASK = SEGMENT_ENTRIES - 1;
+const TREE_BIT = 0x8000_0000;
+/** Claimed by a writer, not yet in a pack. */
+const NO_PACK = 0x7fff_ffff;
+const MAX_PACKS = NO_PACK - 1;
+const FIRST_SLOTS = 1 << 12;
+
+export interface BlobPlace {
+  readonly pack: string;
+  readonly offset: number;
+  readonly lengthBytes: number;
+  /** Only of a compressed blob. */
+  readonly plainBytes?: number;
+}
+
+export interface PlacedBlob extends BlobPlace {
+  readonly id: Bytes;
+  readonly type: BlobType;
+}
+
+export class BlobIndex {
+  readonly packIds: string[] = [];
+  readonly #packNumbers = new Map<string, number>();
+  readonly #segments: Uint32Array[] = [];
+  #slots = new Uint32Array(FIRST_SLOTS);
+  #size = 0;
+
+  /** Entries, each place of a blob counted. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes of the arrays, for the test that bounds them. */
+  get memoryBytes(): number {
+    return this.#segments.length * SEGMENT_ENTRIES * WORDS * 4 + this.#slots.byteLength;
+  }
+
+  packNumber(id: string): number {
+    const known = this.#packNumbers.get(id);
+    if (known !== undefined) return known;
+    const number = this.packIds.length;
+    if (number >= MAX_PACKS) throw bug("index of more packs than 31 bits can number");
+    this.packIds.push(id);
+    this.#packNumbers.set(id, number);
+    return number;
+  }
+
+  /** One place of a blob; the same place again is ignored. */
+  add(blob: Omit<PlacedBlob, "pack">, pack: number): void {
+    const tag = tagOf(blob.type, pack);
+    const plain = blob.plainBytes ?? 0;
+    for (
+      let p = this.#find(blob.id, blob.type, -1);
+      p >= 0;
+      p = this.#find(blob.id, blob.type, p)
+    ) {
+      const same = this.#word(p, 8) === tag && this.#word(p, 9) === blob.offset;
+      if (same && this.#word(p, 10) === blob.lengthBytes && this.#word(p, 11) === plain) return;
+    }
+    this.#insert(blob.id, tag, blob.offset, blob.lengthBytes, plain);
+  }
+
+  /** True when the blob was unknown until now; it is known from here on. */
+  claim(id: Bytes, type: BlobType): boolean {
+    if (this.has(id, type)) return false;
+    this.#insert(id, tagOf(type, NO_PACK), 0, 0, 0);
+    return true;
+  }
+
+  has(id: Bytes, type: BlobType): boolean {
+    return this.#find(id, type, -1) >= 0;
+  }
+
+  /** Every place of the blob, in the order in which they were added. */
+  positions(id: Bytes, type: BlobType): readonly number[] {
+    const found: number[] = [];
+    for (let p = this.#find(id, type, -1); p >= 0; p = this.#find(id, type, p)) found.push(p);
+    return found;
+  }
+
+  /** The first place, or −1. */
+  position(id: Bytes, type: BlobType): number {
+    return this.#find(id, type, -1);
+  }
+
+  at(position: number): PlacedBlob {
+    const plain = this.#word(position, 11);
+    return {
+      id: this.idAt(position),
+      type: this.#word(position, 8) >= TREE_BIT ? "tree" : "data",
+      pack: this.packIds[this.packNumberAt(position)] ?? "",
+      offset: this.#word(position, 9),
+      lengthBytes: this.#word(position, 10),
+      ...(plain === 0 ? {} : { plainBytes: plain }),
+    };
+  }
+
+  packNumberAt(position: number): number {
+    return this.#word(position, 8) & NO_PACK;
+  }
+
+  offsetAt(position: number): number {
+    return this.#word(position, 9);
+  }
+
+  lengthAt(position: number): number {
+    return this.#word(position, 10);
+  }
+
+  compressedAt(position: number): boolean {
+    return this.#word(position, 11) !== 0;
+  }
+
+  /** Length of the plaintext as the index states it. */
+  plainLengthAt(position: number): number {
+    const plain = this.#word(position, 11);
+    return plain === 0 ? Math.max(0, this.#word(position, 10) - 32) : plain;
+  }
+
+  isTreeAt(position: number): boolean {
+    return this.#word(position, 8) >= TREE_BIT;
+  }
+
+  idAt(position: number): Bytes {
+    const out = Buffer.allocUnsafe(32);
+    for (let i = 0; i < 8; i += 1) out.writeUInt32LE(this.#word(position, i), i * 4);
+    return out;
+  }
+
+  #word(position: number, word: number): number {
+    const segment = this.#segments[position >>> SEGMENT_BITS];
+    return segment?.[(position & SEGMENT_MASK) * WORDS + word] ?? 0;
+  }
+
+  /** The next position of this blob after `after` in probe order, or −1. */
+  #find(id: Bytes, type: BlobType, after: number): number {
+    const first = wordOf(id, 0);
+    const mask = this.#slots.length - 1;
+    let passed = after < 0;
+    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+      const position = (this.#slots[slot] ?? 0) - 1;
+      if (position < 0) return -1;
+      if (passed) {
+        if (this.#word(position, 0) === first && this.#equals(position, id, type)) return position;
+      } else if (position === after) passed = true;
+    }
+  }
+
+  #equals(position: number, id: Bytes, type: BlobType): boolean {
+    if (this.isTreeAt(position) !== (type === "tree")) return false;
+    for (let i = 1; i < 8; i += 1) if (this.#word(position, i) !== wordOf(id, i * 4)) return false;
+    return true;
+  }
+
+  #insert(id: Bytes, tag: number, offset: number, length: number, plain: number): void {
+    if ((this.#size + 1) * 4 > this.#slots.length * 3) this.#grow();
+    const position = this.#size;
+    const within = position & SEGMENT_MASK;
+    if (within === 0) this.#segments.push(new Uint32Array(SEGMENT_ENTRIES * WORDS));
+    const segment = this.#segments[position >>> SEGMENT_BITS];
+    if (segment === undefined) throw bug("index segment that was not made");
+    const at = within * WORDS;
+    for (let i = 0; i < 8; i += 1) segment[at + i] = wordOf(id, i * 4);
+    segment[at + 8] = tag;
+    segment[at + 9] = offset;
+    segment[at + 10] = length;
+    segment[at + 11] = plain;
+    this.#size += 1;
+    this.#link(position, segment[at] ?? 0);
+  }
+
+  #link(position: number, first: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = first & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = position + 1;
+  }
+
+  #grow(): void {
+    this.#slots = new Uint32Array(this.#slots.length * 2);
+    for (let p = 0; p < this.#size; p += 1) this.#link(p, this.#word(p, 0));
+  }
+}
+
+function tagOf(type: BlobType, pack: number): number {
+  return type === "tree" ? pack + TREE_BIT : pack;
+}
+
+function wordOf(id: Bytes, at: number): number {
+  const low = (id[at] ?? 0) | ((id[at + 1] ?? 0) << 8) | ((id[at + 2] ?? 0) << 16);
+  return (low | ((id[at + 3] ?? 0) << 24)) >>> 0;
+}

@@ -1,0 +1,74 @@
+import { throwIfAborted } from "../../kernel/index.ts";
+import type { AppError } from "../../kernel/index.ts";
+import { toAppError } from "../../kernel/index.ts";
+import type { RepositoryCore } from "../core.ts";
+import { listIds } from "../list.ts";
+import { loadUnpacked, unpackedDamage, unpackedPrefix } from "../unpacked.ts";
+import { BlobIndex } from "./blob-index.ts";
+import { parseIndex } from "./index-file.ts";
+import type { IndexedPack } from "./index-file.ts";
+
+/** How many index files are fetched ahead of the one being taken in. */
+const READ_AHEAD = 4;
+
+/** Every index file into one index. A damaged one is an error: a blob might be missing that is there. */
+export async function loadIndex(core: RepositoryCore, signal?: AbortSignal): Promise<BlobIndex> {
+  const index = new BlobIndex();
+  for await (const loaded of indexFiles(core, signal)) {
+    if ("error" in loaded) throw loaded.error;
+    addPacks(index, loaded.packs);
+  }
+  return index;
+}
+
+export function addPacks(index: BlobIndex, packs: readonly IndexedPack[]): void {
+  for (const { id, entries } of packs) {
+    const number = index.packNumber(id);
+    for (const entry of entries) index.add(entry, number);
+  }
+}
+
+export type LoadedIndex =
+  | { readonly id: string; readonly packs: readonly IndexedPack[] }
+  | { readonly id: string; readonly error: AppError };
+
+/** One file at a time is in memory as JSON, in the order of their ids. Damage is a value, other errors are thrown. */
+export async function* indexFiles(
+  core: RepositoryCore,
+  signal?: AbortSignal,
+): AsyncGenerator<LoadedIndex> {
+  const ids = await listIds(core.store, unpackedPrefix.index, signal);
+  const ahead: Promise<{ json: Uint8Array } | { error: AppError }>[] = [];
+  let next = 0;
+  for (const id of ids) {
+    throwIfAborted(signal);
+    while (ahead.length < READ_AHEAD && next < ids.length) {
+      ahead.push(fetchIndex(core, ids[next] ?? id, signal));
+      next += 1;
+    }
+    const fetched = await ahead.shift();
+    if (fetched === undefined) continue;
+    if ("error" in fetched) {
+      if (fetched.error.kind !== "corrupt") throw fetched.error;
+      yield { id, error: fetched.error };
+      continue;
+    }
+    const packs = parseIndex(fetched.json);
+    yield packs === undefined
+      ? { id, error: unpackedDamage("index", id, "that is no index") }
+      : { id, packs };
+  }
+}
+
+/** Never rejects: a promise that waits its turn must not be an unhandled rejection. */
+async function fetchIndex(
+  core: RepositoryCore,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<{ json: Uint8Array } | { error: AppError }> {
+  try {
+    return { json: await loadUnpacked(core, "index", id, signal) };
+  } catch (thrown) {
+    return { error: toAppError(thrown) };
+  }
+}

@@ -1,0 +1,158 @@
+import { throwIfAborted, toAppError } from "../../kernel/index.ts";
+import type { AppError } from "../../kernel/index.ts";
+import { objectKey } from "../core.ts";
+import type { RepositoryCore } from "../core.ts";
+import { repositoryError } from "../errors.ts";
+import { saveUnpacked } from "../unpacked.ts";
+import { formatLock } from "./lock-file.ts";
+import { findConflict } from "./conflicts.ts";
+import type { LockOwner } from "./conflicts.ts";
+
+/**
+ * A restic lock, held and refreshed until disposed.
+ *
+ *   write our file -> list the others -> wait -> list them again -> held
+ *                          |conflict                 |conflict
+ *                          +--> remove ours <--------+--> `repository.locked`
+ *   held: every 5 minutes a new file, then the old one goes; 25 minutes without one -> `signal` aborts (`lock_lost`)
+ *
+ * Ours is written before the first look, so that the age of the others is judged by the store's clock and not by ours.
+ */
+const WAIT_BEFORE_SECOND_LOOK_MS = 200;
+const REFRESH_MS = 5 * 60_000;
+const RETRY_REFRESH_MS = 60_000;
+/** restic takes a lock of 30 minutes for stale; we stop writing well before. */
+const GIVE_UP_MS = 25 * 60_000;
+
+export interface LockOptions {
+  readonly exclusive: boolean;
+  readonly owner: LockOwner;
+  readonly signal?: AbortSignal;
+}
+
+export interface Lock extends AsyncDisposable {
+  /** Aborts when the lock can no longer be vouched for. */
+  readonly signal: AbortSignal;
+  /** Throws `lock_lost` unless our file is still there and fresh. Asked right before a snapshot is written. */
+  requireHeld(signal?: AbortSignal): Promise<void>;
+}
+
+export async function acquireLock(core: RepositoryCore, options: LockOptions): Promise<Lock> {
+  throwIfAborted(options.signal);
+  const id = await writeLock(core, options, options.signal);
+  try {
+    await requireNoConflict(core, options, id);
+    await core.clock.sleep(WAIT_BEFORE_SECOND_LOOK_MS, options.signal);
+    await requireNoConflict(core, options, id);
+  } catch (thrown) {
+    await removeLock(core, id);
+    throw thrown;
+  }
+  return new HeldLock(core, options, id);
+}
+
+class HeldLock implements Lock {
+  readonly #core: RepositoryCore;
+  readonly #options: LockOptions;
+  readonly #lost = new AbortController();
+  readonly #ticker: Disposable;
+  #id: string;
+  #refreshedAtMs: number;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(core: RepositoryCore, options: LockOptions, id: string) {
+    this.#core = core;
+    this.#options = options;
+    this.#id = id;
+    this.#refreshedAtMs = this.#nowMs();
+    this.#ticker = core.clock.every(RETRY_REFRESH_MS, () => this.#tick());
+  }
+
+  get signal(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async requireHeld(signal?: AbortSignal): Promise<void> {
+    if (this.#nowMs() - this.#refreshedAtMs >= GIVE_UP_MS)
+      this.#abandon("too old to be vouched for");
+    throwIfAborted(this.#lost.signal);
+    await this.#refreshing;
+    const options = signal === undefined ? {} : { signal };
+    if ((await this.#core.store.stat(objectKey.lock(this.#id), options)) !== undefined) return;
+    this.#abandon("that was removed by someone else");
+    throwIfAborted(this.#lost.signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ticker[Symbol.dispose]();
+    await this.#refreshing;
+    await removeLock(this.#core, this.#id);
+  }
+
+  /** Wall time, so that the hours of a suspended machine count: its monotonic clock may have stood still. */
+  #nowMs(): number {
+    return this.#core.clock.now().getTime();
+  }
+
+  #tick(): void {
+    const ageMs = this.#nowMs() - this.#refreshedAtMs;
+    if (ageMs >= GIVE_UP_MS) this.#abandon("that could not be refreshed for 25 minutes");
+    if (ageMs < REFRESH_MS || this.#refreshing !== undefined || this.#lost.signal.aborted) return;
+    this.#refreshing = this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+  }
+
+  /** Never rejects: a refresh that fails is tried again a minute later, until the lock is given up. */
+  async #refresh(): Promise<void> {
+    try {
+      const startedAtMs = this.#nowMs();
+      const old = this.#id;
+      this.#id = await writeLock(this.#core, this.#options, this.#lost.signal);
+      this.#refreshedAtMs = startedAtMs;
+      await this.#core.store.remove(objectKey.lock(old));
+    } catch (thrown) {
+      this.#core.log?.warn({ err: toAppError(thrown), lock: this.#id }, "lock refresh");
+    }
+  }
+
+  #abandon(what: string): void {
+    const lock = this.#id;
+    this.#lost.abort(repositoryError("lock_lost", { message: `lock ${what}`, subject: { lock } }));
+  }
+}
+
+async function writeLock(
+  core: RepositoryCore,
+  { owner, exclusive }: LockOptions,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const lock = formatLock({ time: core.clock.now(), exclusive, ...owner });
+  return await saveUnpacked(core, "lock", lock, signal);
+}
+
+/** Not stopped by an abort: a lock left behind would stand in others' way for half an hour. */
+async function removeLock(core: RepositoryCore, id: string): Promise<void> {
+  await core.store.remove(objectKey.lock(id));
+}
+
+async function requireNoConflict(
+  core: RepositoryCore,
+  options: LockOptions,
+  ownId: string,
+): Promise<void> {
+  const conflict = await findConflict(core, { ...options, ownId });
+  if (conflict !== undefined) throw lockedBy(conflict.id, conflict.lock);
+}
+
+function lockedBy(
+  id: string,
+  lock: { hostname: string; pid: number; time: Date; exclusive: boolean },
+): AppError {
+  const since = lock.time.toISOString();
+  const kind = lock.exclusive ? "exclusively locked" : "locked";
+  return repositoryError("locked", {
+    message: `repository ${kind} by process ${lock.pid} on ${lock.hostname} since ${since}`,
+    subject: { lock: id, hostname: lock.hostname, pid: lock.pid, since, exclusive: lock.exclusive },
+  });
+}

@@ -1,0 +1,140 @@
+import { hash } from "node:crypto";
+import { asKeyId } from "../kernel/index.ts";
+import { AppError } from "../kernel/index.ts";
+import type { Bytes, KeyId } from "../kernel/index.ts";
+import { createConfig, loadConfig, sealConfig } from "./config.ts";
+import type { RepositoryConfig } from "./config.ts";
+import { objectKey } from "./core.ts";
+import type { RepositoryCore } from "./core.ts";
+import { calibrateCost, createKeyFile, openKeyFile, parseKeyFile } from "./crypto/key-file.ts";
+import { deriveKey, randomMasterKey } from "./crypto/master-key.ts";
+import type { MasterKey } from "./crypto/master-key.ts";
+import { checkRepository } from "./check/check.ts";
+import { repositoryError } from "./errors.ts";
+import { listIds } from "./list.ts";
+import { acquireReader } from "./read/reader.ts";
+import { createInlineSealer } from "./sealer.ts";
+import { loadSnapshots, resolveSnapshot } from "./snapshots.ts";
+import type {
+  CreateRepository,
+  OpenOptions,
+  OpenRepository,
+  Repository,
+  RepositoryContext,
+} from "./types.ts";
+import { acquireWriter } from "./write/writer.ts";
+
+/** restic tries this many keys too; each costs a key derivation. */
+const MAX_KEYS_TRIED = 20;
+const PROGRAM_VERSION = "sparekeep 0.1.0";
+
+export const createRepository: CreateRepository = async (context, options) => {
+  const { store, clock, random } = context;
+  const waits = options.signal === undefined ? {} : { signal: options.signal };
+  if ((await store.stat(objectKey.config, waits)) !== undefined) throw alreadyExists(context);
+  const cost = options.cost ?? (await calibrateCost(clock, random));
+  const master = randomMasterKey(random);
+  const { password, username, hostname } = options;
+  const created = clock.now();
+  const key = { master, password, cost, created, username, hostname };
+  const keyFile = await createKeyFile(key, random);
+  const keyId = hash("sha256", keyFile, "hex");
+  const core: RepositoryCore = { ...context, master };
+  const config = createConfig(random);
+  // The key first: a config without its key would be a repository that nobody can open.
+  await store.put(objectKey.key(keyId), [keyFile], { ifAbsent: true, ...waits });
+  try {
+    await store.put(objectKey.config, [sealConfig(core, config)], { ifAbsent: true, ...waits });
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === "objectstore.exists") {
+      await store.remove(objectKey.key(keyId));
+      throw alreadyExists(context);
+    }
+    throw thrown;
+  }
+  return repositoryOf(core, config, asKeyId(keyId));
+};
+
+export const openRepository: OpenRepository = async (context, options) => {
+  const { store } = context;
+  const waits = options.signal === undefined ? {} : { signal: options.signal };
+  if ((await store.stat(objectKey.config, waits)) === undefined) {
+    throw repositoryError("not_found", {
+      message: `no repository at ${store.location}`,
+      subject: { location: store.location },
+    });
+  }
+  const { master, keyId } = await findKey(context, options);
+  const core: RepositoryCore = { ...context, master };
+  return repositoryOf(core, await loadConfig(core, options.signal), keyId);
+};
+
+function alreadyExists({ store }: RepositoryContext): AppError {
+  return repositoryError("already_exists", {
+    message: `repository that already is at ${store.location}`,
+    subject: { location: store.location },
+  });
+}
+
+/** Each key in turn. A damaged one is passed over when another opens, and told when none does. */
+async function findKey(
+  context: RepositoryContext,
+  { password, signal }: OpenOptions,
+): Promise<{ master: MasterKey; keyId: KeyId }> {
+  const ids = await listIds(context.store, "keys/", signal);
+  let damage: AppError | undefined;
+  let refused = false;
+  for (const id of ids.slice(0, MAX_KEYS_TRIED)) {
+    try {
+      const file = parseKeyFile(await loadKey(context, id, signal), id);
+      const master = file === undefined ? undefined : await openKeyFile(file, password);
+      if (master !== undefined) return { master, keyId: asKeyId(id) };
+      refused = true;
+    } catch (thrown) {
+      if (!(thrown instanceof AppError) || thrown.code === "kernel.cancelled") throw thrown;
+      if (thrown.kind !== "corrupt" && thrown.kind !== "incompatible") throw thrown;
+      damage ??= thrown;
+    }
+  }
+  if (damage !== undefined && !refused) throw damage;
+  if (!refused) {
+    throw repositoryError("key_damaged", {
+      message: `repository without a key at ${context.store.location}`,
+    });
+  }
+  throw repositoryError("wrong_password", {
+    message: `password that opens none of the ${ids.length} keys of ${context.store.location}`,
+    ...(damage === undefined ? {} : { cause: damage }),
+  });
+}
+
+async function loadKey(
+  context: RepositoryContext,
+  id: string,
+  signal?: AbortSignal,
+): Promise<Bytes> {
+  const options = signal === undefined ? {} : { signal };
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    const bytes = await context.store.get(objectKey.key(id), options);
+    if (hash("sha256", bytes, "hex") === id) return bytes;
+  }
+  throw repositoryError("key_damaged", {
+    message: `key ${id.slice(0, 8)} whose content is not what its name says`,
+    subject: { key: id },
+  });
+}
+
+function repositoryOf(core: RepositoryCore, config: RepositoryConfig, keyId: KeyId): Repository {
+  const parts = { core, createSealer: createInlineSealer, programVersion: PROGRAM_VERSION };
+  return {
+    id: config.id,
+    keyId,
+    location: core.store.location,
+    deriveKey: (label) => deriveKey(core.master, label),
+    snapshots: (options) => loadSnapshots(core, options?.signal),
+    resolveSnapshot: (reference, options) => resolveSnapshot(core, reference, options?.signal),
+    acquireWriter: (options) => acquireWriter(parts, options),
+    acquireReader: (options) => acquireReader(core, options?.signal),
+    check: (options) => checkRepository(core, options),
+  };
+}

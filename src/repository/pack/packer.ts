@@ -1,0 +1,144 @@
+import { createHash } from "node:crypto";
+import type { Bytes, RandomBytes } from "../../kernel/index.ts";
+import type { ObjectStore } from "../../objectstore/index.ts";
+import { objectKey } from "../core.ts";
+import type { SealKeys } from "../crypto/master-key.ts";
+import { IV_BYTES, sealBytes } from "../crypto/sealed.ts";
+import type { BlobType, SealedBlob } from "../seal.ts";
+import { Gate, Tasks } from "../write/gates.ts";
+import { formatHeaderEntry, HEADER_LENGTH_BYTES, PACK_TARGET_BYTES } from "./header.ts";
+
+/**
+ * Gathers sealed blobs into packs and uploads them. Several data packs are open at once and each blob goes to one of
+ * them at random, as restic does since 0.18: the order of a stream, and with it the lengths of its chunks, is not to be
+ * read from a pack's header. Trees have packs of their own.
+ */
+const OPEN_DATA_PACKS = 2;
+const UPLOADS = 2;
+/** No index entry may outgrow what one file holds. */
+const MAX_BLOBS = 50_000;
+
+export interface StoredPack {
+  readonly id: string;
+  readonly sizeBytes: number;
+  /** Plain header, entries as in the pack. */
+  readonly header: Bytes;
+  readonly blobs: number;
+}
+
+export interface PackerOptions {
+  readonly store: ObjectStore;
+  readonly keys: SealKeys;
+  readonly random: RandomBytes;
+  readonly signal: AbortSignal;
+  /** Called after the store acknowledged the pack; the next pack may be acknowledged before it is done. */
+  readonly onStored: (pack: StoredPack) => Promise<void>;
+  readonly targetBytes?: number;
+}
+
+interface OpenPack {
+  readonly body: Bytes[];
+  readonly entries: Bytes[];
+  readonly digest: ReturnType<typeof createHash>;
+  sizeBytes: number;
+}
+
+export class Packer {
+  readonly #options: PackerOptions;
+  readonly #targetBytes: number;
+  readonly #uploads = new Gate(UPLOADS);
+  readonly #tasks = new Tasks();
+  readonly #data: OpenPack[];
+  #tree = newPack();
+
+  constructor(options: PackerOptions) {
+    this.#options = options;
+    this.#targetBytes = options.targetBytes ?? PACK_TARGET_BYTES;
+    this.#data = Array.from({ length: OPEN_DATA_PACKS }, newPack);
+  }
+
+  /** Returns once the blob is in a pack, which may wait for an upload to end: that is what bounds memory. */
+  async add(type: BlobType, id: Bytes, sealed: SealedBlob): Promise<void> {
+    this.#tasks.throwIfFailed();
+    const slot = type === "tree" ? -1 : (this.#options.random(1)[0] ?? 0) % OPEN_DATA_PACKS;
+    const pack = slot < 0 ? this.#tree : (this.#data[slot] ?? this.#tree);
+    append(pack, type, id, sealed);
+    if (pack.sizeBytes < this.#targetBytes && pack.entries.length < MAX_BLOBS) return;
+    // Replaced before anything is awaited: concurrent adders must find the new one.
+    if (slot < 0) this.#tree = newPack();
+    else this.#data[slot] = newPack();
+    await this.#startUpload(pack);
+  }
+
+  /** Every blob added before is durable, and told to `onStored`, when this returns. */
+  async flush(): Promise<void> {
+    const open = [...mergeSmall(this.#data, this.#targetBytes), this.#tree];
+    for (let i = 0; i < OPEN_DATA_PACKS; i += 1) this.#data[i] = newPack();
+    this.#tree = newPack();
+    for (const pack of open) if (pack.entries.length > 0) await this.#startUpload(pack);
+    await this.#tasks.settled();
+  }
+
+  /** Waits for uploads under way without judging them: for disposal after a failure. */
+  async drain(): Promise<void> {
+    await this.#tasks.settled().catch(() => {
+      // Whoever added the blob, or flushes, is told the failure; a disposal has nothing to add to it.
+    });
+  }
+
+  async #startUpload(pack: OpenPack): Promise<void> {
+    await this.#uploads.enter(1, this.#options.signal);
+    this.#tasks.start(async () => {
+      try {
+        await this.#upload(pack);
+      } finally {
+        this.#uploads.leave(1);
+      }
+    });
+  }
+
+  async #upload(pack: OpenPack): Promise<void> {
+    const { store, keys, random, signal, onStored } = this.#options;
+    const header = Buffer.concat(pack.entries);
+    const sealedHeader = sealBytes(header, keys, random(IV_BYTES));
+    const length = Buffer.alloc(HEADER_LENGTH_BYTES);
+    length.writeUInt32LE(sealedHeader.byteLength);
+    const id = pack.digest.update(sealedHeader).update(length).digest("hex");
+    const sizeBytes = pack.sizeBytes + sealedHeader.byteLength + HEADER_LENGTH_BYTES;
+    await store.put(objectKey.pack(id), [...pack.body, sealedHeader, length], {
+      ifAbsent: true,
+      signal,
+    });
+    pack.body.length = 0;
+    await onStored({ id, sizeBytes, header, blobs: pack.entries.length });
+  }
+}
+
+function newPack(): OpenPack {
+  return { body: [], entries: [], digest: createHash("sha256"), sizeBytes: 0 };
+}
+
+/** A small run leaves one data pack, not one for each that was open. */
+function mergeSmall(packs: readonly OpenPack[], limitBytes: number): readonly OpenPack[] {
+  const sum = packs.reduce((bytes, pack) => bytes + pack.sizeBytes, 0);
+  if (sum > limitBytes) return packs;
+  const merged = newPack();
+  for (const pack of packs) {
+    for (const bytes of pack.body) merged.digest.update(bytes);
+    merged.body.push(...pack.body);
+    merged.entries.push(...pack.entries);
+    merged.sizeBytes += pack.sizeBytes;
+  }
+  return [merged];
+}
+
+function append(pack: OpenPack, type: BlobType, id: Bytes, sealed: SealedBlob): void {
+  const { bytes, plainBytes, compressed } = sealed;
+  const lengthBytes = bytes.byteLength;
+  pack.body.push(bytes);
+  pack.digest.update(bytes);
+  pack.sizeBytes += lengthBytes;
+  pack.entries.push(
+    formatHeaderEntry({ id, type, lengthBytes, ...(compressed ? { plainBytes } : {}) }),
+  );
+}

@@ -1,0 +1,80 @@
+import { hash } from "node:crypto";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { equalBytes } from "../kernel/index.ts";
+import type { Bytes } from "../kernel/index.ts";
+import type { SealKeys } from "./crypto/master-key.ts";
+import { openBytes, sealBytes } from "./crypto/sealed.ts";
+import { repositoryError } from "./errors.ts";
+
+/** Pure functions over one blob: compress, seal, open. They run on the main thread and in workers alike. */
+
+export type BlobType = "data" | "tree";
+
+export interface SealedBlob {
+  readonly bytes: Bytes;
+  readonly plainBytes: number;
+  /** Whether what was sealed is zstd; the pack header and the index then state `plainBytes`. */
+  readonly compressed: boolean;
+}
+
+export function blobIdOf(plain: Bytes): Bytes {
+  return hash("sha256", plain, "buffer");
+}
+
+/**
+ * Sealed and opened again before it is returned: decrypted, decompressed and compared byte by byte, which finds what a
+ * faulty processor or memory did for less than a second SHA-256 costs. Trees are always compressed, as restic does;
+ * data only where that makes it smaller.
+ */
+export function sealBlob(
+  plain: Bytes,
+  type: BlobType,
+  keys: SealKeys,
+  level: number,
+  iv: Bytes,
+): SealedBlob {
+  const packed = compress(plain, level);
+  const compressed = type === "tree" || packed.byteLength < plain.byteLength;
+  const bytes = sealBytes(compressed ? packed : plain, keys, iv);
+  const sealed = { bytes, plainBytes: plain.byteLength, compressed };
+  const reopened = openBlob(bytes, compressed ? plain.byteLength : undefined, keys);
+  if (reopened === undefined || !equalBytes(reopened, plain)) {
+    throw repositoryError("seal_mismatch", {
+      message: `sealed ${type} blob of ${plain.byteLength} bytes that opens to something else`,
+    });
+  }
+  return sealed;
+}
+
+/** `plainBytes` of a compressed blob; `undefined` for one stored as it is. `undefined` back: MAC or zstd do not fit. */
+export function openBlob(
+  sealed: Bytes,
+  plainBytes: number | undefined,
+  keys: SealKeys,
+): Bytes | undefined {
+  const opened = openBytes(sealed, keys);
+  if (opened === undefined || plainBytes === undefined) return opened;
+  const plain = decompress(opened, plainBytes);
+  return plain?.byteLength === plainBytes ? plain : undefined;
+}
+
+export function compress(plain: Bytes, level: number): Bytes {
+  return zstdCompressSync(plain, {
+    chunkSize: Math.max(1024, plain.byteLength + (plain.byteLength >> 7) + 512),
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  });
+}
+
+/** `undefined` when it is no zstd, or grows beyond `limitBytes`: a bomb is stopped where it starts to grow. */
+export function decompress(packed: Bytes, limitBytes: number): Bytes | undefined {
+  try {
+    const limit = Math.max(1, limitBytes);
+    return zstdDecompressSync(packed, {
+      chunkSize: Math.max(1024, Math.min(limit, 64 * 1024 * 1024)),
+      maxOutputLength: limit,
+    });
+  } catch {
+    // zlib throws only for input that is not what it should be; the caller names the damaged thing.
+    return undefined;
+  }
+}

@@ -1,0 +1,81 @@
+import { AppError, asSnapshotId } from "../kernel/index.ts";
+import type { RepositoryCore } from "./core.ts";
+import { repositoryError } from "./errors.ts";
+import { listIds } from "./list.ts";
+import { parseSnapshot } from "./snapshot-file.ts";
+import type { Snapshot } from "./types.ts";
+import { loadUnpacked, unpackedDamage, unpackedPrefix } from "./unpacked.ts";
+
+const PARALLEL = 8;
+
+/** All of them, oldest first. One that was forgotten between listing and reading is left out. */
+export async function loadSnapshots(
+  core: RepositoryCore,
+  signal?: AbortSignal,
+): Promise<readonly Snapshot[]> {
+  const ids = await listIds(core.store, unpackedPrefix.snapshot, signal);
+  const snapshots: Snapshot[] = [];
+  for (let at = 0; at < ids.length; at += PARALLEL) {
+    const loaded = ids.slice(at, at + PARALLEL).map((id) => loadIfThere(core, id, signal));
+    for (const snapshot of await Promise.all(loaded)) {
+      if (snapshot !== undefined) snapshots.push(snapshot);
+    }
+  }
+  return snapshots.sort((a, b) => a.time.getTime() - b.time.getTime() || (a.id < b.id ? -1 : 1));
+}
+
+async function loadIfThere(
+  core: RepositoryCore,
+  id: string,
+  signal?: AbortSignal,
+): Promise<Snapshot | undefined> {
+  try {
+    return await loadSnapshot(core, id, signal);
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === "objectstore.not_found") return undefined;
+    throw thrown;
+  }
+}
+
+export async function loadSnapshot(
+  core: RepositoryCore,
+  id: string,
+  signal?: AbortSignal,
+): Promise<Snapshot> {
+  const json = await loadUnpacked(core, "snapshot", id, signal);
+  const snapshot = parseSnapshot(json, asSnapshotId(id));
+  if (snapshot === undefined) throw unpackedDamage("snapshot", id, "that is no snapshot");
+  return snapshot;
+}
+
+/** `latest`, a full id, or a prefix that only one id has. */
+export async function resolveSnapshot(
+  core: RepositoryCore,
+  reference: string,
+  signal?: AbortSignal,
+): Promise<Snapshot> {
+  if (reference === "latest") {
+    const newest = (await loadSnapshots(core, signal)).at(-1);
+    if (newest === undefined) throw notFound(reference, "repository without a snapshot");
+    return newest;
+  }
+  if (!/^[0-9a-f]{1,64}$/.test(reference)) throw notFound(reference, "snapshot id that is no hex");
+  const ids = await listIds(core.store, unpackedPrefix.snapshot, signal);
+  const matching = ids.filter((id) => id.startsWith(reference));
+  const [only] = matching;
+  if (only === undefined) throw notFound(reference, `no snapshot ${reference}`);
+  if (matching.length > 1) {
+    throw repositoryError("snapshot_ambiguous", {
+      message: `${matching.length} snapshots that begin with ${reference}`,
+      subject: { snapshot: reference },
+    });
+  }
+  return await loadSnapshot(core, only, signal);
+}
+
+function notFound(reference: string, message: string): AppError {
+  return repositoryError("snapshot_not_found", {
+    message,
+    subject: { snapshot: reference.slice(0, 64) },
+  });
+}

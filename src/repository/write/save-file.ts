@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { MIB, throwIfAborted } from "../../kernel/index.ts";
+import type { Bytes } from "../../kernel/index.ts";
+import { createChunker } from "../chunker/chunker.ts";
+import type { Chunker } from "../chunker/chunker.ts";
+import { GEAR_LIMITS } from "../chunker/gear-limits.ts";
+import type { EntryKind, SavedFile } from "../types.ts";
+import type { SealOutcome } from "../sealer.ts";
+import type { BlobPipeline } from "./blob-pipeline.ts";
+
+/** Chunks travel to the sealer in batches of about this many plain bytes. */
+const BATCH_BYTES = MIB;
+
+export interface StoredContent extends SavedFile {
+  /** Ids of the blobs, 32 Latin-1 characters each. */
+  readonly content: string;
+}
+
+export interface ContentOptions {
+  readonly kind: EntryKind;
+  readonly chunkerSecret: Bytes;
+  readonly signal: AbortSignal;
+  readonly onRead: (sizeBytes: number) => void;
+}
+
+/** Cuts one stream, hands the chunks on in batches, and gathers the ids in order. All of it is in packs at the end. */
+export async function storeContent(
+  pipeline: BlobPipeline,
+  stream: AsyncIterable<Bytes>,
+  options: ContentOptions,
+): Promise<StoredContent> {
+  const digest = createHash("sha256");
+  const batches = new BatchedContent(pipeline);
+  const cutter = new Cutter(options);
+  let sizeBytes = 0;
+  try {
+    for await (const bytes of stream) {
+      throwIfAborted(options.signal);
+      digest.update(bytes);
+      sizeBytes += bytes.byteLength;
+      options.onRead(bytes.byteLength);
+      for (const chunk of cutter.push(bytes)) await batches.add(chunk);
+    }
+    for (const chunk of cutter.finish()) await batches.add(chunk);
+    await batches.flush();
+  } finally {
+    // Also when the stream failed: nothing of this file is under way when its owner hears of it.
+    await batches.settled();
+  }
+  // A batch that failed has aborted the writer's signal, and its ids are missing.
+  throwIfAborted(options.signal);
+  return { sizeBytes, sha256: digest.digest("hex"), ...batches.result() };
+}
+
+/** A stream shorter than the least chunk is one blob, and needs no chunker with its buffers. */
+class Cutter {
+  readonly #options: ContentOptions;
+  readonly #leastBytes: number;
+  #held: Bytes[] = [];
+  #heldBytes = 0;
+  #chunker: Chunker | undefined;
+
+  constructor(options: ContentOptions) {
+    this.#options = options;
+    this.#leastBytes = GEAR_LIMITS[options.kind].minBytes;
+  }
+
+  push(bytes: Bytes): readonly Bytes[] {
+    if (this.#chunker !== undefined) return this.#chunker.push(bytes);
+    if (this.#heldBytes + bytes.byteLength <= this.#leastBytes) {
+      // The producer may use its buffer again once we ask for more.
+      this.#held.push(Uint8Array.from(bytes));
+      this.#heldBytes += bytes.byteLength;
+      return [];
+    }
+    const chunker = createChunker(this.#options.chunkerSecret, this.#options.kind);
+    this.#chunker = chunker;
+    const chunks = [...this.#held, bytes].flatMap((held) => chunker.push(held));
+    this.#held = [];
+    return chunks;
+  }
+
+  finish(): readonly Bytes[] {
+    if (this.#chunker === undefined) {
+      return this.#heldBytes === 0 ? [] : [new Uint8Array(Buffer.concat(this.#held))];
+    }
+    const last = this.#chunker.finish();
+    return last === undefined ? [] : [last];
+  }
+}
+
+/** Ids arrive out of order; each batch has its place. */
+class BatchedContent {
+  readonly #pipeline: BlobPipeline;
+  #batch: Bytes[] = [];
+  #batchBytes = 0;
+  #ids = new Uint8Array(32);
+  #blobs = 0;
+  #newBytes = 0;
+  #running = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(pipeline: BlobPipeline) {
+    this.#pipeline = pipeline;
+  }
+
+  async add(chunk: Bytes): Promise<void> {
+    this.#batch.push(chunk);
+    this.#batchBytes += chunk.byteLength;
+    if (this.#batchBytes >= BATCH_BYTES) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    const first = this.#reserve(batch.length);
+    this.#running += 1;
+    try {
+      const done = (outcomes: readonly SealOutcome[]): void => this.#take(first, outcomes);
+      await this.#pipeline.submit("data", batch, done, () => this.#ended());
+    } catch (thrown) {
+      this.#ended();
+      throw thrown;
+    }
+  }
+
+  /** Nothing runs any more, whether it went well or not. */
+  async settled(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+
+  result(): { content: string; blobs: number; newBytes: number } {
+    const ids = Buffer.from(this.#ids.buffer, 0, this.#blobs * 32);
+    return { content: ids.toString("latin1"), blobs: this.#blobs, newBytes: this.#newBytes };
+  }
+
+  #reserve(count: number): number {
+    const first = this.#blobs;
+    this.#blobs += count;
+    if (this.#blobs * 32 > this.#ids.byteLength) {
+      const grown = new Uint8Array(Math.max(this.#blobs * 32, this.#ids.byteLength * 2));
+      grown.set(this.#ids);
+      this.#ids = grown;
+    }
+    return first;
+  }
+
+  #take(first: number, outcomes: readonly SealOutcome[]): void {
+    outcomes.forEach(({ id, sealed }, i) => {
+      this.#ids.set(id, (first + i) * 32);
+      this.#newBytes += sealed?.bytes.byteLength ?? 0;
+    });
+  }
+
+  #ended(): void {
+    this.#running -= 1;
+    if (this.#running === 0) this.#wake?.();
+  }
+}
