@@ -45,6 +45,7 @@ export function startWatchdog(folder: string): Watchdog {
     guard: (pid) => child.stdin.write(pid === undefined ? "none\n" : `pid ${pid}\n`),
     release: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
+      child.ref();
       const exited = once(child, "exit");
       child.stdin.end("done\n");
       await exited;
