@@ -1,0 +1,54 @@
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { ensureNode, withNode } from "./node.js";
+import { ensurePackages } from "./packages.js";
+import { ROOT, toolsOf } from "./place.js";
+import { ensurePostgres } from "./postgres.js";
+import { ensureRestic } from "./restic.js";
+import { assumesYes } from "./system-packages.js";
+
+/**
+ * @typedef {{ nodePath: string, nodeVersion: string, env: NodeJS.ProcessEnv }} Ready
+ */
+
+/**
+ * Node 24 and the packages of the lockfile: all that the checks need.
+ * @param {AbortSignal} signal
+ * @returns {Promise<Ready>}
+ */
+export async function readyForNode(signal) {
+  const node = await ensureNode(ROOT, process.env, signal);
+  const env = withNode(process.env, node.path);
+  await ensurePackages(ROOT, env, signal);
+  return { nodePath: node.path, nodeVersion: node.version, env };
+}
+
+/**
+ * Besides, PostgreSQL's programs: all that the demo needs.
+ * @param {readonly string[]} args
+ * @param {AbortSignal} signal
+ * @returns {Promise<Ready>}
+ */
+export async function readyForPostgres(args, signal) {
+  // First, because it is the only step that may have to ask or to refuse.
+  const postgres = await ensurePostgres(process.env, { assumeYes: assumesYes(args, process.env) });
+  const ready = await readyForNode(signal);
+  return { ...ready, env: { ...ready.env, SPAREKEEP_PG_BIN: postgres.bin } };
+}
+
+/**
+ * Besides, the restic versions of the conformance tests: all that the tests need.
+ * @param {readonly string[]} args
+ * @param {AbortSignal} signal
+ * @returns {Promise<Ready>}
+ */
+export async function readyForTests(args, signal) {
+  const ready = await readyForPostgres(args, signal);
+  const versions = await ensureRestic(ROOT, ready.env, signal);
+  const old = versions.find((version) => version.startsWith("0.14."));
+  const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
+  return {
+    ...ready,
+    env: { ...ready.env, PATH: `${ready.env["PATH"] ?? ""}${delimiter}${oldBin}` },
+  };
+}

@@ -1,0 +1,115 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { GATES } from "./gates.js";
+import { handOver } from "./setup/child.js";
+import { installHooks } from "./setup/hooks.js";
+import { ROOT } from "./setup/place.js";
+import { main, say } from "./setup/report.js";
+import { readyForTests } from "./setup/setup.js";
+import { passes } from "./setup/steps.js";
+import { judge, lastLine, total } from "./test-outcome.js";
+
+/**
+ * npm test [-- --yes] [--only PROJECT] [--long]: the set-up that is missing, the gates, then every test. The last line
+ * is `N passed, N failed, N skipped`; a gate counts as one test.
+ *
+ * @typedef {import("./test-outcome.js").Outcome} Outcome
+ * @typedef {import("./setup/setup.js").Ready} Ready
+ */
+
+const PROJECTS = ["unit", "integration", "conformance", "fault", "e2e"];
+
+const { values } = parseArgs({
+  options: {
+    yes: { type: "boolean", default: false },
+    only: { type: "string" },
+    long: { type: "boolean", default: false },
+  },
+});
+
+/** @type {{ passed: number, failed: number, skipped: number } | undefined} */
+let counts;
+await main(async (signal) => {
+  const ready = await readyForTests(values.yes ? ["--yes"] : [], signal);
+  await installHooks();
+  /** @type {Outcome[]} */
+  const outcomes = [];
+  if (values.only === undefined)
+    for (const gate of GATES) outcomes.push(await runGate(gate, ready, signal));
+  const projects = PROJECTS.filter((name) => values.only === undefined || name === values.only);
+  for (const project of projects) {
+    signal.throwIfAborted();
+    outcomes.push(await runProject(project, ready));
+  }
+  for (const finding of outcomes.flatMap((outcome) => outcome.findings)) say(`FAIL  ${finding}`);
+  if (outcomes.length === 0) throw new Error(`no project is called ${values.only ?? ""}`);
+  counts = total(outcomes);
+  return counts.failed === 0 ? 0 : 1;
+});
+if (counts !== undefined) process.stdout.write(`${lastLine(counts)}\n`);
+
+/**
+ * @param {import("./gates.js").Gate} gate
+ * @param {Ready} ready
+ * @param {AbortSignal} signal
+ * @returns {Promise<Outcome>}
+ */
+async function runGate(gate, ready, signal) {
+  const passed = await passes(gate, { env: ready.env, signal });
+  const findings = passed ? [] : [`gate ${gate.name}`];
+  return { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0, findings };
+}
+
+/**
+ * @param {string} project
+ * @param {Ready} ready
+ * @returns {Promise<Outcome>}
+ */
+async function runProject(project, ready) {
+  const folder = mkdtempSync(join(tmpdir(), "sparekeep-test-"));
+  try {
+    const reportPath = join(folder, "report.json");
+    const env = {
+      ...ready.env,
+      TEST_REQUIRE: PROJECTS.join(","),
+      ...(values.long ? { TEST_LONG: "1" } : {}),
+    };
+    const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
+    const args = [vitest, "run", "--project", project, ...reporters];
+    const exitCode = await handOver(ready.nodePath, args, { env, cwd: ROOT });
+    return judge({
+      project,
+      required: true,
+      minimum: minimumOf(project),
+      exitCode,
+      isRoot: process.getuid?.() === 0,
+      report: readReport(reportPath),
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} path
+ * @returns {unknown}
+ */
+function readReport(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+}
+
+/** @param {string} project */
+function minimumOf(project) {
+  /** @type {unknown} */
+  const minimums = JSON.parse(readFileSync(join(ROOT, "scripts", "test-minimums.json"), "utf8"));
+  /** @type {unknown} */
+  const minimum =
+    typeof minimums === "object" && minimums !== null ? Reflect.get(minimums, project) : undefined;
+  if (typeof minimum !== "number" || minimum < 1)
+    throw new Error(`scripts/test-minimums.json holds no minimum for ${project}`);
+  return minimum;
+}
