@@ -69,8 +69,12 @@ describe("createChunker", () => {
         114769,
       ]
     `);
-    expect(createHash("sha256").update(table.join()).digest("hex")).toMatchInlineSnapshot(`"d65465fca6abd26427691ba33bd5282c9de6ff20fac841cf958f6d4d15bee047"`);
-    expect(createHash("sha256").update(file.join()).digest("hex")).toMatchInlineSnapshot(`"61f5028a8a8927a7ae6fb39ed369e68871edd451a0a7997aa6ceda8712a663eb"`);
+    expect(createHash("sha256").update(table.join()).digest("hex")).toMatchInlineSnapshot(
+      `"d65465fca6abd26427691ba33bd5282c9de6ff20fac841cf958f6d4d15bee047"`,
+    );
+    expect(createHash("sha256").update(file.join()).digest("hex")).toMatchInlineSnapshot(
+      `"61f5028a8a8927a7ae6fb39ed369e68871edd451a0a7997aa6ceda8712a663eb"`,
+    );
   });
 
   test("push boundaries do not matter and nothing is lost", () => {

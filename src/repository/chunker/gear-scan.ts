@@ -1,4 +1,5 @@
 import type { Bytes } from "../../kernel/index.ts";
+import { instantiateGear } from "./gear-kernel.generated.ts";
 import { GEAR_WINDOW_BYTES } from "./gear-limits.ts";
 import type { GearLimits } from "./gear-limits.ts";
 
@@ -11,38 +12,61 @@ export interface GearScan {
   next(bytes: Bytes): number;
 }
 
-/** hash = 2 * hash + table[byte] modulo 2^64, in two halves; the cut looks at the high one. */
-export function createPlainGearScan(table: Bytes, limits: GearLimits): GearScan {
-  const words = new Uint32Array(table.slice().buffer);
-  const skipBytes = limits.minBytes - GEAR_WINDOW_BYTES;
-  let high = 0;
-  let low = 0;
-  let length = 0;
+/** Scans for any number of streams with one table: a call takes the kernel for its own duration only. */
+export function gearScans(table: Bytes, limits: GearLimits): () => GearScan {
+  const kernel = instantiateGear();
+  const memory = new Uint8Array(kernel.memory.buffer);
+  memory.set(table, kernel.table());
+  const input = kernel.input();
+  const inputBytes = kernel.inputBytes();
+  const { minBytes, normalBytes, maxBytes } = limits;
+  const skipBytes = minBytes - GEAR_WINDOW_BYTES;
 
-  const cut = (): void => {
-    high = 0;
-    low = 0;
-    length = 0;
-  };
+  return () => {
+    /** Of the current chunk, and the rolling hash after it. */
+    let length = 0;
+    let hash = 0n;
 
-  return {
-    next(bytes) {
-      let at = Math.min(Math.max(skipBytes - length, 0), bytes.byteLength);
-      length += at;
-      for (; at < bytes.byteLength; at += 1) {
-        const entry = (bytes[at] ?? 0) * 2;
-        const sum = ((low << 1) >>> 0) + (words[entry] ?? 0);
-        high = ((high << 1) | (low >>> 31)) + (words[entry + 1] ?? 0) + (sum > 0xffffffff ? 1 : 0);
-        high >>>= 0;
-        low = sum >>> 0;
-        length += 1;
-        if (length < limits.minBytes) continue;
-        const bits = length < limits.normalBytes ? limits.strictBits : limits.looseBits;
-        if (high >>> (32 - bits) !== 0 && length < limits.maxBytes) continue;
-        cut();
-        return at + 1;
+    /** Where in the loaded piece the chunk ends, or 0. */
+    const scanPiece = (pieceBytes: number): number => {
+      let at = 0;
+      while (at < pieceBytes) {
+        const warms = length < minBytes - 1;
+        const strict = length < normalBytes - 1;
+        const until = warms ? minBytes - 1 : strict ? normalBytes - 1 : maxBytes;
+        const to = Math.min(at + until - length, pieceBytes);
+        length += to - at;
+        if (warms) {
+          kernel.warm(at, to);
+        } else {
+          const cut = kernel.scan(at, to, 64 - (strict ? limits.strictBits : limits.looseBits));
+          if (cut > 0) return cut;
+          if (length === maxBytes) return to;
+        }
+        at = to;
       }
       return 0;
-    },
+    };
+
+    return {
+      next(bytes) {
+        let at = Math.min(Math.max(skipBytes - length, 0), bytes.byteLength);
+        length += at;
+        if (at === bytes.byteLength) return 0;
+        kernel.restore(hash);
+        for (; at < bytes.byteLength; at += inputBytes) {
+          const piece = bytes.subarray(at, at + inputBytes);
+          memory.set(piece, input);
+          const cut = scanPiece(piece.byteLength);
+          if (cut > 0) {
+            length = 0;
+            hash = 0n;
+            return at + cut;
+          }
+        }
+        hash = kernel.hashNow();
+        return 0;
+      },
+    };
   };
 }
