@@ -192,7 +192,7 @@ class ThrowawayCluster implements Cluster {
     });
     if (result.exitCode !== 0) {
       throw demoError("script", {
-        message: `psql ended with ${result.exitCode}: ${result.stderr.slice(0, 2000)}`,
+        message: `psql ended with ${result.exitCode}: ${result.stderr.slice(-2000)}`,
       });
     }
     return result.stdout;

@@ -1,0 +1,129 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { createTemporaryFolder } from "../../src/objectstore/testing/index.ts";
+
+/** The system's restic (0.14.0 in Debian 12, the oldest that we promise) and the newer ones that set-up unpacks. */
+export const RESTIC_VERSIONS = ["system", "0.18.0", "0.19.1"] as const;
+export type ResticVersion = (typeof RESTIC_VERSIONS)[number];
+/** `rewrite` and `repair` came after 0.14. */
+export const NEWER_RESTIC_VERSIONS = ["0.18.0", "0.19.1"] as const;
+
+const TOOLS = join(import.meta.dirname, "../../.tools/restic");
+
+/** Throws where the program is missing: a conformance test that would be skipped fails. */
+export function resticProgram(version: ResticVersion): string {
+  const folders =
+    version === "system"
+      ? (process.env["PATH"] ?? "").split(delimiter)
+      : [join(TOOLS, version, "usr/bin")];
+  for (const folder of folders) {
+    const path = join(folder, "restic");
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder; the next one may have it.
+    }
+  }
+  throw new Error(`restic ${version} is not installed: run \`npm run setup\``);
+}
+
+export interface ResticResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stdoutBytes: Buffer;
+  readonly stderr: string;
+}
+
+export interface ResticOptions {
+  readonly cwd?: string;
+  readonly input?: Uint8Array;
+  /** Exit codes that are no failure; 0 by default. */
+  readonly codes?: readonly number[];
+}
+
+export interface Restic extends AsyncDisposable {
+  readonly version: ResticVersion;
+  /** Throws with restic's own words unless it ends with an expected code. */
+  run(arguments_: readonly string[], options?: ResticOptions): Promise<ResticResult>;
+  /** The last JSON document, or every line's where the command prints lines. */
+  json(arguments_: readonly string[]): Promise<unknown>;
+  jsonLines(arguments_: readonly string[]): Promise<readonly unknown[]>;
+  /** Running until it ends or is killed; the caller waits for it. */
+  start(arguments_: readonly string[]): ChildProcess;
+  /** The same repository with another password. */
+  withPassword(password: string): Promise<Restic>;
+  readonly passwordFile: string;
+}
+
+/** restic on one repository: its password in a file of its own, a private cache, nothing from the environment. */
+export async function createRestic(
+  version: ResticVersion,
+  repository: string,
+  password: string,
+): Promise<Restic> {
+  const program = resticProgram(version);
+  const folder = await createTemporaryFolder();
+  const passwordFile = join(folder.path, "password");
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  await mkdir(join(folder.path, "home"));
+  const env = { HOME: join(folder.path, "home"), PATH: "/usr/bin:/bin", TMPDIR: folder.path };
+  const common = ["--repo", repository, "--password-file", passwordFile];
+  const cache = ["--cache-dir", join(folder.path, "cache")];
+  const start = (arguments_: readonly string[], cwd?: string): ChildProcess =>
+    spawn(program, [...common, ...cache, ...arguments_], {
+      env,
+      stdio: "pipe",
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+  const run = async (arguments_: readonly string[], options: ResticOptions = {}) => {
+    const result = await finish(start(arguments_, options.cwd), options.input);
+    if ((options.codes ?? [0]).includes(result.code)) return result;
+    const said = `${result.stderr}\n${result.stdout.slice(-2_000)}`;
+    throw new Error(
+      `restic ${version} ${arguments_.join(" ")} ended with ${result.code}:\n${said}`,
+    );
+  };
+  const jsonLines = async (arguments_: readonly string[]): Promise<readonly unknown[]> => {
+    const { stdout } = await run([...arguments_, "--json"]);
+    return stdout
+      .split("\n")
+      .filter((line) => line.startsWith("{") || line.startsWith("["))
+      .map((line): unknown => JSON.parse(line));
+  };
+  return {
+    version,
+    passwordFile,
+    run,
+    start,
+    jsonLines,
+    json: async (arguments_) => (await jsonLines(arguments_)).at(-1),
+    withPassword: (other) => createRestic(version, repository, other),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+export function finish(child: ChildProcess, input?: Uint8Array): Promise<ResticResult> {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout?.on("data", (bytes: Buffer) => out.push(bytes));
+  child.stderr?.on("data", (bytes: Buffer) => err.push(bytes));
+  // A restic that ends before it read all of its input says why by its exit code.
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(input);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      const stdoutBytes = Buffer.concat(out);
+      resolve({
+        code: code ?? -1,
+        stdoutBytes,
+        stdout: stdoutBytes.toString(),
+        stderr: Buffer.concat(err).toString() + (signal === null ? "" : `\nended by ${signal}`),
+      });
+    });
+  });
+}
