@@ -33,7 +33,7 @@ export function degreeOf(f: bigint): number {
 
 function square(f: bigint): bigint {
   // Squaring over GF(2) spreads the bits: between two of them stands a zero.
-  return BigInt(`0b${[...f.toString(2)].join("0")}`);
+  return BigInt(`0b${f.toString(2).split("").join("0")}`);
 }
 
 function remainder(f: bigint, divisor: bigint): bigint {

@@ -185,8 +185,9 @@ export interface CheckOptions {
 }
 
 export interface CheckFinding {
-  readonly severity: "error" | "warning";
-  /** Closed list in `check.ts`: `pack_missing`, `pack_damaged`, `blob_missing`, `tree_damaged`, `index_damaged`, ... */
+  /** `information` is no fault: packs that no snapshot needs yet or any more. */
+  readonly severity: "error" | "warning" | "information";
+  /** The closed list in `check/findings.ts`. */
   readonly code: string;
   readonly message: string;
   readonly subject: Readonly<Record<string, string>>;

@@ -1,10 +1,95 @@
-import { bug } from "../../kernel/index.ts";
+import { AppError } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
-import type { CheckOptions, CheckReport } from "../types.ts";
+import { BlobIndex } from "../index/blob-index.ts";
+import { addPacks, indexFiles } from "../index/load-index.ts";
+import { listIds } from "../list.ts";
+import { BlobReader } from "../read/blob-reader.ts";
+import { loadSnapshot } from "../snapshots.ts";
+import type { CheckOptions, CheckReport, Snapshot } from "../types.ts";
+import { unpackedPrefix } from "../unpacked.ts";
+import { checkData } from "./check-data.ts";
+import { checkConflicts, checkKeys, checkLocks, checkPacks } from "./check-packs.ts";
+import type { CheckStep } from "./check-packs.ts";
+import { TreeCheck } from "./check-trees.ts";
+import { Findings } from "./findings.ts";
 
-export function checkRepository(
-  _core: RepositoryCore,
-  _options: CheckOptions,
+/**
+ * What is wrong with the repository, as values; only a store that cannot be asked throws.
+ *
+ *   1. snapshots, then indexes, then the list of packs: a writer at work then only adds packs that nobody refers to
+ *   2. packs: named and there, of the size that the index says
+ *   3. trees of every snapshot: readable, their blobs placed, file sizes right
+ *   4. with `readData` every pack: its name, its header, each blob's hash
+ */
+export async function checkRepository(
+  core: RepositoryCore,
+  options: CheckOptions,
 ): Promise<CheckReport> {
-  return Promise.reject(bug("check of a repository that is not built yet"));
+  const { signal, readData } = options;
+  const findings = new Findings();
+  const step: CheckStep = { core, findings, ...(signal === undefined ? {} : { signal }) };
+  await checkKeys(step);
+  await checkLocks(step, core.clock);
+  const snapshots = await readSnapshots(step);
+  const index = await readIndex(step);
+  const packs = await checkPacks(step, index);
+  checkConflicts(step, index);
+  const reader = new BlobReader(core, index);
+  await checkTrees(step, reader, packs, snapshots, options);
+  const totalBytes = packs.sizes.reduce((sum, size) => sum + Math.max(0, size), 0);
+  let readBytes = 0;
+  if (readData) {
+    await checkData(step, reader, packs, (sizeBytes) => {
+      readBytes += sizeBytes;
+      options.onProgress?.({ doneBytes: readBytes, totalBytes, step: "data" });
+    });
+  }
+  return {
+    findings: findings.all(),
+    snapshots: snapshots.length,
+    packs: index.packIds.length,
+    blobs: index.size,
+    readBytes,
+  };
+}
+
+async function checkTrees(
+  step: CheckStep,
+  reader: BlobReader,
+  packs: Awaited<ReturnType<typeof checkPacks>>,
+  snapshots: readonly Snapshot[],
+  { onProgress }: CheckOptions,
+): Promise<void> {
+  const trees = new TreeCheck(step, reader, packs);
+  for (const [done, snapshot] of snapshots.entries()) {
+    await trees.check(snapshot);
+    onProgress?.({
+      doneBytes: 0,
+      totalBytes: 0,
+      step: `snapshot ${done + 1} of ${snapshots.length}`,
+    });
+  }
+}
+
+async function readSnapshots(step: CheckStep): Promise<readonly Snapshot[]> {
+  const found: Snapshot[] = [];
+  for (const id of await listIds(step.core.store, unpackedPrefix.snapshot, step.signal)) {
+    try {
+      found.push(await loadSnapshot(step.core, id, step.signal));
+    } catch (thrown) {
+      if (thrown instanceof AppError && thrown.code === "objectstore.not_found") continue;
+      if (!(thrown instanceof AppError) || thrown.kind !== "corrupt") throw thrown;
+      step.findings.add("snapshot_damaged", thrown.message, { snapshot: id });
+    }
+  }
+  return found;
+}
+
+async function readIndex({ core, findings, signal }: CheckStep): Promise<BlobIndex> {
+  const index = new BlobIndex();
+  for await (const loaded of indexFiles(core, signal)) {
+    if ("packs" in loaded) addPacks(index, loaded.packs);
+    else findings.add("index_damaged", loaded.error.message, { index: loaded.id });
+  }
+  return index;
 }
