@@ -1,5 +1,7 @@
-import { bug } from "../kernel/index.ts";
+import { concatBytes } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
+import { postgresError } from "./errors.ts";
+import { instantiateCopyFrames } from "./copy-frames-kernel.generated.ts";
 
 /**
  * Takes the rows of COPY … TO STDOUT out of the raw bytes of a connection: a filter in front of the protocol parser of
@@ -17,55 +19,56 @@ export interface CopyFramesStep {
   readonly messages: Bytes;
 }
 
-/** PostgreSQL documentation, "Message Formats": a type byte, then an int32 length that counts itself. */
-const COPY_DATA = 0x64;
-const HEADER_BYTES = 5;
-const LENGTH_BYTES = 4;
+/** One for the thread: what it knows of a connection between two pieces is kept in the closure below. */
+const kernel = instantiateCopyFrames();
+const memory = new Uint8Array(kernel.memory.buffer);
+const INPUT = kernel.input();
+const INPUT_BYTES = kernel.inputBytes();
+const PAYLOAD = kernel.payload();
+const MESSAGES = kernel.messages();
 
 export function createCopyFrames(): CopyFrames {
-  /** Bytes of the current message that are still to come, its header taken off. */
   let openBytes = 0;
-  let openIsData = false;
-  const header = new Uint8Array(HEADER_BYTES);
-  const headerView = new DataView(header.buffer);
-  let headerFilled = 0;
+  let openIsData = 0;
+  /** Up to four bytes of a header that was cut. */
+  let headerPart: Bytes = new Uint8Array(0);
+
+  const pushPiece = (piece: Bytes): CopyFramesStep => {
+    memory.set(headerPart, INPUT);
+    memory.set(piece, INPUT + headerPart.byteLength);
+    const length = headerPart.byteLength + piece.byteLength;
+    const left = kernel.sort(length, openBytes, openIsData);
+    if (left < 0) {
+      throw postgresError("copy_incomplete", {
+        message: "message of the server with a length below 4",
+      });
+    }
+    openBytes = kernel.openBytes();
+    openIsData = kernel.openIsData();
+    headerPart = memory.slice(INPUT + length - left, INPUT + length);
+    return {
+      payload: copyOf(PAYLOAD, kernel.payloadBytes()),
+      messages: copyOf(MESSAGES, kernel.messagesBytes()),
+    };
+  };
 
   return {
     push(chunk) {
-      const payload = new Uint8Array(chunk.byteLength);
-      const messages: Bytes[] = [];
-      let payloadFilled = 0;
-      let at = 0;
-      while (at < chunk.byteLength) {
-        if (openBytes === 0) {
-          const taken = chunk.subarray(at, at + HEADER_BYTES - headerFilled);
-          header.set(taken, headerFilled);
-          headerFilled += taken.byteLength;
-          at += taken.byteLength;
-          if (headerFilled < HEADER_BYTES) break;
-          headerFilled = 0;
-          openIsData = header[0] === COPY_DATA;
-          openBytes = bodyBytes(headerView);
-          if (!openIsData) messages.push(header.slice());
-          continue;
-        }
-        const body = chunk.subarray(at, at + openBytes);
-        at += body.byteLength;
-        openBytes -= body.byteLength;
-        if (openIsData) {
-          payload.set(body, payloadFilled);
-          payloadFilled += body.byteLength;
-        } else {
-          messages.push(body.slice());
-        }
+      if (chunk.byteLength <= INPUT_BYTES) return pushPiece(chunk);
+      const steps: CopyFramesStep[] = [];
+      for (let at = 0; at < chunk.byteLength; at += INPUT_BYTES) {
+        steps.push(pushPiece(chunk.subarray(at, at + INPUT_BYTES)));
       }
-      return { payload: payload.subarray(0, payloadFilled), messages: Buffer.concat(messages) };
+      return {
+        payload: concatBytes(steps.map((step) => step.payload)),
+        messages: concatBytes(steps.map((step) => step.messages)),
+      };
     },
   };
 }
 
-function bodyBytes(header: DataView): number {
-  const length = header.getInt32(1);
-  if (length < LENGTH_BYTES) throw bug(`message of the server with the length ${length}`);
-  return length - LENGTH_BYTES;
+function copyOf(from: number, length: number): Bytes {
+  const copy = Buffer.allocUnsafeSlow(length);
+  copy.set(memory.subarray(from, from + length));
+  return copy;
 }
