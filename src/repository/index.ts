@@ -2,3 +2,5 @@
 export type * from "./types.ts";
 export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
+export { restoreFiles } from "./read/restore-files.ts";
+export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";

@@ -31,13 +31,18 @@ export const unpackedPrefix: Readonly<Record<UnpackedKind, string>> = {
   lock: "locks/",
 };
 
+export interface SavedUnpacked {
+  readonly id: string;
+  readonly sizeBytes: number;
+}
+
 /** Durable under the returned id when this returns. */
 export async function saveUnpacked(
   core: RepositoryCore,
   kind: UnpackedKind,
   json: Bytes,
   signal?: AbortSignal,
-): Promise<string> {
+): Promise<SavedUnpacked> {
   const packed = compress(json, UNPACKED_LEVEL);
   const plain = Buffer.allocUnsafeSlow(packed.byteLength + 1);
   plain[0] = COMPRESSED_MARK;
@@ -48,7 +53,7 @@ export async function saveUnpacked(
     ifAbsent: true,
     ...(signal === undefined ? {} : { signal }),
   });
-  return id;
+  return { id, sizeBytes: sealed.byteLength };
 }
 
 /** Read again once, past whatever spoiled the first reading, before it is called damaged. */

@@ -41,7 +41,7 @@ export class IndexCollector {
         return { id, entries };
       }),
     );
-    await saveUnpacked(this.#core, "index", json, this.#signal);
-    this.#onWritten(json.byteLength);
+    const { sizeBytes } = await saveUnpacked(this.#core, "index", json, this.#signal);
+    this.#onWritten(sizeBytes);
   }
 }

@@ -128,7 +128,7 @@ async function writeLock(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const lock = formatLock({ time: core.clock.now(), exclusive, ...owner });
-  return await saveUnpacked(core, "lock", lock, signal);
+  return (await saveUnpacked(core, "lock", lock, signal)).id;
 }
 
 /** Not stopped by an abort: a lock left behind would stand in others' way for half an hour. */

@@ -198,8 +198,8 @@ class Writer implements SnapshotWriter {
     const { hostname, username } = this.#options;
     const programVersion = this.#programVersion;
     const json = formatSnapshot({ ...options, tree, hostname, username, programVersion });
-    const id = await saveUnpacked(this.#core, "snapshot", json, this.#signal);
-    this.#wrote(json.byteLength);
+    const { id, sizeBytes } = await saveUnpacked(this.#core, "snapshot", json, this.#signal);
+    this.#wrote(sizeBytes);
     return id;
   }
 
