@@ -26,6 +26,7 @@ export interface ChainReport {
 }
 
 const NEWLINE = 0x0a;
+const LINE_END = Uint8Array.of(NEWLINE);
 
 /**
  * Walks a log from its first record. A line that is no record is accepted only where the next record names exactly its
@@ -52,7 +53,7 @@ class ChainWalk {
   #head: ChainHead = EMPTY_HEAD;
   #records = 0;
   #line = 0;
-  #strange: { readonly bytes: Bytes; readonly line: number } | undefined;
+  #strange: { readonly lines: readonly Bytes[]; readonly line: number } | undefined;
   #hashAtNoted: string | undefined;
   readonly #noted: ChainHead | undefined;
   readonly #findings: ChainFinding[] = [];
@@ -65,13 +66,13 @@ class ChainWalk {
     this.#line += 1;
     const record = parseRecord(Buffer.from(bytes).toString("utf8"));
     if (record === undefined) {
-      this.#reportStrange();
-      this.#strange = { bytes: Uint8Array.from(bytes), line: this.#line };
+      const lines = [...(this.#strange?.lines ?? []), Uint8Array.from(bytes)];
+      this.#strange = { lines, line: this.#strange?.line ?? this.#line };
       return;
     }
     const strange = this.#strange;
     if (strange !== undefined) {
-      const torn = tornTail(strange.bytes);
+      const torn = tornTail(joined(strange.lines));
       const named = record.torn?.sha256 === torn.sha256 && record.torn.sizeBytes === torn.sizeBytes;
       if (named) this.#strange = undefined;
       else this.#reportStrange();
@@ -88,8 +89,10 @@ class ChainWalk {
   }
 
   finish(rest: Bytes): ChainReport {
+    const complete = parseRecord(Buffer.from(rest).toString("utf8")) !== undefined;
+    if (complete) this.line(rest);
     this.#reportStrange();
-    if (rest.byteLength > 0) {
+    if (rest.byteLength > 0 && !complete) {
       this.#add("torn_tail", this.#line + 1, `${rest.byteLength} bytes without an end of line`);
     }
     const noted = this.#noted;
@@ -113,4 +116,8 @@ class ChainWalk {
   #add(fault: ChainFault, line: number, message: string): void {
     this.#findings.push({ fault, line, message });
   }
+}
+
+function joined(lines: readonly Bytes[]): Bytes {
+  return Buffer.concat(lines.flatMap((line, index) => (index === 0 ? [line] : [LINE_END, line])));
 }

@@ -8,6 +8,8 @@
 export { accessError } from "./errors.ts";
 export { checkChain } from "./chain.ts";
 export type { ChainFault, ChainFinding, ChainReport } from "./chain.ts";
+export { readTail } from "./tail.ts";
+export type { LogTail } from "./tail.ts";
 export {
   AUDIT_VERSION,
   EMPTY_HEAD,

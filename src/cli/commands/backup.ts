@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import { EXIT_INCOMPLETE, formatBytes, formatCount, formatDuration } from "../../kernel/index.ts";
+import { backup, loadPolicy } from "../../operation/index.ts";
+import type { BackupResult } from "../../operation/index.ts";
+import {
+  addOutputOptions,
+  addPolicyOption,
+  DEFAULT_POLICY_FILE,
+  given,
+} from "../common-options.ts";
+import type { OutputFlags } from "../common-options.ts";
+import { parseCount } from "../parse-count.ts";
+import { printable } from "../printable.ts";
+import type { Verb } from "../program.ts";
+
+interface BackupFlags extends OutputFlags {
+  readonly policy?: string;
+  readonly connections?: number;
+}
+
+export const backupVerb: Verb = {
+  examples: [
+    ["sparekeep backup", "run the only plan of sparekeep.yaml"],
+    ["sparekeep backup nightly --policy shop.yaml", "run one plan of another policy"],
+  ],
+  register: (program: Command, run) =>
+    addOutputOptions(addPolicyOption(program.command("backup")))
+      .description("run a plan once: one new recovery point (exit 3 where something is missing)")
+      .argument("[plan]", "plan of the policy; needed where it has several")
+      .option("--connections <count>", "connections that read tables (default: 2)", parseCount)
+      .action((plan: string | undefined, flags: BackupFlags) =>
+        run(flags, async ({ context, output, json, document, progress }) => {
+          const result = await backup(context, {
+            policy: await loadPolicy(flags.policy ?? DEFAULT_POLICY_FILE),
+            ...given("plan", plan),
+            ...given("connections", flags.connections),
+            onProgress: (step) => progress.update(step),
+          });
+          progress.finish();
+          if (json) await document(result);
+          else for (const line of describe(result)) await output.line(line);
+          return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
+        }),
+      ),
+};
+
+function describe(result: BackupResult): string[] {
+  const { issues, leftOut, readBack } = result;
+  return [
+    ...issues.flatMap(({ object, message, hint }) => [
+      printable(`missing: ${object}: ${message}`),
+      ...(hint === undefined ? [] : [printable(`  fix: ${hint}`)]),
+    ]),
+    ...leftOut.map(({ object, reason }) => printable(`left out: ${object}: ${reason}`)),
+    `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${formatCount(result.tables)} tables, ${formatCount(result.rows)} rows in ${formatDuration(result.durationMs)}`,
+    `  ${formatBytes(result.readBytes)} read, ${formatBytes(result.writtenBytes)} written to ${printable(result.location)}`,
+    `  read back: ${formatCount(readBack.files)} files, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
+  ];
+}

@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+import { doctor } from "../../operation/index.ts";
+import type { Finding } from "../../operation/index.ts";
+import { addOutputOptions, addRepositoryOptions, policyOf } from "../common-options.ts";
+import type { RepositoryFlags } from "../common-options.ts";
+import { printable } from "../printable.ts";
+import type { Verb } from "../program.ts";
+
+export const doctorVerb: Verb = {
+  examples: [["sparekeep doctor", "is everything in place for the next backup?"]],
+  register: (program: Command, run, runtime) =>
+    addOutputOptions(addRepositoryOptions(program.command("doctor")))
+      .description(
+        "examine programs, sources, rights, repositories and clocks (exit 1 on a failure)",
+      )
+      .action((flags: RepositoryFlags) =>
+        run(flags, async ({ context, output, json, document }) => {
+          const policy = await policyOf(flags);
+          const result = await doctor(context, { policy, nodeVersion: runtime.nodeVersion });
+          if (json) await document(result);
+          else for (const line of result.findings.flatMap(describe)) await output.line(line);
+          return result.outcome === "fail" ? 1 : 0;
+        }),
+      ),
+};
+
+function describe(finding: Finding): string[] {
+  const line = `${finding.status.padEnd(4)}  ${finding.subject}: ${finding.message}`;
+  return [line, ...(finding.fix === undefined ? [] : [`      fix: ${finding.fix}`])].map(printable);
+}

@@ -1,0 +1,137 @@
+import type { Command } from "commander";
+import { EXIT_INCOMPLETE, formatCount, formatDuration } from "../../kernel/index.ts";
+import { planDatabaseRestore } from "../../operation/index.ts";
+import type { PlannedRestore, RestoredDatabase, RestorePreview } from "../../operation/index.ts";
+import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
+import type { RepositoryFlags } from "../common-options.ts";
+import { confirmByTyping } from "../confirm.ts";
+import { targetUrl } from "../connection-flags.ts";
+import { cliError } from "../errors.ts";
+import { parseCount } from "../parse-count.ts";
+import { printable } from "../printable.ts";
+import type { Verb } from "../program.ts";
+import type { CliRuntime } from "../runtime.ts";
+import type { Session } from "../session.ts";
+import { timeText } from "./snapshots.ts";
+
+interface RestoreFlags extends RepositoryFlags {
+  readonly to?: string;
+  readonly toEnv?: string;
+  readonly toFile?: string;
+  readonly target?: string;
+  readonly create?: boolean;
+  readonly trustSource?: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly connections?: number;
+}
+
+export const restoreVerb: Verb = {
+  examples: [
+    [
+      "sparekeep restore latest --target staging",
+      "into a target of the policy, which must be empty",
+    ],
+    ["sparekeep restore latest --to-env TARGET_URL --create", "into a database made for it"],
+    ["sparekeep restore 1a2b3c4d --to-file target.url --dry-run", "only show what would be done"],
+  ],
+  register: (program: Command, run, runtime) =>
+    addOutputOptions(addRepositoryOptions(program.command("restore")))
+      .description("rebuild a database from a snapshot, after its plan was shown and confirmed")
+      .argument("[snapshot]", "id, its first digits, or latest", "latest")
+      .option("--target <name>", "target of the policy")
+      .option("--to-env <name>", "variable that holds the target's connection string")
+      .option("--to-file <file>", "file of mode 0600 that holds the target's connection string")
+      .option("--to <uri>", "the target's connection string, without a password")
+      .option("--create", "create the target database; it must not exist")
+      .option("--connections <count>", "connections that load tables (default: 2)", parseCount)
+      .option(
+        "--trust-source",
+        "let a superuser build what the source defines; only for a source you trust like yourself",
+      )
+      .option("--dry-run", "show the plan and stop")
+      .option("--yes", "carry the plan out without asking")
+      .action((snapshot: string, flags: RestoreFlags) =>
+        run(flags, (session) => restore(session, runtime, snapshot, flags)),
+      ),
+};
+
+async function restore(
+  session: Session,
+  runtime: CliRuntime,
+  snapshot: string,
+  flags: RestoreFlags,
+): Promise<number> {
+  const { output, json, document, progress } = session;
+  if (json && flags.yes !== true && flags.dryRun !== true) {
+    throw cliError("usage", {
+      message: "restore --json with nobody to ask",
+      hint: "Add --yes, or --dry-run to see the plan.",
+    });
+  }
+  const planned = await planOf(session, snapshot, flags);
+  const { preview } = planned;
+  progress.finish();
+  if (!json) for (const line of describePlan(preview)) await output.line(line);
+  if (flags.dryRun === true) {
+    if (json) await document({ plan: preview });
+    return 0;
+  }
+  if (flags.yes !== true) {
+    const question = `Type the name of the database to go on (${printable(preview.database)}):`;
+    await confirmByTyping(runtime, question, preview.database);
+  }
+  const result = await planned.execute();
+  progress.finish();
+  if (json) await document({ plan: preview, ...result });
+  else for (const line of describeResult(result)) await output.line(line);
+  return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
+}
+
+async function planOf(
+  session: Session,
+  snapshot: string,
+  flags: RestoreFlags,
+): Promise<PlannedRestore> {
+  const { context, progress } = session;
+  const policy = await policyOf(flags);
+  const target = await targetUrl(context, policy, {
+    ...given("text", flags.to),
+    ...given("env", flags.toEnv),
+    ...given("file", flags.toFile),
+    ...given("target", flags.target),
+  });
+  return planDatabaseRestore(context, {
+    policy,
+    ...given("destination", flags.destination),
+    snapshot,
+    target,
+    create: flags.create === true,
+    trustSource: flags.trustSource === true,
+    ...given("connections", flags.connections),
+    onProgress: (step) => progress.update(step),
+  });
+}
+
+function describePlan(preview: RestorePreview): string[] {
+  const { snapshot, target, steps, withheld } = preview;
+  return [
+    `Restore snapshot ${snapshot.id.slice(0, 8)} (${snapshot.plan ?? "no plan"}, ${timeText(snapshot.time)}, ${snapshot.outcome}) into ${target}`,
+    ...(preview.resumes ? ["It goes on where an interrupted restore of this snapshot ended."] : []),
+    ...steps.map((step, index) => `  ${index + 1}. ${step}`),
+    ...(withheld.length === 0 ? [] : ["Not restored, or left switched off:"]),
+    ...withheld.map(({ object, reason }) => `  - ${object}: ${reason}`),
+  ].map(printable);
+}
+
+function describeResult(result: RestoredDatabase): string[] {
+  const { issues, verified } = result;
+  return [
+    ...issues.flatMap(({ object, message, hint }) => [
+      `missing: ${object}: ${message}`,
+      ...(hint === undefined ? [] : [`  fix: ${hint}`]),
+    ]),
+    `${result.outcome}: ${result.target}, ${formatCount(result.tables)} tables, ${formatCount(result.rows)} rows in ${formatDuration(result.durationMs)}`,
+    `  verified against the manifest: ${formatCount(verified.tables)} tables, ${formatCount(verified.rows)} rows`,
+  ].map(printable);
+}

@@ -1,0 +1,129 @@
+import { Command, CommanderError } from "commander";
+import { exitCodeOf, throwIfAborted, toAppError } from "../kernel/index.ts";
+import type { AppError } from "../kernel/index.ts";
+import { nearest } from "../policy/index.ts";
+import { backupVerb } from "./commands/backup.ts";
+import { checkVerb } from "./commands/check.ts";
+import { doctorVerb } from "./commands/doctor.ts";
+import { dumpVerb } from "./commands/dump.ts";
+import { initVerb } from "./commands/init.ts";
+import { lsVerb } from "./commands/ls.ts";
+import { restoreVerb } from "./commands/restore.ts";
+import { snapshotsVerb } from "./commands/snapshots.ts";
+import type { OutputFlags } from "./common-options.ts";
+import { cliError, EXIT_OUTPUT_CLOSED } from "./errors.ts";
+import { errorDocument, toJson } from "./json.ts";
+import { renderError } from "./render-error.ts";
+import type { CliRuntime } from "./runtime.ts";
+import { inSession } from "./session.ts";
+import type { Session } from "./session.ts";
+
+/** Runs the work of a verb in a session; the exit code is what it returns. */
+export type RunVerb = (
+  flags: OutputFlags,
+  work: (session: Session) => Promise<number>,
+) => Promise<void>;
+
+export interface Verb {
+  readonly examples: readonly (readonly [command: string, what: string])[];
+  register(program: Command, run: RunVerb, runtime: CliRuntime): Command;
+}
+
+const VERBS: readonly Verb[] = [
+  initVerb,
+  backupVerb,
+  snapshotsVerb,
+  lsVerb,
+  dumpVerb,
+  restoreVerb,
+  checkVerb,
+  doctorVerb,
+];
+
+const EXIT_CODES = `Exit codes: 0 done; 2 usage or policy; 3 incomplete; 10 no repository; 11 locked; 12 wrong password;
+20 damaged; 130 interrupted; 1 anything else.`;
+
+/** Runs one command line (without the program's own name) and returns its exit code. Nothing is thrown. */
+export async function runCli(argv: readonly string[], runtime: CliRuntime): Promise<number> {
+  let exitCode = 0;
+  const run: RunVerb = async (flags, work) => {
+    exitCode = await inSession(runtime, flags, work);
+  };
+  const program = createProgram(runtime, run);
+  try {
+    if (argv.length === 0) {
+      program.outputHelp();
+      return 0;
+    }
+    await program.parseAsync([...argv], { from: "user" });
+    return exitCode;
+  } catch (thrown) {
+    return report(thrown, argv, runtime);
+  }
+}
+
+function createProgram(runtime: CliRuntime, run: RunVerb): Command {
+  const program = new Command("sparekeep")
+    .description(
+      "Backup and recovery of Postgres applications, proven by reading back and restoring.",
+    )
+    .version(runtime.version, "-V, --version")
+    .addHelpText("before", examplesText(VERBS.flatMap((verb) => verb.examples.slice(0, 1))))
+    .addHelpText("after", `\n${EXIT_CODES}`)
+    .helpCommand(false);
+  for (const verb of VERBS) {
+    const command = verb.register(program, run, runtime);
+    command.addHelpText("before", examplesText(verb.examples));
+  }
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => runtime.stdout.write(text),
+      writeErr: (text) => runtime.stderr.write(text),
+      // What commander would print about a wrong command line is thrown as well, and rendered like any other error.
+      outputError: () => undefined,
+    });
+  }
+  return program;
+}
+
+function examplesText(examples: Verb["examples"]): string {
+  const lines = examples.map(([command, what]) => `  ${command}\n      ${what}`);
+  return `Examples:\n${lines.join("\n")}\n`;
+}
+
+function report(thrown: unknown, argv: readonly string[], runtime: CliRuntime): number {
+  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+  const error = errorOf(thrown, runtime);
+  if (error.code === "cli.output_closed") return EXIT_OUTPUT_CLOSED;
+  if (argv.includes("--json")) runtime.stdout.write(`${toJson(errorDocument(error))}\n`);
+  else runtime.stderr.write(renderError(error, runtime.color && runtime.stderr.isTTY === true));
+  return exitCodeOf(error);
+}
+
+/** Once Ctrl-C was pressed, whatever falls over on the way out is its consequence. */
+function errorOf(thrown: unknown, runtime: CliRuntime): AppError {
+  if (thrown instanceof CommanderError) return usageError(thrown);
+  const error = toAppError(thrown);
+  if (!runtime.signal.aborted || error.kind === "bug") return error;
+  try {
+    throwIfAborted(runtime.signal);
+  } catch (cancelled) {
+    return toAppError(cancelled);
+  }
+  return error;
+}
+
+function usageError(error: CommanderError): AppError {
+  const message = error.message.replace(/^error: /, "").split("\n")[0] ?? "";
+  const unknown = /unknown command '([^']*)'/.exec(message)?.[1];
+  const meant = unknown === undefined ? undefined : nearest(unknown, VERB_NAMES);
+  const suggestion = /\(Did you mean (.+)\?\)/s.exec(error.message)?.[1];
+  const better = meant ?? suggestion;
+  return cliError("usage", {
+    message: message === "" ? "an incomplete command line" : message.replace(/\.$/, ""),
+    hint:
+      better === undefined ? "Run `sparekeep --help`, or a verb with --help." : `Write ${better}.`,
+  });
+}
+
+const VERB_NAMES = ["init", "backup", "snapshots", "ls", "dump", "restore", "check", "doctor"];

@@ -1,0 +1,18 @@
+import type { Readable, Writable } from "node:stream";
+import type { OperationContext } from "../operation/index.ts";
+import type { LogLevel } from "../kernel/index.ts";
+
+/** The process as the command line sees it; main.ts builds the real one, tests another. */
+export interface CliRuntime {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable;
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  /** False where NO_COLOR is set, or the terminal is dumb. */
+  readonly color: boolean;
+  readonly version: string;
+  readonly nodeVersion: string;
+  /** Aborted by the first Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly env: (name: string) => string | undefined;
+  context(logLevel: LogLevel): Promise<OperationContext>;
+}

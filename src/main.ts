@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/** Composition root: the only reader of the environment, the only owner of the process. */
+import { readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { homedir, hostname, userInfo } from "node:os";
+import { join } from "node:path";
+import { runCli } from "./cli/index.ts";
+import type { CliRuntime } from "./cli/index.ts";
+import { createLog, kernelError, systemClock } from "./kernel/index.ts";
+import type { LogLevel } from "./kernel/index.ts";
+import type { OperationContext } from "./operation/index.ts";
+import { clientToolFolders } from "./postgres/index.ts";
+
+const env = (name: string): string | undefined => process.env[name];
+
+function productVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? "unknown";
+}
+
+/** The first Ctrl-C lets everything under way end cleanly: locks are released. The second one does not wait. */
+function interruptible(): AbortSignal {
+  const controller = new AbortController();
+  const interrupt = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort(kernelError("cancelled", { message: `interrupted by ${signal}` }));
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  process.on("SIGHUP", interrupt);
+  return controller.signal;
+}
+
+function stateDirectory(): string {
+  const xdg = env("XDG_STATE_HOME");
+  const base = xdg?.startsWith("/") === true ? xdg : join(homedir(), ".local", "state");
+  return join(base, "sparekeep");
+}
+
+async function contextFor(signal: AbortSignal, logLevel: LogLevel): Promise<OperationContext> {
+  return {
+    clock: systemClock,
+    random: (size) => randomBytes(size),
+    log: createLog(logLevel),
+    signal,
+    actor: userInfo().username,
+    hostname: hostname(),
+    pid: process.pid,
+    env,
+    toolDirectories: await clientToolFolders(env("PATH")),
+    stateDirectory: stateDirectory(),
+    version: productVersion(),
+  };
+}
+
+const signal = interruptible();
+const noColor = env("NO_COLOR") ?? "";
+const runtime: CliRuntime = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  color: noColor === "" && env("TERM") !== "dumb",
+  version: productVersion(),
+  nodeVersion: process.version,
+  signal,
+  env,
+  context: (logLevel) => contextFor(signal, logLevel),
+};
+process.exitCode = await runCli(process.argv.slice(2), runtime);

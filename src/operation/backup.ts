@@ -1,0 +1,205 @@
+/*
+ * effects
+ *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; snapshots and indexes of the repository
+ *   writes        one audit record; packs, indexes and one snapshot of the repository
+ *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read
+ *   leaves behind nothing at the source; interrupted: packs that nothing refers to
+ *   exit codes    0; 3 incomplete; 1 source or store not reachable; 10 no repository; 11 locked; 12 wrong password; 130
+ */
+import { MIB } from "../kernel/index.ts";
+import type { Bytes } from "../kernel/index.ts";
+import { formatManifest, MANIFEST_FORMAT } from "../manifest/index.ts";
+import type { Manifest } from "../manifest/index.ts";
+import { destinationNamed, planNamed, sourceNamed } from "../policy/index.ts";
+import type { Policy } from "../policy/index.ts";
+import { connect, findClientTools } from "../postgres/index.ts";
+import type { ClientTools } from "../postgres/index.ts";
+import type { Repository, SnapshotSummary, SnapshotWriter } from "../repository/index.ts";
+import { captureDatabase } from "../source/index.ts";
+import type { CaptureIssue, CaptureProgress, CaptureResult } from "../source/index.ts";
+import type { Secret } from "../kernel/index.ts";
+import { recordAccess } from "./audit-log.ts";
+import type { OnProgress, OperationContext } from "./context.ts";
+import { MANIFEST_PATH } from "./manifest-of.ts";
+import { connectionUrl, openDestination } from "./open.ts";
+import { readBack } from "./read-back.ts";
+import type { ReadBack } from "./read-back.ts";
+import { trackFiles } from "./track-files.ts";
+
+export interface BackupOptions {
+  readonly policy: Policy;
+  /** The only one of the policy when left out. */
+  readonly plan?: string;
+  readonly connections?: number;
+  readonly onProgress?: OnProgress;
+}
+
+export interface BackupResult {
+  readonly outcome: "complete" | "incomplete";
+  readonly plan: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly location: string;
+  readonly snapshot: string;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly tables: number;
+  readonly rows: bigint;
+  readonly files: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  readonly blobsNew: number;
+  readonly blobsKnown: number;
+  readonly issues: readonly CaptureIssue[];
+  readonly leftOut: Manifest["database"]["leftOut"];
+  readonly readBack: ReadBack;
+}
+
+const CONNECTIONS = 2;
+const SPLIT_BYTES = 64 * MIB;
+/** Derives the key of the row hashes from the master key: the same in every snapshot of a repository. */
+const ROW_HASH_LABEL = "sparekeep row hash v1";
+
+export async function backup(
+  context: OperationContext,
+  options: BackupOptions,
+): Promise<BackupResult> {
+  const startedMs = context.clock.monotonicMs();
+  const startedAt = context.clock.now();
+  const { policy } = options;
+  const plan = planNamed(policy, options.plan);
+  const source = sourceNamed(policy, plan.source);
+  const destination = destinationNamed(policy, plan.to);
+  await recordAccess(context, policy, "backup", {
+    plan: plan.name,
+    source: source.name,
+    destination: destination.name,
+  });
+  options.onProgress?.({ step: "open", doneBytes: 0, totalBytes: 0 });
+  const repository = await openDestination(context, destination);
+  const url = await connectionUrl(context, source.connection);
+  const tools = await toolsFor(context, url);
+  const stored = await store(context, options, { repository, plan, source, url, tools, startedAt });
+  options.onProgress?.({ step: "read back", doneBytes: 0, totalBytes: 0 });
+  const checked = await readBack(
+    repository,
+    stored.summary,
+    stored.manifestBytes,
+    stored.files,
+    context.signal,
+  );
+  const { tables, leftOut } = stored.capture.database;
+  return {
+    outcome: stored.capture.issues.length === 0 ? "complete" : "incomplete",
+    plan: plan.name,
+    source: source.name,
+    destination: destination.name,
+    location: repository.location,
+    snapshot: stored.summary.id,
+    startedAt: startedAt.toISOString(),
+    durationMs: context.clock.monotonicMs() - startedMs,
+    tables: tables.length,
+    rows: tables.reduce((sum, table) => sum + BigInt(table.rows), 0n),
+    files: stored.summary.files,
+    readBytes: stored.summary.readBytes,
+    writtenBytes: stored.summary.writtenBytes,
+    blobsNew: stored.summary.blobsNew,
+    blobsKnown: stored.summary.blobsKnown,
+    issues: stored.capture.issues,
+    leftOut,
+    readBack: checked,
+  };
+}
+
+async function toolsFor(context: OperationContext, url: Secret): Promise<ClientTools> {
+  const { signal } = context;
+  await using connection = await connect({
+    url,
+    applicationName: "sparekeep backup",
+    readOnly: true,
+    signal,
+  });
+  return findClientTools(context.toolDirectories, connection.versionNum, { signal });
+}
+
+interface Run {
+  readonly repository: Repository;
+  readonly plan: { readonly name: string };
+  readonly source: { readonly name: string };
+  readonly url: Secret;
+  readonly tools: ClientTools;
+  readonly startedAt: Date;
+}
+
+interface Stored {
+  readonly summary: SnapshotSummary;
+  readonly capture: CaptureResult;
+  readonly manifestBytes: Bytes;
+  readonly files: ReadonlyMap<string, number>;
+}
+
+/** Holds the lock from the first blob until the snapshot is durable. */
+async function store(context: OperationContext, options: BackupOptions, run: Run): Promise<Stored> {
+  const { signal, clock, log } = context;
+  await using locked = await run.repository.acquireWriter({
+    hostname: context.hostname,
+    username: context.actor,
+    pid: context.pid,
+    signal,
+  });
+  const { writer, files } = trackFiles(locked);
+  const rowHashKey = run.repository.deriveKey(ROW_HASH_LABEL);
+  const { onProgress } = options;
+  const capture = await captureDatabase(writer, {
+    source: { name: run.source.name, url: run.url },
+    tools: run.tools,
+    connections: options.connections ?? CONNECTIONS,
+    splitBytes: SPLIT_BYTES,
+    rowHashKey,
+    clock,
+    log,
+    signal,
+    ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(shown(progress)) }),
+  });
+  const manifest: Manifest = {
+    format: MANIFEST_FORMAT,
+    plan: run.plan.name,
+    startedAt: run.startedAt.toISOString(),
+    completedAt: clock.now().toISOString(),
+    tool: { name: "sparekeep", version: context.version },
+    rowHashKey: Buffer.from(rowHashKey).toString("hex"),
+    database: capture.database,
+  };
+  const manifestBytes = await saveDescription(writer, manifest, run.startedAt);
+  onProgress?.({ step: "commit", doneBytes: 0, totalBytes: 0 });
+  const summary = await writer.commit({
+    time: run.startedAt,
+    paths: [`/${options.policy.name}/${run.source.name}`],
+    tags: [
+      `plan=${run.plan.name}`,
+      `source=${run.source.name}`,
+      ...(capture.issues.length === 0 ? [] : ["outcome=incomplete"]),
+    ],
+  });
+  return { summary, capture, manifestBytes, files };
+}
+
+function shown(progress: CaptureProgress): Parameters<OnProgress>[0] {
+  const { step, doneBytes, totalBytes, rows, current } = progress;
+  return { step, doneBytes, totalBytes, rows, ...(current === undefined ? {} : { current }) };
+}
+
+/** What makes the snapshot readable without Sparekeep, and last the manifest, from what was really stored. */
+async function saveDescription(
+  writer: SnapshotWriter,
+  manifest: Manifest,
+  modifiedAt: Date,
+): Promise<Bytes> {
+  const bytes = formatManifest(manifest);
+  await writer.saveFile([MANIFEST_PATH], once(bytes), { kind: "file", modifiedAt });
+  return bytes;
+}
+
+async function* once(bytes: Bytes): AsyncIterable<Bytes> {
+  yield bytes;
+}

@@ -1,0 +1,57 @@
+/*
+ * effects
+ *   reads         every index, snapshot and tree; with --read-data every pack in full
+ *   writes        one audit record
+ *   locks         none
+ *   leaves behind nothing
+ *   exit codes    0; 10 no repository; 12 wrong password; 20 something is damaged
+ */
+import { destinationNamed } from "../policy/index.ts";
+import type { Policy } from "../policy/index.ts";
+import type { CheckReport } from "../repository/index.ts";
+import { recordAccess } from "./audit-log.ts";
+import type { OnProgress, OperationContext } from "./context.ts";
+import { openDestination } from "./open.ts";
+
+export interface CheckRepositoryOptions {
+  readonly policy: Policy;
+  readonly destination?: string;
+  readonly readData: boolean;
+  readonly onProgress?: OnProgress;
+}
+
+export interface CheckResult extends CheckReport {
+  readonly destination: string;
+  readonly location: string;
+  readonly readData: boolean;
+  readonly outcome: "clean" | "damaged";
+  readonly durationMs: number;
+}
+
+export async function checkRepository(
+  context: OperationContext,
+  options: CheckRepositoryOptions,
+): Promise<CheckResult> {
+  const destination = destinationNamed(options.policy, options.destination);
+  const startedMs = context.clock.monotonicMs();
+  await recordAccess(context, options.policy, "check", {
+    destination: destination.name,
+    readData: String(options.readData),
+  });
+  const repository = await openDestination(context, destination);
+  const { onProgress, readData } = options;
+  const report = await repository.check({
+    readData,
+    signal: context.signal,
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  const damaged = report.findings.some((finding) => finding.severity === "error");
+  return {
+    ...report,
+    destination: destination.name,
+    location: repository.location,
+    readData,
+    outcome: damaged ? "damaged" : "clean",
+    durationMs: context.clock.monotonicMs() - startedMs,
+  };
+}

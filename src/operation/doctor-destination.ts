@@ -1,0 +1,39 @@
+import { statfs } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { formatBytes, GIB } from "../kernel/index.ts";
+import type { Destination } from "../policy/index.ts";
+import type { OperationContext } from "./context.ts";
+import type { Finding } from "./doctor.ts";
+import { openDestination } from "./open.ts";
+
+const LITTLE_SPACE_BYTES = 5 * GIB;
+const LITTLE_SPACE_SHARE = 0.05;
+
+export async function examineDestination(
+  context: OperationContext,
+  subject: string,
+  destination: Destination,
+): Promise<readonly Finding[]> {
+  const repository = await openDestination(context, destination);
+  const snapshots = await repository.snapshots({ signal: context.signal });
+  const newest = snapshots.at(-1)?.time.toISOString() ?? "none";
+  const message = `repository ${repository.id.slice(0, 8)} opens; ${snapshots.length} snapshots, newest ${newest}`;
+  const findings: Finding[] = [{ status: "ok", subject, message }];
+  const ahead = (snapshots.at(-1)?.time.getTime() ?? 0) - context.clock.now().getTime();
+  if (ahead > 60_000) {
+    const fix = "Set the clock of this machine; retention and locks depend on it.";
+    findings.push({ status: "warn", subject, message: "newest snapshot lies in the future", fix });
+  }
+  return [...findings, await spaceFinding(subject, destination.url)];
+}
+
+async function spaceFinding(subject: string, url: string): Promise<Finding> {
+  const folder = /^file:/i.test(url) ? fileURLToPath(url) : url;
+  const { bavail, blocks, bsize } = await statfs(folder);
+  const freeBytes = bavail * bsize;
+  const message = `${formatBytes(freeBytes)} free of ${formatBytes(blocks * bsize)}`;
+  if (freeBytes > LITTLE_SPACE_BYTES || bavail / blocks > LITTLE_SPACE_SHARE) {
+    return { status: "ok", subject, message };
+  }
+  return { status: "warn", subject, message: `only ${message}`, fix: "Free disk space there." };
+}

@@ -1,0 +1,110 @@
+/*
+ * effects
+ *   reads         the policy's sources (catalogs only, READ ONLY) and repositories (config, keys, snapshots), the audit log
+ *   writes        one audit record
+ *   locks         none
+ *   leaves behind nothing
+ *   exit codes    0; 1 something fails
+ */
+import { toAppError } from "../kernel/index.ts";
+import type { AppError } from "../kernel/index.ts";
+import type { Policy } from "../policy/index.ts";
+import { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
+import type { OperationContext } from "./context.ts";
+import { examineDestination } from "./doctor-destination.ts";
+import { examineSource } from "./doctor-source.ts";
+
+export interface Finding {
+  readonly status: "ok" | "warn" | "fail";
+  /** What was looked at: `source database`, `destination local`, `audit log`. */
+  readonly subject: string;
+  readonly message: string;
+  readonly fix?: string;
+}
+
+export interface DoctorResult {
+  readonly outcome: "ok" | "warn" | "fail";
+  readonly findings: readonly Finding[];
+}
+
+const NODE_MAJOR = 24;
+
+export async function doctor(
+  context: OperationContext,
+  options: { readonly policy: Policy; readonly nodeVersion: string },
+): Promise<DoctorResult> {
+  const { policy } = options;
+  const findings = [nodeFinding(options.nodeVersion)];
+  findings.push(...(await examined(context, "audit log", () => auditFindings(context, policy))));
+  for (const [name, source] of Object.entries(policy.sources)) {
+    const subject = `source ${name}`;
+    findings.push(
+      ...(await examined(context, subject, () => examineSource(context, subject, source))),
+    );
+  }
+  for (const [name, destination] of Object.entries(policy.destinations)) {
+    const subject = `destination ${name}`;
+    findings.push(
+      ...(await examined(context, subject, () =>
+        examineDestination(context, subject, destination),
+      )),
+    );
+  }
+  return { outcome: worst(findings), findings };
+}
+
+/** A part that cannot be examined is a finding like any other; only a cancelled run ends early. */
+async function examined(
+  context: OperationContext,
+  subject: string,
+  examine: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    return await examine();
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (context.signal.aborted || error.kind === "bug") throw error;
+    return [failure(subject, error)];
+  }
+}
+
+export function failure(subject: string, error: AppError): Finding {
+  const { message, hint } = error;
+  return { status: "fail", subject, message, ...(hint === undefined ? {} : { fix: hint }) };
+}
+
+function worst(findings: readonly Finding[]): Finding["status"] {
+  if (findings.some((finding) => finding.status === "fail")) return "fail";
+  return findings.some((finding) => finding.status === "warn") ? "warn" : "ok";
+}
+
+function nodeFinding(version: string): Finding {
+  const major = Number(/^v?(\d+)\./.exec(version)?.[1]);
+  if (major >= NODE_MAJOR) return { status: "ok", subject: "Node", message: version };
+  const fix = `Install Node ${NODE_MAJOR} or newer.`;
+  return { status: "fail", subject: "Node", message: `${version}, too old`, fix };
+}
+
+async function auditFindings(
+  context: OperationContext,
+  policy: Policy,
+): Promise<readonly Finding[]> {
+  const subject = "audit log";
+  await recordAccess(context, policy, "doctor", {});
+  const folder = auditFolder(context, policy);
+  const report = await checkAuditLog(folder);
+  if (report === undefined) return [];
+  if (report.findings.length === 0) {
+    const message = `${report.records} records, chain unbroken, in ${folder}`;
+    return [{ status: "ok", subject, message }];
+  }
+  return report.findings.map((finding) => ({
+    status: finding.fault === "torn_tail" ? "warn" : "fail",
+    subject,
+    message: `${folder}/audit.jsonl:${finding.line}: ${finding.message}`,
+    fix:
+      finding.fault === "torn_tail"
+        ? "Nothing to do: the next record names these bytes."
+        : "Keep the folder as evidence and find out who changed it.",
+  }));
+}

@@ -1,0 +1,47 @@
+import { errorTable } from "../kernel/index.ts";
+
+export const operationError = errorTable("operation", {
+  audit_unwritable: {
+    kind: "exhausted",
+    meaning: "The record of an access could not be made durable, so the access did not happen.",
+    hint: "Make the folder of the audit log writable, or name another one with `state:` in the policy.",
+  },
+  audit_locked: {
+    kind: "locked",
+    meaning: "Another process has held the lock of the audit log for longer than an append takes.",
+  },
+  audit_broken: {
+    kind: "corrupt",
+    meaning: "The end of the audit log is not what was written there.",
+  },
+  read_back_differs: {
+    kind: "corrupt",
+    meaning:
+      "What was read back of the new snapshot is not what was stored; the run is no success.",
+    hint: "Run `sparekeep check --read-data`, then back up again.",
+  },
+  policy_missing: {
+    kind: "config",
+    meaning: "There is no policy file where one was looked for.",
+    hint: "Name it with --policy, write one with `sparekeep init`, or name a repository with --repository and --password-file.",
+  },
+  policy_unreadable: {
+    kind: "config",
+    meaning: "The policy file cannot be read, or is not UTF-8 text.",
+  },
+  file_exists: {
+    kind: "usage",
+    meaning: "`init` or `dump` was to write a file where one already is.",
+    hint: "Name another file; an existing one is never overwritten.",
+  },
+  file_unwritable: {
+    kind: "exhausted",
+    meaning: "A file that was asked for cannot be written.",
+    hint: "Check the folder, its rights and the free space.",
+  },
+  not_a_database_snapshot: {
+    kind: "not-found",
+    meaning: "The snapshot holds no manifest.json: it was not written by a backup of Sparekeep.",
+    hint: "Choose a snapshot that `sparekeep snapshots` shows with a plan, or read it with `sparekeep ls` and `dump`.",
+  },
+});

@@ -1,0 +1,107 @@
+/*
+ * effects
+ *   reads         indexes, one snapshot, the blobs of its database; catalogs of the target
+ *   writes        audit records; the target database, and roles of its server
+ *   locks         none in the repository
+ *   leaves behind interrupted: the schema sparekeep_restore in the target, from which the same command goes on
+ *   exit codes    0; 3 incomplete; 1 target not reachable; 2 target refused; 10 no repository; 12 wrong password; 20; 130
+ */
+import type { Secret } from "../kernel/index.ts";
+import type { Manifest } from "../manifest/index.ts";
+import { destinationNamed } from "../policy/index.ts";
+import type { Policy } from "../policy/index.ts";
+import { describeTarget, findClientTools, parseTarget } from "../postgres/index.ts";
+import { planRestore } from "../restore/index.ts";
+import type { RestoreResult } from "../restore/index.ts";
+import { recordAccess } from "./audit-log.ts";
+import type { OnProgress, OperationContext } from "./context.ts";
+import { readManifest } from "./manifest-of.ts";
+import { openDestination } from "./open.ts";
+import { describeSnapshot } from "./snapshots.ts";
+import type { SnapshotLine } from "./snapshots.ts";
+
+export interface RestoreDatabaseOptions {
+  readonly policy: Policy;
+  readonly destination?: string;
+  readonly snapshot: string;
+  /** Connection string of the database to restore into. */
+  readonly target: Secret;
+  readonly create: boolean;
+  readonly trustSource: boolean;
+  readonly connections?: number;
+  readonly onProgress?: OnProgress;
+}
+
+export interface RestorePreview {
+  readonly snapshot: SnapshotLine;
+  /** `host:port/database`. */
+  readonly target: string;
+  /** What is typed to confirm. */
+  readonly database: string;
+  readonly steps: readonly string[];
+  readonly withheld: readonly { readonly object: string; readonly reason: string }[];
+  readonly resumes: boolean;
+}
+
+export interface RestoredDatabase extends RestoreResult {
+  readonly snapshot: string;
+  readonly target: string;
+}
+
+/** Destructive work in two steps (I7): what is shown is what is executed, once. */
+export interface PlannedRestore {
+  readonly preview: RestorePreview;
+  readonly manifest: Manifest;
+  execute(): Promise<RestoredDatabase>;
+}
+
+const CONNECTIONS = 2;
+
+export async function planDatabaseRestore(
+  context: OperationContext,
+  options: RestoreDatabaseOptions,
+): Promise<PlannedRestore> {
+  const { signal, clock, log } = context;
+  const destination = destinationNamed(options.policy, options.destination);
+  const connection = parseTarget(options.target);
+  const target = describeTarget(connection);
+  const record = (step: string, snapshot: string): Promise<void> =>
+    recordAccess(context, options.policy, "restore", {
+      step,
+      destination: destination.name,
+      snapshot,
+      target,
+    });
+  await record("plan", options.snapshot);
+  const repository = await openDestination(context, destination);
+  const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
+  const reader = await repository.acquireReader({ signal });
+  const manifest = await readManifest(reader, snapshot, signal);
+  const { versionNum } = manifest.database.server;
+  const { onProgress } = options;
+  const plan = await planRestore({
+    reader,
+    snapshot,
+    manifest,
+    targetUrl: options.target,
+    create: options.create,
+    tools: await findClientTools(context.toolDirectories, versionNum, { signal }),
+    connections: options.connections ?? CONNECTIONS,
+    trustSource: options.trustSource,
+    clock,
+    random: context.random,
+    log,
+    signal,
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  const { steps, withheld, resumes } = plan;
+  const { database } = connection;
+  return {
+    preview: { snapshot: describeSnapshot(snapshot), target, database, steps, withheld, resumes },
+    manifest,
+    execute: async () => {
+      await record("execute", snapshot.id);
+      return { ...(await plan.execute()), snapshot: snapshot.id, target };
+    },
+  };
+}
