@@ -1,4 +1,12 @@
-import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SetupStop } from "./report.js";
@@ -22,6 +30,8 @@ export function buildThenPlace(root, target, build) {
   return inTemporaryFolder(root, async (folder) => {
     const built = await build(folder);
     mkdirSync(dirname(target), { recursive: true });
+    // The temporary folder is its owner's alone; what is placed may be used by everybody on this machine.
+    chmodSync(built, 0o755);
     renameIfThere(target, join(folder, "replaced"));
     renameSync(built, target);
   });
