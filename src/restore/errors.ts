@@ -57,6 +57,10 @@ export const restoreError = errorTable("restore", {
     meaning: "A file of the snapshot is not what its manifest says.",
     hint: "Run `sparekeep check --read-data`, and restore another snapshot meanwhile.",
   },
+  object_refused: {
+    kind: "incompatible",
+    meaning: "One object cannot be restored safely here; it is listed, and the rest goes on.",
+  },
   plan_spent: {
     kind: "usage",
     meaning: "A plan was executed a second time.",

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseGrants } from "./grants.ts";
-import { quoteName } from "./sql.ts";
+import { quoteIdentifier } from "../postgres/index.ts";
 
 const names = { sourceDatabase: "app", targetDatabase: 'app "two"' };
 const parse = (text: string) => parseGrants(text, names);
@@ -82,7 +82,7 @@ RESET SESSION AUTHORIZATION;
     const name = fc.string({ unit: "binary", minLength: 1 }).filter((text) => !text.includes("\0"));
     fc.assert(
       fc.property(name, name, name, (schema, table, role) => {
-        const text = `GRANT SELECT ON TABLE ${quoteName(schema)}.${quoteName(table)} TO ${quoteName(role)};\n`;
+        const text = `GRANT SELECT ON TABLE ${quoteIdentifier(schema)}.${quoteIdentifier(table)} TO ${quoteIdentifier(role)};\n`;
         expect(parse(text)).toEqual([
           {
             sql: text.slice(0, -2),

@@ -1,4 +1,4 @@
-import { quoteName } from "./sql.ts";
+import { quoteIdentifier } from "../postgres/index.ts";
 import { isSymbol, isWord, nameOf, splitStatements, tokenize } from "./tokens.ts";
 import type { Token } from "./tokens.ts";
 
@@ -116,7 +116,7 @@ function databaseGrant(
   if (first === undefined || last === undefined) return undefined;
   const sql =
     text.slice(first.start, database.start) +
-    quoteName(names.targetDatabase) +
+    quoteIdentifier(names.targetDatabase) +
     text.slice(database.end, last.end);
   return { sql, system: false, defaultsOf: undefined };
 }

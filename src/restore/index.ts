@@ -2,3 +2,4 @@
 export type * from "./types.ts";
 export { restoreError } from "./errors.ts";
 export { parseArchiveToc } from "./archive/toc.ts";
+export { planRestore } from "./plan.ts";

@@ -1,6 +1,6 @@
 import type { RoleManifest } from "../manifest/index.ts";
 import { parseSetting, reasonToWithholdSetting, setClause } from "./settings.ts";
-import { quoteName, quoteText } from "./sql.ts";
+import { quoteIdentifier, quoteLiteral } from "../postgres/index.ts";
 import type { Withheld } from "./archive/sort.ts";
 
 /**
@@ -14,6 +14,8 @@ export interface TargetRole {
   readonly name: string;
   /** SUPERUSER, or a way to become one or to reach files and programs of the server. */
   readonly powerful: boolean;
+  /** CREATEROLE before version 16, or a way to it: can give itself the rights of `powerful`. */
+  readonly creator: boolean;
   /** Made by an interrupted restore of this snapshot: ours to finish. */
   readonly unfinished: boolean;
 }
@@ -84,14 +86,15 @@ function withheldOf(role: RoleManifest, target: ReadonlyMap<string, TargetRole>)
 
 function isSafeGroup(group: string, target: ReadonlyMap<string, TargetRole>): boolean {
   if (group.startsWith("pg_")) return SAFE_PREDEFINED_ROLES.has(group);
-  return target.get(group)?.powerful !== true;
+  const role = target.get(group);
+  return role?.powerful !== true && role?.creator !== true;
 }
 
 /** In one transaction with the mark that it is unfinished. */
 export function createRoleStatements(role: RoleManifest, mark: string): readonly string[] {
   return [
-    `CREATE ROLE ${quoteName(role.name)} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS`,
-    `COMMENT ON ROLE ${quoteName(role.name)} IS ${quoteText(mark)}`,
+    `CREATE ROLE ${quoteIdentifier(role.name)} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS`,
+    `COMMENT ON ROLE ${quoteIdentifier(role.name)} IS ${quoteLiteral(mark)}`,
   ];
 }
 
@@ -111,12 +114,12 @@ export function finishRole(input: {
   readonly targetDatabase: string;
 }): RoleFinish {
   const { role, target } = input;
-  const name = quoteName(role.name);
+  const name = quoteIdentifier(role.name);
   const memberships = role.memberOf
     .filter((membership) => isSafeGroup(membership.role, target))
     .map((membership) => grantRole(role.name, membership, input.targetVersionNum));
   const settings = settingStatements(input);
-  const comment = role.comment === undefined ? "NULL" : quoteText(role.comment);
+  const comment = role.comment === undefined ? "NULL" : quoteLiteral(role.comment);
   return {
     role: role.name,
     statements: [
@@ -139,7 +142,7 @@ function attributes(role: RoleManifest): string {
     flag(role.bypassRls, "BYPASSRLS"),
     `CONNECTION LIMIT ${role.connectionLimit}`,
   ];
-  if (role.validUntil !== undefined) parts.push(`VALID UNTIL ${quoteText(role.validUntil)}`);
+  if (role.validUntil !== undefined) parts.push(`VALID UNTIL ${quoteLiteral(role.validUntil)}`);
   return parts.join(" ");
 }
 
@@ -150,7 +153,7 @@ function grantRole(
 ): string {
   const options = membership.adminOption ? ["ADMIN OPTION"] : [];
   if (targetVersionNum < 160_000) {
-    return `GRANT ${quoteName(membership.role)} TO ${quoteName(member)}${options.length > 0 ? " WITH ADMIN OPTION" : ""}`;
+    return `GRANT ${quoteIdentifier(membership.role)} TO ${quoteIdentifier(member)}${options.length > 0 ? " WITH ADMIN OPTION" : ""}`;
   }
   const { inheritOption, setOption, adminOption } = membership;
   const with16 = [
@@ -158,7 +161,7 @@ function grantRole(
     ...(inheritOption === undefined ? [] : [`INHERIT ${inheritOption}`]),
     ...(setOption === undefined ? [] : [`SET ${setOption}`]),
   ];
-  return `GRANT ${quoteName(membership.role)} TO ${quoteName(member)} WITH ${with16.join(", ")}`;
+  return `GRANT ${quoteIdentifier(membership.role)} TO ${quoteIdentifier(member)} WITH ${with16.join(", ")}`;
 }
 
 function settingStatements(input: Parameters<typeof finishRole>[0]): {
@@ -167,13 +170,13 @@ function settingStatements(input: Parameters<typeof finishRole>[0]): {
 } {
   const statements: string[] = [];
   const withheld: Withheld[] = [];
-  const name = quoteName(input.role.name);
+  const name = quoteIdentifier(input.role.name);
   for (const { database, setting: text } of input.role.settings) {
     if (database !== undefined && database !== input.sourceDatabase) continue;
     const setting = parseSetting(text);
     const reason = reasonToWithholdSetting(setting, input.contexts);
     const inDatabase =
-      database === undefined ? "" : ` IN DATABASE ${quoteName(input.targetDatabase)}`;
+      database === undefined ? "" : ` IN DATABASE ${quoteIdentifier(input.targetDatabase)}`;
     if (reason === undefined)
       statements.push(`ALTER ROLE ${name}${inDatabase} ${setClause(setting)}`);
     else withheld.push({ object: `ROLE ${input.role.name} SET ${setting.name}`, reason });

@@ -1,4 +1,4 @@
-import { quoteName, quoteText } from "./sql.ts";
+import { quoteIdentifier, quoteLiteral } from "../postgres/index.ts";
 
 /** `ALTER ROLE … SET` and `ALTER DATABASE … SET` from `pg_db_role_setting`, as far as they are harmless (R5). */
 
@@ -54,9 +54,9 @@ export function reasonToWithholdSetting(
 
 /** `SET name TO value`, to follow `ALTER ROLE x` or `ALTER DATABASE x`. */
 export function setClause(setting: Setting): string {
-  const name = setting.name.split(".").map(quoteName).join(".");
+  const name = setting.name.split(".").map(quoteIdentifier).join(".");
   const values = LISTS.has(setting.name) ? splitList(setting.value) : [setting.value];
-  return `SET ${name} TO ${values.length === 0 ? "''" : values.map(quoteText).join(", ")}`;
+  return `SET ${name} TO ${values.length === 0 ? "''" : values.map(quoteLiteral).join(", ")}`;
 }
 
 /** The catalog's list form: elements apart by commas, in double quotes where they need it. */

@@ -40,14 +40,19 @@ export interface RestorePlan {
   execute(): Promise<RestoreResult>;
 }
 
+/** Something that the target should hold and does not. Codes: docs/spec/restore.md. */
+export interface RestoreIssue {
+  readonly code: string;
+  readonly object: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
 export interface RestoreResult {
   readonly outcome: "complete" | "incomplete";
-  readonly issues: readonly {
-    readonly code: string;
-    readonly object: string;
-    readonly message: string;
-    readonly hint?: string;
-  }[];
+  readonly issues: readonly RestoreIssue[];
+  /** The plan's, and what turned up on the way (grants on objects of the system, settings). */
+  readonly withheld: RestorePlan["withheld"];
   readonly tables: number;
   readonly rows: bigint;
   readonly durationMs: number;

@@ -1,0 +1,123 @@
+import { AppError, toAppError } from "../kernel/index.ts";
+import type { Secret } from "../kernel/index.ts";
+import { connect } from "../postgres/index.ts";
+import type { Connection } from "../postgres/index.ts";
+import type { SortedArchive, Withheld } from "./archive/sort.ts";
+import type { Ledger } from "./ledger.ts";
+import type { RolePlan } from "./roles.ts";
+import type { TargetFacts } from "./target.ts";
+import type { RestoreIssue, RestoreOptions, RestoreProgress } from "./types.ts";
+
+/** What a plan has found out, without having written anything. */
+export interface Findings {
+  readonly options: RestoreOptions;
+  readonly archive: SortedArchive;
+  /** Name of the database as the archive writes it. */
+  readonly archiveDatabase: string;
+  readonly target: TargetFacts;
+  readonly roles: RolePlan;
+}
+
+/** What the steps of an execution share. */
+export interface Work extends Findings {
+  /** The login that the user named, in the target database. */
+  readonly admin: Connection;
+  /** The one connection of the serial steps. */
+  readonly builder: Connection;
+  readonly builderUrl: Secret;
+  /** Undefined where the admin builds. */
+  readonly builderRole: string | undefined;
+  readonly ledger: Ledger;
+  readonly issues: RestoreIssue[];
+  readonly withheld: Withheld[];
+  readonly signal: AbortSignal | undefined;
+  readonly report: (progress: RestoreProgress) => void;
+}
+
+/**
+ * What ends a restore; everything else that one object meets is an issue of that object. Damaged data of the snapshot
+ * too: whoever restores at night wants the other tables.
+ */
+const FATAL_KINDS: ReadonlySet<string> = new Set([
+  "unavailable",
+  "exhausted",
+  "cancelled",
+  "bug",
+  "locked",
+]);
+
+export function rethrowFatal(thrown: unknown): AppError {
+  const error = toAppError(thrown);
+  if (FATAL_KINDS.has(error.kind)) throw error;
+  return error;
+}
+
+/** Runs one object's work; an error that concerns this object alone becomes an issue, and `false` comes back. */
+export async function orIssue(
+  work: Work,
+  issue: { readonly code: string; readonly object: string; readonly hint?: string },
+  run: () => Promise<void>,
+): Promise<boolean> {
+  try {
+    await run();
+    return true;
+  } catch (thrown) {
+    const error = rethrowFatal(thrown);
+    const hint = issue.hint ?? error.hint;
+    work.issues.push({
+      ...issue,
+      message: error.message,
+      ...(hint === undefined ? {} : { hint }),
+    });
+    return false;
+  }
+}
+
+const MAINTENANCE_MEMORY = "256MB";
+
+/** Settings of the session alone; the server keeps its own. */
+const BUILDER_SETTINGS = `
+SET synchronous_commit = off;
+SET maintenance_work_mem = '${MAINTENANCE_MEMORY}';
+SET check_function_bodies = off;
+SET default_tablespace = ''`;
+
+export async function openBuilder(
+  url: Secret,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const connection = await connect({
+    url,
+    applicationName: "sparekeep restore",
+    readOnly: false,
+    statementTimeoutMs: 0,
+    lockTimeoutMs: 0,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  try {
+    await connection.query(BUILDER_SETTINGS);
+    return connection;
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** A superuser's session never looks a name up outside the system's own schema (R4). */
+export async function openAdmin(url: Secret, signal: AbortSignal | undefined): Promise<Connection> {
+  const connection = await connect({
+    url,
+    applicationName: "sparekeep restore admin",
+    readOnly: false,
+    statementTimeoutMs: 0,
+    lockTimeoutMs: 60_000,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  try {
+    await connection.query("SET search_path = pg_catalog, pg_temp");
+    return connection;
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,128 @@
+import type { Secret } from "../kernel/index.ts";
+import type { Connection } from "../postgres/index.ts";
+import { acquireBuilder } from "./builder.ts";
+import { openAdmin, openBuilder } from "./context.ts";
+import type { Findings, Work } from "./context.ts";
+import { createMarker, dropMarker, openLedger } from "./ledger.ts";
+import { dropBuilder, finishDatabase, finishRoles } from "./step-finish.ts";
+import { restorePostData } from "./step-indexes.ts";
+import { restoreLargeObjects } from "./step-large-objects.ts";
+import { restoreOwners } from "./step-owners.ts";
+import { createRoles, prepareDatabase } from "./step-prepare.ts";
+import { restorePreData } from "./step-schema.ts";
+import { analyzeTables, restoreSequences } from "./step-settle.ts";
+import { restoreTables } from "./step-tables.ts";
+import { verifyContents } from "./step-verify.ts";
+import type { Verified } from "./step-verify.ts";
+import { refreshViews } from "./step-views.ts";
+import { openMaintenance } from "./target.ts";
+import type { RestoreIssue, RestoreResult } from "./types.ts";
+
+/** The steps of docs/spec/restore.md, in their order. An error leaves the marker behind, and the next run resumes. */
+
+interface Timed {
+  readonly step: string;
+  readonly durationMs: number;
+}
+
+export async function executeRestore(findings: Findings): Promise<RestoreResult> {
+  const { clock, manifest } = findings.options;
+  const startedMs = clock.monotonicMs();
+  const steps: Timed[] = [];
+  const timed = async <Result>(step: string, run: () => Promise<Result>): Promise<Result> => {
+    const from = clock.monotonicMs();
+    const result = await run();
+    steps.push({ step, durationMs: clock.monotonicMs() - from });
+    return result;
+  };
+  const issues: RestoreIssue[] = [];
+  const prepared = await timed("prepare", () => prepare(findings, issues));
+  await using admin = await openAdmin(findings.options.targetUrl, findings.options.signal);
+  await using builder = await openBuilder(prepared.builderUrl, findings.options.signal);
+  const work = await openWork(findings, { ...prepared, admin, builder, issues });
+  const verified = await runSteps(work, timed);
+  const { database } = manifest;
+  return {
+    outcome: issues.length === 0 ? "complete" : "incomplete",
+    issues,
+    withheld: work.withheld,
+    tables: database.tables.length,
+    rows: database.tables.reduce((sum, table) => sum + BigInt(table.rows), 0n),
+    durationMs: clock.monotonicMs() - startedMs,
+    steps,
+    verified,
+  };
+}
+
+async function runSteps(
+  work: Work,
+  timed: <Result>(step: string, run: () => Promise<Result>) => Promise<Result>,
+): Promise<Verified> {
+  await timed("schema", () => restorePreData(work));
+  await timed("tables", () => restoreTables(work));
+  await timed("large objects", () => restoreLargeObjects(work));
+  await timed("indexes", () => restorePostData(work));
+  await timed("statistics", async () => {
+    await restoreSequences(work);
+    await analyzeTables(work);
+  });
+  const verified = await timed("verify", () => verifyContents(work));
+  await timed("owners", () => restoreOwners(work));
+  await timed("views", () => refreshViews(work));
+  await timed("finish", () => finish(work));
+  return verified;
+}
+
+interface Prepared {
+  readonly builderUrl: Secret;
+  readonly builderRole: string | undefined;
+}
+
+async function prepare(findings: Findings, issues: RestoreIssue[]): Promise<Prepared> {
+  const { options, target } = findings;
+  options.onProgress?.({ step: "prepare", doneBytes: 0, totalBytes: 0 });
+  await using server = await openMaintenance(options);
+  const builder = target.separateBuilder
+    ? await acquireBuilder(server, options, target)
+    : undefined;
+  await createRoles(server, findings, issues);
+  await prepareDatabase(server, findings, builder?.role, issues);
+  return { builderUrl: builder?.url ?? options.targetUrl, builderRole: builder?.role };
+}
+
+async function openWork(
+  findings: Findings,
+  parts: Prepared & {
+    readonly admin: Connection;
+    readonly builder: Connection;
+    readonly issues: RestoreIssue[];
+  },
+): Promise<Work> {
+  const { options, archive, roles } = findings;
+  const marked = await hasMarker(parts.builder);
+  if (!marked) await createMarker(parts.builder, options.snapshot.id);
+  return {
+    ...findings,
+    ...parts,
+    ledger: await openLedger(parts.builder),
+    withheld: [...archive.withheld, ...roles.withheld],
+    signal: options.signal,
+    report: (progress) => options.onProgress?.(progress),
+  };
+}
+
+async function hasMarker(builder: Connection): Promise<boolean> {
+  const [row] = await builder.query<{ found: boolean }>(
+    "SELECT pg_catalog.to_regclass('sparekeep_restore.done') IS NOT NULL AS found",
+  );
+  return row?.found === true;
+}
+
+/** The marker and the builder go last, in one transaction: until then the restore can be resumed. */
+async function finish(work: Work): Promise<void> {
+  await finishRoles(work);
+  await finishDatabase(work);
+  if (work.builderRole === undefined) return await dropMarker(work.builder);
+  await work.builder[Symbol.asyncDispose]();
+  await dropBuilder(work, work.builderRole);
+}

@@ -1,0 +1,43 @@
+import { formatBytes, formatCount } from "../kernel/index.ts";
+import type { Findings } from "./context.ts";
+import { tableBytes } from "./step-tables.ts";
+
+/** The plan, line by line, as it is shown before it is executed. */
+export function planSteps(findings: Findings): readonly string[] {
+  const { options, target, roles, archive } = findings;
+  const { database } = options.manifest;
+  const rows = database.tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
+  const name = JSON.stringify(target.databaseName);
+  return [
+    target.resumes
+      ? `resume the interrupted restore into database ${name}`
+      : `${target.exists ? "take the empty database" : "create database"} ${name}`,
+    builderLine(findings),
+    ...(roles.create.length > 0
+      ? [`create ${roles.create.length} roles: ${roles.create.map((role) => role.name).join(", ")}`]
+      : []),
+    ...(roles.kept.length > 0
+      ? [`keep ${roles.kept.length} roles of the target as they are: ${roles.kept.join(", ")}`]
+      : []),
+    `build ${formatCount(archive.preData.length)} definitions (schemas, types, functions, tables, views)`,
+    `load ${formatCount(rows)} rows of ${formatCount(database.tables.length)} tables, ${formatBytes(tableBytes(database.tables))}, on ${options.connections} connections`,
+    ...(database.largeObjects.length > 0
+      ? [`load ${formatCount(database.largeObjects.length)} large objects`]
+      : []),
+    `build ${formatCount(archive.postData.length)} definitions (indexes, constraints, triggers, policies)`,
+    `set ${formatCount(database.sequences.length)} sequences, analyze the tables`,
+    "read every table back, compare count and hash with the manifest",
+    `give every object to its owner, grant ${formatCount(archive.grants.length)} rights`,
+    ...(database.materializedViews.length > 0
+      ? [`refresh ${formatCount(database.materializedViews.length)} materialised views`]
+      : []),
+  ];
+}
+
+function builderLine({ target, options }: Findings): string {
+  if (target.separateBuilder) return "build as a temporary role that is no superuser";
+  if (options.trustSource && target.superuser) {
+    return `build as superuser ${target.adminName}: functions of the source run with its rights (--trust-source)`;
+  }
+  return `build as ${target.adminName}`;
+}

@@ -1,0 +1,216 @@
+import { quoteIdentifier } from "../postgres/index.ts";
+import { describeEntry } from "./archive/sort.ts";
+import type { TocEntry } from "./archive/toc.ts";
+import { orIssue, rethrowFatal } from "./context.ts";
+import type { Work } from "./context.ts";
+import { parseGrants } from "./grants.ts";
+import type { GrantStatement } from "./grants.ts";
+import { MARKER_SCHEMA, inTransaction } from "./ledger.ts";
+
+/** Each object to its owner, then the grants: by the admin, with statements of our own making (R4). */
+
+const OWNERS_DONE = "step:owners";
+const BATCH = 200;
+
+/** What the builder made and still owns, with the owner that the archive names. Read by the builder. */
+const OWNED = `
+SELECT o.classid::pg_catalog.int8::text AS classid, o.objid::pg_catalog.int8::text AS objid, o.owner
+  FROM ${MARKER_SCHEMA}.owned AS o`;
+
+/** Names as the target's own catalog quotes them. */
+const IDENTIFIED = `
+SELECT w.n AS n, i.type AS type, i.identity AS identity
+  FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY AS w(classid, objid, n)
+ CROSS JOIN LATERAL pg_identify_object(w.classid::oid, w.objid::oid, 0) AS i
+ WHERE i.type IS NOT NULL AND i.identity IS NOT NULL`;
+
+/** `pg_identify_object`'s words to those of ALTER … OWNER TO. Schemas and tables first: others follow their owners. */
+const ALTERABLE: ReadonlyMap<string, string> = new Map([
+  ["schema", "SCHEMA"],
+  ["table", "TABLE"],
+  ["foreign table", "FOREIGN TABLE"],
+  ["view", "VIEW"],
+  ["materialized view", "MATERIALIZED VIEW"],
+  ["sequence", "SEQUENCE"],
+  ["type", "TYPE"],
+  ["composite type", "TYPE"],
+  ["domain", "TYPE"],
+  ["function", "FUNCTION"],
+  ["procedure", "PROCEDURE"],
+  ["aggregate", "AGGREGATE"],
+  ["operator", "OPERATOR"],
+  ["operator class", "OPERATOR CLASS"],
+  ["operator family", "OPERATOR FAMILY"],
+  ["collation", "COLLATION"],
+  ["conversion", "CONVERSION"],
+  ["statistics object", "STATISTICS"],
+  ["text search dictionary", "TEXT SEARCH DICTIONARY"],
+  ["text search configuration", "TEXT SEARCH CONFIGURATION"],
+  ["foreign-data wrapper", "FOREIGN DATA WRAPPER"],
+  ["server", "SERVER"],
+  ["language", "LANGUAGE"],
+  ["large object", "LARGE OBJECT"],
+]);
+
+interface Assignment {
+  readonly object: string;
+  readonly rank: number;
+  readonly sql: string;
+}
+
+export async function restoreOwners(work: Work): Promise<void> {
+  if (work.ledger.has(OWNERS_DONE)) return;
+  const assignments = [...(await readAssignments(work)), ...schemaOwners(work)];
+  assignments.sort((a, b) => a.rank - b.rank);
+  for (let at = 0; at < assignments.length; at += BATCH) {
+    await assign(work, assignments.slice(at, at + BATCH));
+  }
+  await restoreGrants(work);
+  await work.ledger.record(work.builder, OWNERS_DONE);
+}
+
+async function readAssignments(work: Work): Promise<Assignment[]> {
+  const owners = ownersOf(work);
+  const rows = await work.builder.query<{ classid: string; objid: string; owner: string }>(OWNED);
+  // The table is the builder's, so a hostile function may have written it: only the archive's owners count.
+  const known = rows.filter((row) => owners.has(row.owner) && mayOwn(work, row.owner));
+  const identified = await work.admin.query<{ n: string; type: string; identity: string }>(
+    IDENTIFIED,
+    [known.map((row) => row.classid), known.map((row) => row.objid)],
+  );
+  const kinds = [...ALTERABLE.keys()];
+  return identified.flatMap(({ n, type, identity }) => {
+    const owner = known[Number(n) - 1]?.owner;
+    const keyword = ALTERABLE.get(type);
+    if (owner === undefined || keyword === undefined) return [];
+    return {
+      object: `${keyword} ${identity}`,
+      rank: kinds.indexOf(type),
+      sql: `ALTER ${keyword} ${identity} OWNER TO ${quoteIdentifier(owner)}`,
+    };
+  });
+}
+
+/** A schema that is there from the beginning (`public`) is not made by us, but has an owner in the archive. */
+function schemaOwners(work: Work): Assignment[] {
+  return work.archive.preData
+    .filter((entry) => entry.kind === "SCHEMA" && entry.definition.startsWith("--"))
+    .filter((entry) => entry.owner !== "" && mayOwn(work, entry.owner))
+    .map((entry) => ({
+      object: `SCHEMA ${entry.tag}`,
+      rank: 0,
+      sql: `ALTER SCHEMA ${quoteIdentifier(entry.tag)} OWNER TO ${quoteIdentifier(entry.owner)}`,
+    }));
+}
+
+function ownersOf(work: Work): ReadonlySet<string> {
+  const { largeObjects } = work.options.manifest.database;
+  return new Set([
+    ...[...work.archive.preData, ...work.archive.postData].map((entry) => entry.owner),
+    ...largeObjects.map((object) => object.owner),
+  ]);
+}
+
+/** Never a superuser, nor who can become one, unless the source is trusted (R5). The plan refused already; this holds. */
+function mayOwn(work: Work, owner: string): boolean {
+  return work.options.trustSource || work.target.roles.get(owner)?.powerful !== true;
+}
+
+async function assign(work: Work, batch: readonly Assignment[]): Promise<void> {
+  try {
+    await inTransaction(work.admin, async () => {
+      await work.admin.query(batch.map(({ sql }) => sql).join(";\n"));
+    });
+  } catch (error) {
+    rethrowFatal(error);
+    for (const { object, sql } of batch) {
+      await orIssue(work, { code: "owner_not_set", object }, async () => {
+        await work.admin.query(sql);
+      });
+    }
+  }
+}
+
+async function restoreGrants(work: Work): Promise<void> {
+  for (const entry of work.archive.grants.filter((grant) => !isOfDatabase(grant))) {
+    await runGrant(work, entry);
+  }
+  await restoreLargeObjectGrants(work);
+}
+
+/** The database belongs to its owner only at the very end, and so do its grants. */
+export async function restoreDatabaseGrants(work: Work): Promise<void> {
+  for (const entry of work.archive.grants.filter(isOfDatabase)) await runGrant(work, entry);
+}
+
+function isOfDatabase(entry: TocEntry): boolean {
+  return entry.kind === "ACL" && entry.tag.startsWith("DATABASE ");
+}
+
+async function runGrant(work: Work, entry: TocEntry): Promise<void> {
+  const object = describeEntry(entry);
+  const grants = parseGrants(entry.definition, {
+    sourceDatabase: work.archiveDatabase,
+    targetDatabase: work.target.databaseName,
+  });
+  if (grants === undefined) {
+    work.issues.push({
+      code: "grant_not_understood",
+      object,
+      message: "grants outside the grammar that pg_dump writes",
+      hint: "Read them with pg_restore --file=- and run them by hand.",
+    });
+    return;
+  }
+  const allowed = grants.filter((grant) => isAllowed(work, object, grant));
+  if (allowed.length === 0) return;
+  await orIssue(work, { code: "grant_failed", object }, () =>
+    inTransaction(work.admin, async () => {
+      await work.admin.query(allowed.map(grantText).join(";\n"));
+    }),
+  );
+}
+
+function isAllowed(work: Work, object: string, grant: GrantStatement): boolean {
+  if (work.options.trustSource) return true;
+  if (grant.system) {
+    work.withheld.push({ object, reason: "a grant on an object of the system" });
+    return false;
+  }
+  const acting = grant.defaultsOf ?? grant.grantor;
+  if (acting === undefined || work.target.roles.get(acting)?.powerful !== true) return true;
+  work.withheld.push({ object, reason: `given by ${acting}, who is a superuser here` });
+  return false;
+}
+
+function grantText(grant: GrantStatement): string {
+  if (grant.grantor === undefined) return grant.sql;
+  return `SET LOCAL ROLE ${quoteIdentifier(grant.grantor)};\n${grant.sql};\nSET LOCAL ROLE NONE`;
+}
+
+async function restoreLargeObjectGrants(work: Work): Promise<void> {
+  for (const object of work.options.manifest.database.largeObjects) {
+    if (object.acl === undefined) continue;
+    const { acl, oid } = object;
+    await orIssue(work, { code: "grant_failed", object: `LARGE OBJECT ${oid}` }, async () => {
+      const items = await work.admin.query<{
+        grantee: string | null;
+        privilege: string;
+        grantable: boolean;
+      }>(
+        `SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END AS grantee,
+                a.privilege_type AS privilege, a.is_grantable AS grantable
+           FROM aclexplode($1::aclitem[]) AS a
+          WHERE a.grantee <> a.grantor OR a.grantor <> to_regrole($2)::oid`,
+        [acl, quoteIdentifier(object.owner)],
+      );
+      for (const { grantee, privilege, grantable } of items) {
+        const to = grantee === null ? "PUBLIC" : quoteIdentifier(grantee);
+        const right = privilege === "UPDATE" ? "UPDATE" : "SELECT";
+        await work.admin.query(
+          `GRANT ${right} ON LARGE OBJECT ${oid} TO ${to}${grantable ? " WITH GRANT OPTION" : ""}`,
+        );
+      }
+    });
+  }
+}

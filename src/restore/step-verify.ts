@@ -1,0 +1,85 @@
+import { fromHex } from "../kernel/index.ts";
+import { createRowHasher } from "../manifest/index.ts";
+import type { RowSum, TableManifest } from "../manifest/index.ts";
+import { quoteQualified } from "../postgres/index.ts";
+import type { Connection } from "../postgres/index.ts";
+import { orIssue } from "./context.ts";
+import type { Work } from "./context.ts";
+import { queueOf, runOnSessions } from "./pool.ts";
+import { verifyLargeObject, nameOf } from "./step-large-objects.ts";
+import { columnList, tableBytes } from "./step-tables.ts";
+
+/** Every table read back by the same COPY that read the source, its count and hash against the manifest's (R9, R10). */
+
+export interface Verified {
+  readonly tables: number;
+  readonly rows: bigint;
+}
+
+export async function verifyContents(work: Work): Promise<Verified> {
+  const { tables, largeObjects } = work.options.manifest.database;
+  const totalBytes = tableBytes(tables);
+  const verified = { tables: 0, rows: 0n };
+  let doneBytes = 0;
+  const largestFirst = tables.toSorted((a, b) => tableBytes([b]) - tableBytes([a]));
+  await runOnSessions(
+    work,
+    queueOf(largestFirst),
+    async (connection, table, signal) => {
+      const object = `TABLE ${table.schema}.${table.name}`;
+      await orIssue(work, { code: "table_unread", object }, async () => {
+        const sum = await readBack(work, connection, table, signal, (sizeBytes) => {
+          doneBytes += sizeBytes;
+          work.report({ step: "verify", doneBytes, totalBytes, current: object });
+        });
+        const differs = difference(table, sum);
+        if (differs === undefined) {
+          verified.tables += 1;
+          verified.rows += sum.rows;
+        } else work.issues.push({ object, ...differs });
+      });
+    },
+    tables.length,
+  );
+  for (const object of largeObjects) {
+    await orIssue(work, { code: "hash_differs", object: nameOf(object) }, () =>
+      verifyLargeObject(work.builder, object),
+    );
+  }
+  return verified;
+}
+
+async function readBack(
+  work: Work,
+  connection: Connection,
+  table: TableManifest,
+  signal: AbortSignal,
+  onBytes: (sizeBytes: number) => void,
+): Promise<RowSum> {
+  const hasher = createRowHasher(fromHex(work.options.manifest.rowHashKey), table.format);
+  const format = table.format === "binary" ? " WITH (FORMAT binary)" : "";
+  const sql = `COPY ${quoteQualified(table.schema, table.name)}${columnList(table)} TO STDOUT${format}`;
+  for await (const chunk of connection.copyOut(sql, { signal })) {
+    hasher.update(chunk);
+    onBytes(chunk.byteLength);
+  }
+  return hasher.finish();
+}
+
+function difference(
+  table: TableManifest,
+  sum: RowSum,
+): { code: string; message: string; hint: string } | undefined {
+  const hint = "Treat this table as not restored.";
+  if (String(sum.rows) !== table.rows) {
+    return {
+      code: "count_differs",
+      message: `${sum.rows} rows where ${table.rows} were saved`,
+      hint,
+    };
+  }
+  if (sum.hash !== table.rowHash) {
+    return { code: "hash_differs", message: "rows other than those that were saved", hint };
+  }
+  return undefined;
+}

@@ -1,0 +1,87 @@
+import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
+import type { DatabaseManifest } from "../manifest/index.ts";
+import { orIssue, rethrowFatal } from "./context.ts";
+import type { Work } from "./context.ts";
+import { restoreError } from "./errors.ts";
+import { inTransaction } from "./ledger.ts";
+import { sourcePath } from "./step-schema.ts";
+
+/**
+ * Materialised views, in the source's order. They run with their owner's rights, which decide what row security lets
+ * into them, so they come after the owners; the builder is a member of that owner for as long (R6).
+ */
+
+type View = DatabaseManifest["materializedViews"][number];
+
+export async function refreshViews(work: Work): Promise<void> {
+  const views = work.options.manifest.database.materializedViews
+    .filter((view) => view.populated)
+    .toSorted((a, b) => a.order - b.order);
+  for (const view of views) {
+    const item = `view:${view.order}`;
+    if (work.ledger.has(item)) continue;
+    work.report({ step: "finish", doneBytes: 0, totalBytes: 0, current: nameOf(view) });
+    await orIssue(work, { code: "view_not_refreshed", object: nameOf(view) }, () =>
+      asMember(work, view, async () => {
+        await refresh(work, view);
+        await work.ledger.record(work.builder, item);
+      }),
+    );
+  }
+}
+
+function nameOf(view: View): string {
+  return `MATERIALIZED VIEW ${view.schema}.${view.name}`;
+}
+
+async function refresh(work: Work, view: View): Promise<void> {
+  const sql = `REFRESH MATERIALIZED VIEW ${quoteQualified(view.schema, view.name)}`;
+  try {
+    await work.builder.query(sql);
+  } catch (error) {
+    rethrowFatal(error);
+    // Its functions may count on the source's search path, which is what ran there.
+    const retry = inTransaction(work.builder, async () => {
+      await work.builder.query(`SET LOCAL search_path = ${sourcePath(work)}`);
+      await work.builder.query(sql);
+    });
+    await retry.catch((second: unknown) => {
+      rethrowFatal(second);
+      throw error;
+    });
+  }
+  await work.builder.query(`ANALYZE ${quoteQualified(view.schema, view.name)}`);
+}
+
+async function asMember(work: Work, view: View, run: () => Promise<void>): Promise<void> {
+  const { builderRole } = work;
+  if (builderRole === undefined) return await run();
+  const owner = await ownerOf(work, view);
+  const known = work.target.roles.get(owner);
+  if (known?.creator === true || known?.powerful === true) {
+    throw restoreError("object_refused", {
+      message: `its owner ${owner} could become a superuser here`,
+      hint: "Refresh it by hand.",
+    });
+  }
+  const [member, group] = [quoteIdentifier(builderRole), quoteIdentifier(owner)];
+  if (owner !== builderRole) await work.admin.query(`GRANT ${group} TO ${member}`);
+  try {
+    await run();
+  } finally {
+    if (owner !== builderRole) await work.admin.query(`REVOKE ${group} FROM ${member}`);
+  }
+}
+
+async function ownerOf(work: Work, view: View): Promise<string> {
+  const [row] = await work.admin.query<{ owner: string }>(
+    `SELECT pg_get_userbyid(c.relowner) AS owner
+       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'm'`,
+    [view.schema, view.name],
+  );
+  if (row === undefined) {
+    throw restoreError("object_refused", { message: "it was not built" });
+  }
+  return row.owner;
+}
