@@ -55,6 +55,7 @@ const table = z.strictObject({
   name,
   format: z.enum(["text", "binary"]),
   unlogged: z.boolean(),
+  condition: z.string().exactOptional(),
   columns: z.array(z.strictObject({ name, type: name })),
   rows: count,
   rowHash: hash,

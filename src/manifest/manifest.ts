@@ -101,6 +101,8 @@ export interface TableManifest {
   readonly name: string;
   readonly format: "text" | "binary";
   readonly unlogged: boolean;
+  /** A configuration table of an extension: only the rows that this `WHERE …` of the extension selects are ours. */
+  readonly condition?: string;
   /** In COPY order, generated columns left out. */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** GENERATED ALWAYS AS IDENTITY columns take COPY values as they are; listed for the reader. */

@@ -1,2 +1,4 @@
 /** What is protected, each kind read into an open snapshot. */
 export type * from "./database/types.ts";
+export { sourceError } from "./errors.ts";
+export { captureDatabase } from "./database/capture.ts";

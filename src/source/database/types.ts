@@ -16,6 +16,8 @@ export interface CaptureOptions {
   /** Tables and leaves above this (heap and TOAST) are read in parts by ctid (engine-traps 6). */
   readonly splitBytes: number;
   readonly rowHashKey: Bytes;
+  /** How long a read waits for another session's lock before the table is an issue; tried three times. */
+  readonly lockTimeoutMs?: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal?: AbortSignal;
@@ -35,12 +37,24 @@ export interface CaptureProgress {
 
 /** Something the snapshot should hold and does not: makes the run `incomplete` (I3). */
 export interface CaptureIssue {
-  /** `table_rewritten`, `table_dropped`, `permission_denied`, … closed list in the spec. */
-  readonly code: string;
+  readonly code: CaptureIssueCode;
   readonly object: string;
   readonly message: string;
   readonly hint?: string;
 }
+
+/** Closed list; each has its meaning in docs/spec/capture.md. */
+export type CaptureIssueCode =
+  | "table_rewritten"
+  | "table_dropped"
+  | "table_changed"
+  | "table_locked"
+  | "table_unreadable"
+  | "permission_denied"
+  | "row_security_hidden"
+  | "value_too_large"
+  | "sequence_unreadable"
+  | "large_object_unreadable";
 
 export interface CaptureResult {
   readonly database: DatabaseManifest;

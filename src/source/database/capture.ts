@@ -1,0 +1,256 @@
+/**
+ * The capture of one database into an open snapshot (docs/spec/capture.md):
+ *
+ * 1. export one snapshot; its session stays until the end and holds no lock on any table
+ * 2. read the catalogs under it: identity, roles, relations, columns, sequences, large objects
+ * 3. wait for tables that others have locked; what stays locked or out of reach is an issue, by name
+ * 4. pg_dump writes the schema under the snapshot
+ * 5. tables by parallel COPY under the snapshot, largest first (`copy-tables.ts`), then large objects
+ * 6. the manifest is made of what was really stored
+ */
+import { AppError, throwIfAborted } from "../../kernel/index.ts";
+import type { DatabaseManifest, RoleManifest, ServerIdentity } from "../../manifest/index.ts";
+import type { Connection } from "../../postgres/index.ts";
+import type { CaptureContext } from "./context.ts";
+import { ControlSession } from "./control.ts";
+import { copyTables, refusedBefore } from "./copy-tables.ts";
+import type { TableWork } from "./copy-tables.ts";
+import { captureIssue, displayName } from "./issues.ts";
+import { copyLargeObjects, listLargeObjects } from "./large-objects.ts";
+import { readLeftOut } from "./left-out.ts";
+import { stayLocked } from "./locked-tables.ts";
+import { readMaterializedViews } from "./materialized-views.ts";
+import { ProgressMeter } from "./progress.ts";
+import { estimateSizes, readBlockBytes, readRelations, readSizes } from "./relations.ts";
+import type { Relation } from "./relations.ts";
+import { readRoles } from "./roles.ts";
+import { pgDumpVersion, saveSchemaArchive } from "./schema-archive.ts";
+import { listSequences, readSequences } from "./sequences.ts";
+import { readServerIdentity } from "./server-identity.ts";
+import { exportSnapshot, openSession, underSnapshot } from "./snapshot.ts";
+import type { CaptureDatabase, CaptureIssue, CaptureOptions, CaptureResult } from "./types.ts";
+import type { SnapshotWriter } from "../../repository/index.ts";
+
+const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
+/** A migration that meets pg_dump makes it fail as a whole; nothing is stored yet, so a new snapshot costs little. */
+const SCHEMA_ATTEMPTS = 3;
+
+export const captureDatabase: CaptureDatabase = async (writer, options) => {
+  throwIfAborted(options.signal);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await captureOnce(writer, options);
+    } catch (error) {
+      throwIfAborted(options.signal);
+      if (!(error instanceof SchemaFailed)) throw error;
+      if (attempt === SCHEMA_ATTEMPTS) throw error.error;
+      options.log.warn({ error: error.error.message }, "schema is read again under a new snapshot");
+    }
+  }
+};
+
+/** pg_dump failed; nothing but its own, abandoned, file was written. */
+class SchemaFailed extends Error {
+  readonly error: AppError;
+
+  constructor(error: AppError) {
+    super(error.message, { cause: error });
+    this.error = error;
+  }
+}
+
+async function captureOnce(
+  writer: SnapshotWriter,
+  options: CaptureOptions,
+): Promise<CaptureResult> {
+  const failed = new AbortController();
+  const signals = [failed.signal, options.signal].filter((one) => one !== undefined);
+  const signal = AbortSignal.any(signals);
+  const lockTimeoutMs = options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS;
+  const session = { url: options.source.url, lockTimeoutMs, signal };
+  const meter = new ProgressMeter(options.onProgress);
+  meter.begin("connect");
+  await using snapshot = await exportSnapshot(session);
+  const takenAt = options.clock.now();
+  await using control = new ControlSession(session);
+  return await captureUnder({
+    writer,
+    options,
+    session,
+    signal,
+    fail: () => failed.abort(),
+    snapshot,
+    control,
+    meter,
+    takenAt,
+  });
+}
+
+async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
+  const { meter, control, snapshot } = context;
+  const catalog = await readCatalog(context);
+  const sequences = await readSequences(control, catalog.sequences);
+  const reach = await sortOut(context, catalog.relations);
+  meter.begin("schema");
+  const schema = await saveSchema(context, reach.excluded);
+  const work = await sizeUp(context, reach.readable);
+  meter.begin("tables", {
+    tablesTotal: work.length,
+    totalBytes: work.reduce((sum, { size }) => sum + size.heapBytes + size.toastBytes, 0),
+  });
+  const tables = await copyTables(context, work, catalog.blockBytes);
+  meter.begin("large-objects");
+  const largeObjects = await copyLargeObjects(context, catalog.largeObjects);
+  meter.begin("finish");
+  const database: DatabaseManifest = {
+    source: context.options.source.name,
+    server: catalog.server,
+    snapshot: {
+      pgSnapshot: snapshot.pgSnapshot,
+      takenAt: context.takenAt.toISOString(),
+      ...(snapshot.insertLsnAfter === undefined ? {} : { insertLsnAfter: snapshot.insertLsnAfter }),
+    },
+    clientTools: { pgDump: await pgDumpVersion(context) },
+    schema,
+    roles: catalog.roles,
+    tables: tables.tables,
+    sequences: sequences.sequences,
+    largeObjects: largeObjects.largeObjects,
+    materializedViews: catalog.materializedViews,
+    leftOut: catalog.leftOut,
+  };
+  const issues = [...reach.issues, ...tables.issues, ...sequences.issues, ...largeObjects.issues];
+  return { database, issues };
+}
+
+interface Catalog {
+  readonly server: ServerIdentity;
+  readonly roles: readonly RoleManifest[];
+  readonly relations: readonly Relation[];
+  readonly sequences: Awaited<ReturnType<typeof listSequences>>;
+  readonly largeObjects: Awaited<ReturnType<typeof listLargeObjects>>;
+  readonly materializedViews: DatabaseManifest["materializedViews"];
+  readonly leftOut: DatabaseManifest["leftOut"];
+  readonly blockBytes: number;
+}
+
+async function readCatalog(context: CaptureContext): Promise<Catalog> {
+  await using session = await openSession(context.session, "catalog");
+  return await underSnapshot(session, context.snapshot.id, () => readAll(session));
+}
+
+async function readAll(session: Connection): Promise<Catalog> {
+  const relations = await readRelations(session);
+  return {
+    server: await readServerIdentity(session),
+    roles: await readRoles(session),
+    relations,
+    sequences: await listSequences(session),
+    largeObjects: await listLargeObjects(session),
+    materializedViews: await readMaterializedViews(session),
+    leftOut: await readLeftOut(session, relations),
+    blockBytes: await readBlockBytes(session),
+  };
+}
+
+interface Reach {
+  readonly readable: readonly Relation[];
+  /** Not even described: pg_dump could not lock them. */
+  readonly excluded: readonly Relation[];
+  readonly issues: readonly CaptureIssue[];
+}
+
+async function sortOut(context: CaptureContext, relations: readonly Relation[]): Promise<Reach> {
+  const ours = relations.filter(
+    (one) =>
+      one.kind !== "foreign" &&
+      (one.extension === undefined || one.extensionCondition !== undefined),
+  );
+  const locked = new Set(await stayLocked(context.control, ours));
+  const out = new Map<number, CaptureIssue>();
+  for (const relation of ours) {
+    const issue = locked.has(relation) ? lockedIssue(relation) : refusedBefore(relation);
+    if (issue !== undefined) out.set(relation.oid, issue);
+  }
+  const undescribed = withChildren(
+    ours,
+    ours.filter((one) => locked.has(one) || !one.readable),
+  );
+  for (const relation of undescribed) {
+    if (!out.has(relation.oid)) out.set(relation.oid, parentIssue(relation));
+  }
+  return {
+    readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid)),
+    excluded: undescribed,
+    issues: [...out.values()],
+  };
+}
+
+/** A partition or child without its parent's definition could not be created. */
+function withChildren(
+  relations: readonly Relation[],
+  start: readonly Relation[],
+): readonly Relation[] {
+  const result = new Set(start);
+  const oids = new Set(start.map((one) => one.oid));
+  for (let before = -1; before !== result.size;) {
+    before = result.size;
+    for (const relation of relations) {
+      if (!result.has(relation) && relation.parents.some((parent) => oids.has(parent))) {
+        result.add(relation);
+        oids.add(relation.oid);
+      }
+    }
+  }
+  return [...result];
+}
+
+function lockedIssue(relation: Relation): CaptureIssue {
+  const name = displayName(relation);
+  return captureIssue("table_locked", name, `table ${name} stays locked by another session`);
+}
+
+function parentIssue(relation: Relation): CaptureIssue {
+  const name = displayName(relation);
+  return captureIssue("permission_denied", name, `a parent of table ${name} is out of reach`);
+}
+
+async function saveSchema(
+  context: CaptureContext,
+  excluded: readonly Relation[],
+): Promise<DatabaseManifest["schema"]> {
+  try {
+    return await saveSchemaArchive(context, excluded);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "postgres.program_failed") {
+      throw new SchemaFailed(error);
+    }
+    throw error;
+  }
+}
+
+/** Largest first, so that no session is left alone with the largest at the end. */
+async function sizeUp(
+  context: CaptureContext,
+  tables: readonly Relation[],
+): Promise<readonly TableWork[]> {
+  const oids = tables.map((table) => table.oid);
+  const sizes = await context.control
+    .run((session) => readSizes(session, oids))
+    .catch((error: unknown) => {
+      if (!isLockTimeout(error)) throw error;
+      // A lock that came meanwhile: its table will say so; the others need a size only to be ordered and split.
+      return context.control.run((session) => estimateSizes(session, oids));
+    });
+  // A table dropped by now has no size; its copy finds out and says so.
+  const work = tables.map((table) => ({
+    table,
+    size: sizes.get(table.oid) ?? { heapBytes: 0, toastBytes: 0 },
+  }));
+  const bytes = (one: TableWork): number => one.size.heapBytes + one.size.toastBytes;
+  return work.toSorted((a, b) => bytes(b) - bytes(a));
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return error instanceof AppError && error.code === "postgres.lock_timeout";
+}

@@ -1,0 +1,21 @@
+import type { SnapshotWriter } from "../../repository/index.ts";
+import type { ProgressMeter } from "./progress.ts";
+import type { ControlSession } from "./control.ts";
+import type { ExportedSnapshot, SessionOptions } from "./snapshot.ts";
+import type { CaptureOptions } from "./types.ts";
+
+/** What every step of one capture shares. */
+export interface CaptureContext {
+  readonly writer: SnapshotWriter;
+  readonly options: CaptureOptions;
+  readonly session: SessionOptions;
+  /** Aborts with the caller's signal, and when any step fails. */
+  readonly signal: AbortSignal;
+  /** Stops every other step. */
+  readonly fail: () => void;
+  readonly snapshot: ExportedSnapshot;
+  /** Reads the present, outside the snapshot. */
+  readonly control: ControlSession;
+  readonly meter: ProgressMeter;
+  readonly takenAt: Date;
+}

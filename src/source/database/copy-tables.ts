@@ -1,0 +1,224 @@
+/**
+ * All tables, by several sessions at once: largest first, in rounds. A part that met a lock or a lost session comes
+ * again in the next round; a table with a value too large for text comes again as binary; a table with an issue is
+ * given up, and says so.
+ */
+import { AppError } from "../../kernel/index.ts";
+import type { TableManifest, TablePart } from "../../manifest/index.ts";
+import type { Connection } from "../../postgres/index.ts";
+import { addHashes } from "./add-hashes.ts";
+import type { CaptureContext } from "./context.ts";
+import { copyPart } from "./copy-part.ts";
+import { holdsHugeValue } from "./huge-values.ts";
+import { PartRefused, captureIssue, displayName, tableIssue } from "./issues.ts";
+import type { PageRange } from "./parts.ts";
+import { splitByPages } from "./parts.ts";
+import type { Relation, RelationSize } from "./relations.ts";
+import { openSession } from "./snapshot.ts";
+import type { CaptureIssue } from "./types.ts";
+import { runPool } from "./work-pool.ts";
+
+export interface TableWork {
+  readonly table: Relation;
+  readonly size: RelationSize;
+}
+
+interface TableState {
+  readonly work: TableWork;
+  readonly ranges: readonly (PageRange | undefined)[];
+  format: "text" | "binary";
+  /** Goes up when all parts are read again in another format; what older tasks bring is dropped. */
+  generation: number;
+  formatKnown: Promise<void> | undefined;
+  parts: Map<number, TablePart>;
+  done: Set<number>;
+  issue: CaptureIssue | undefined;
+}
+
+interface PartTask {
+  readonly state: TableState;
+  readonly index: number;
+  readonly attempt: number;
+  readonly generation: number;
+}
+
+const MAX_ATTEMPTS = 3;
+/** PostgreSQL 13 has no TID range scan: each part would read the whole table. */
+const TID_RANGE_SCAN_VERSION_NUM = 140_000;
+
+export interface CopiedTables {
+  readonly tables: readonly TableManifest[];
+  readonly issues: readonly CaptureIssue[];
+}
+
+export async function copyTables(
+  context: CaptureContext,
+  work: readonly TableWork[],
+  blockBytes: number,
+): Promise<CopiedTables> {
+  const states = work.map((one) => newState(context, one, blockBytes));
+  let round = states.flatMap(tasksOf);
+  while (round.length > 0) {
+    const again: PartTask[] = [];
+    await runPool({
+      tasks: round,
+      size: context.options.connections,
+      signal: context.signal,
+      fail: context.fail,
+      open: () => openSession(context.session, "copy"),
+      run: (session, task) => runTask(context, session, task, again),
+    });
+    round = again.filter((task) => task.state.issue === undefined);
+  }
+  return {
+    tables: states.filter((state) => state.issue === undefined).map(tableManifest),
+    issues: states.map((state) => state.issue).filter((issue) => issue !== undefined),
+  };
+}
+
+function newState(context: CaptureContext, work: TableWork, blockBytes: number): TableState {
+  const splittable =
+    work.table.heap &&
+    work.table.extension === undefined &&
+    context.snapshot.versionNum >= TID_RANGE_SCAN_VERSION_NUM;
+  const ranges = splittable
+    ? splitByPages({ ...work.size, blockBytes, splitBytes: context.options.splitBytes })
+    : undefined;
+  return {
+    work,
+    ranges: ranges ?? [undefined],
+    format: "text",
+    generation: 0,
+    formatKnown: undefined,
+    parts: new Map(),
+    done: new Set(),
+    issue: undefined,
+  };
+}
+
+function tasksOf(state: TableState): readonly PartTask[] {
+  const { generation } = state;
+  return state.ranges.map((_, index) => ({ state, index, attempt: 1, generation }));
+}
+
+/** Returns false where the session is of no more use. */
+async function runTask(
+  context: CaptureContext,
+  session: Connection,
+  task: PartTask,
+  again: PartTask[],
+): Promise<boolean> {
+  const { state, index } = task;
+  if (state.issue !== undefined || task.generation !== state.generation) return true;
+  try {
+    await chooseFormat(context, session, state);
+    const range = state.ranges[index];
+    const part = await copyPart(context, session, {
+      table: state.work.table,
+      index,
+      format: state.format,
+      ...(range === undefined ? {} : { range }),
+    });
+    if (task.generation === state.generation) finishPart(context, state, index, part);
+    return true;
+  } catch (error) {
+    return judge(error, task, again);
+  }
+}
+
+function finishPart(
+  context: CaptureContext,
+  state: TableState,
+  index: number,
+  part: TablePart | undefined,
+): void {
+  state.done.add(index);
+  if (part !== undefined) state.parts.set(index, part);
+  if (state.done.size === state.ranges.length) context.meter.tableDone(rowsOf(state));
+}
+
+/** Found out once for each table, by whoever comes first; the others wait. */
+function chooseFormat(
+  context: CaptureContext,
+  session: Connection,
+  state: TableState,
+): Promise<void> {
+  state.formatKnown ??= (async () => {
+    if (await holdsHugeValue(context, session, state.work)) state.format = "binary";
+  })();
+  return state.formatKnown;
+}
+
+/** True: the session can go on. Throws what ends the whole run. */
+function judge(error: unknown, task: PartTask, again: PartTask[]): boolean {
+  const { state } = task;
+  const { table } = state.work;
+  if (error instanceof PartRefused) {
+    state.issue ??= error.issue;
+    return true;
+  }
+  if (error instanceof AppError && error.code === "postgres.connection_lost") {
+    if (task.attempt >= MAX_ATTEMPTS) throw error;
+    state.formatKnown = undefined;
+    again.push({ ...task, attempt: task.attempt + 1 });
+    return false;
+  }
+  const issue = tableIssue(error, table);
+  if (issue === undefined) throw error;
+  if (issue.code === "table_locked" && task.attempt < MAX_ATTEMPTS) {
+    state.formatKnown = undefined;
+    again.push({ ...task, attempt: task.attempt + 1 });
+    return true;
+  }
+  if (task.generation !== state.generation) return true;
+  if (issue.code === "value_too_large" && state.format === "text") {
+    startBinary(state, again);
+    return true;
+  }
+  state.issue ??= issue;
+  return true;
+}
+
+/** All parts of a table have one format: what was read as text is read again. */
+function startBinary(state: TableState, again: PartTask[]): void {
+  state.format = "binary";
+  state.generation += 1;
+  state.parts = new Map();
+  state.done = new Set();
+  again.push(...tasksOf(state));
+}
+
+function rowsOf(state: TableState): bigint {
+  return [...state.parts.values()].reduce((sum, part) => sum + BigInt(part.rows), 0n);
+}
+
+function tableManifest(state: TableState): TableManifest {
+  const { table } = state.work;
+  const parts = [...state.parts.entries()].toSorted(([a], [b]) => a - b).map(([, part]) => part);
+  return {
+    schema: table.schema,
+    name: table.name,
+    format: state.format,
+    unlogged: table.unlogged,
+    ...(table.extensionCondition === undefined || table.extensionCondition === ""
+      ? {}
+      : { condition: table.extensionCondition }),
+    columns: table.columns.map(({ name, type }) => ({ name, type })),
+    rows: String(rowsOf(state)),
+    rowHash: addHashes(parts.map((part) => part.rowHash)),
+    parts,
+  };
+}
+
+/** For tables that are known to be out of reach before anything is read. */
+export function refusedBefore(table: Relation): CaptureIssue | undefined {
+  const name = displayName(table);
+  if (!table.readable) {
+    return captureIssue("permission_denied", name, `no right to read table ${name}`);
+  }
+  if (table.rowSecurity) {
+    const message = `row-level security would hide rows of table ${name} from the backup role`;
+    return captureIssue("row_security_hidden", name, message);
+  }
+  return undefined;
+}

@@ -1,0 +1,69 @@
+/** What a capture could not read, as values: they make the run `incomplete`, never a shorter success. */
+import { AppError } from "../../kernel/index.ts";
+import { quoteIdentifier } from "../../postgres/index.ts";
+import type { CaptureIssue, CaptureIssueCode } from "./types.ts";
+
+export interface Named {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** `schema.table` for people; quoted only where it must be. */
+export function displayName(object: Named): string {
+  return `${displayPart(object.schema)}.${displayPart(object.name)}`;
+}
+
+function displayPart(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteIdentifier(name);
+}
+
+const HINTS: Readonly<Record<CaptureIssueCode, string>> = {
+  table_rewritten: "Run again when no migration and no TRUNCATE is under way.",
+  table_dropped: "Run again when no migration is under way.",
+  table_changed: "Run again when no migration is under way.",
+  table_locked: "Run again when the session that holds the lock has ended.",
+  table_unreadable: "Read the server's message, repair the table, then run again.",
+  permission_denied: "Grant the backup role SELECT on it, best by membership in pg_read_all_data.",
+  row_security_hidden: "Give the backup role BYPASSRLS: ALTER ROLE … BYPASSRLS.",
+  value_too_large: "Split the value: PostgreSQL cannot send it in one message.",
+  sequence_unreadable: "Grant the backup role SELECT on it, then run again.",
+  large_object_unreadable: "Grant the backup role SELECT on the large object.",
+};
+
+export function captureIssue(
+  code: CaptureIssueCode,
+  object: string,
+  message: string,
+): CaptureIssue {
+  return { code, object, message, hint: HINTS[code] };
+}
+
+/** What an error of the server means for the one table that was read; anything else is not the table's alone. */
+const BY_ERROR: Readonly<Record<string, CaptureIssueCode>> = {
+  "postgres.permission_denied": "permission_denied",
+  "postgres.row_security": "row_security_hidden",
+  "postgres.lock_timeout": "table_locked",
+  "postgres.relation_not_found": "table_changed",
+  "postgres.value_too_large": "value_too_large",
+  "postgres.timeout": "table_unreadable",
+  "postgres.server_damaged": "table_unreadable",
+  "postgres.statement_failed": "table_unreadable",
+};
+
+/** `undefined`: the whole run is over. */
+export function tableIssue(error: unknown, table: Named): CaptureIssue | undefined {
+  if (!(error instanceof AppError)) return undefined;
+  const code = BY_ERROR[error.code];
+  return code === undefined ? undefined : captureIssue(code, displayName(table), error.message);
+}
+
+/** Thrown inside a part's stream, so that the repository does not keep the part; caught where the part began. */
+export class PartRefused extends Error {
+  readonly issue: CaptureIssue;
+
+  constructor(issue: CaptureIssue) {
+    super(issue.message);
+    this.name = "PartRefused";
+    this.issue = issue;
+  }
+}

@@ -1,0 +1,54 @@
+/** Whatever of the source is not in the snapshot, each with its reason: said aloud, never silently (I8). */
+import type { DatabaseManifest } from "../../manifest/index.ts";
+import type { Connection } from "../../postgres/index.ts";
+import { displayName } from "./issues.ts";
+import type { Relation } from "./relations.ts";
+
+type LeftOut = DatabaseManifest["leftOut"][number];
+
+export async function readLeftOut(
+  session: Connection,
+  relations: readonly Relation[],
+): Promise<readonly LeftOut[]> {
+  return [
+    { object: "role passwords", reason: "never read; set them again after a restore" },
+    { object: "planner statistics", reason: "computed again by ANALYZE after a restore" },
+    ...relations.flatMap(relationLeftOut),
+    ...(await readGlobalSettings(session)),
+    ...(await readTablespaces(session)),
+  ];
+}
+
+function relationLeftOut(relation: Relation): readonly LeftOut[] {
+  const object = displayName(relation);
+  if (relation.kind === "foreign") {
+    return [{ object, reason: "foreign table: its definition only, the rows are elsewhere" }];
+  }
+  if (relation.extension !== undefined && relation.extensionCondition === undefined) {
+    const reason = `part of the extension ${relation.extension}, which creates it`;
+    return [{ object, reason }];
+  }
+  return [];
+}
+
+async function readGlobalSettings(session: Connection): Promise<readonly LeftOut[]> {
+  const rows = await session.query<{ setting: string }>(
+    `SELECT split_part(unnest(setconfig), '=', 1) AS setting
+       FROM pg_db_role_setting WHERE setrole = 0 AND setdatabase = 0 ORDER BY 1`,
+  );
+  return rows.map((row) => ({
+    object: `ALTER ROLE ALL SET ${row.setting}`,
+    reason: "holds for every database of the server, not for this one alone",
+  }));
+}
+
+async function readTablespaces(session: Connection): Promise<readonly LeftOut[]> {
+  const rows = await session.query<{ name: string }>(
+    String.raw`SELECT spcname::text AS name FROM pg_tablespace
+                WHERE spcname NOT LIKE 'pg\_%' ORDER BY 1`,
+  );
+  return rows.map((row) => ({
+    object: `tablespace ${row.name}`,
+    reason: "a place on the server's disks; a restore uses the default one",
+  }));
+}

@@ -1,0 +1,52 @@
+/** The schema, by PostgreSQL's own pg_dump under the exported snapshot, streamed into the repository. */
+import type { StoredFile } from "../../manifest/index.ts";
+import { clientProgramText, quoteIdentifier, runClientProgram } from "../../postgres/index.ts";
+import type { CaptureContext } from "./context.ts";
+import type { Relation } from "./relations.ts";
+
+const ARCHIVE_PATH = ["database", "schema.dump"];
+const VERSION_MAX_BYTES = 1_000;
+
+/** pg_dump locks every table that it describes (ACCESS SHARE) until it ends, seconds for a schema. */
+export async function saveSchemaArchive(
+  context: CaptureContext,
+  excluded: readonly Relation[],
+): Promise<StoredFile> {
+  const { tools, source } = context.options;
+  const content = runClientProgram({
+    program: tools.pgDump,
+    args: [
+      "--format=custom",
+      "--schema-only",
+      "--compress=0",
+      "--no-sync",
+      "--no-password",
+      "--encoding=UTF8",
+      `--snapshot=${context.snapshot.id}`,
+      `--lock-wait-timeout=${context.session.lockTimeoutMs}`,
+      ...excluded.map((table) => `--exclude-table=${pattern(table)}`),
+    ],
+    url: source.url,
+    settings: { timezone: "UTC", lc_monetary: "C", default_transaction_read_only: "on" },
+    signal: context.signal,
+  });
+  const saved = await context.writer.saveFile(ARCHIVE_PATH, content, {
+    kind: "file",
+    modifiedAt: context.takenAt,
+  });
+  return { path: ARCHIVE_PATH.join("/"), sizeBytes: saved.sizeBytes, sha256: saved.sha256 };
+}
+
+/** Quoted, so that no character of a name is a wildcard. */
+function pattern(table: Relation): string {
+  return `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`;
+}
+
+/** `pg_dump (PostgreSQL) 15.20`, for the manifest. */
+export async function pgDumpVersion(context: CaptureContext): Promise<string> {
+  const text = await clientProgramText(
+    { program: context.options.tools.pgDump, args: ["--version"], signal: context.signal },
+    VERSION_MAX_BYTES,
+  );
+  return text.trim();
+}

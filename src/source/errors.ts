@@ -1,0 +1,20 @@
+import { errorTable } from "../kernel/index.ts";
+
+export const sourceError = errorTable("source", {
+  snapshot_lost: {
+    kind: "unavailable",
+    meaning:
+      "The session that holds the exported snapshot ended before everything was read under it.",
+    hint: "Look for a restart or a terminated session in the server's log, then run again.",
+  },
+  row_count_differs: {
+    kind: "corrupt",
+    meaning: "The rows received are not as many as the server says that it sent.",
+    hint: "Run again; where it stays, look for a proxy between here and the server.",
+  },
+  catalog_unreadable: {
+    kind: "incompatible",
+    meaning: "A catalog query gave something that no supported server gives.",
+    hint: "Report this with the server's version.",
+  },
+});

@@ -1,0 +1,113 @@
+import { randomBytes } from "node:crypto";
+import { Secret, silentLog, systemClock } from "../../src/kernel/index.ts";
+import type { Bytes } from "../../src/kernel/index.ts";
+import { createMemoryStore } from "../../src/objectstore/index.ts";
+import { clientToolFolders, findClientTools } from "../../src/postgres/index.ts";
+import type { ClientTools } from "../../src/postgres/index.ts";
+import { createRepository } from "../../src/repository/index.ts";
+import type { SnapshotWriter } from "../../src/repository/index.ts";
+import { captureDatabase } from "../../src/source/index.ts";
+import type { CaptureOptions, CaptureResult } from "../../src/source/index.ts";
+
+export const ROW_HASH_KEY = Buffer.alloc(32, 7);
+
+export interface TestCapture extends CaptureResult {
+  /** Paths of all files in the snapshot. */
+  readonly paths: readonly string[];
+  read(path: string): Promise<Buffer>;
+  /** A table's parts, concatenated. */
+  table(name: string): Promise<string>;
+}
+
+export interface TestCaptureOptions extends Partial<Omit<CaptureOptions, "source">> {
+  /** Runs before the file's content is asked for: where a test puts what happens meanwhile. */
+  readonly beforeFile?: (path: string) => Promise<void>;
+}
+
+let tools: Promise<ClientTools> | undefined;
+
+export function testTools(): Promise<ClientTools> {
+  tools ??= clientToolFolders(process.env["PATH"]).then((folders) =>
+    findClientTools(folders, 150_000),
+  );
+  return tools;
+}
+
+/** Captures into a repository in memory, commits, and opens the snapshot. */
+export async function captureToMemory(
+  url: string,
+  options: TestCaptureOptions = {},
+): Promise<TestCapture> {
+  const { beforeFile, ...rest } = options;
+  const context = {
+    store: createMemoryStore({ clock: systemClock }),
+    clock: systemClock,
+    random: (size: number) => randomBytes(size),
+  };
+  const who = { hostname: "test", username: "test" };
+  const repository = await createRepository(context, {
+    password: new Secret("test"),
+    ...who,
+    cost: { N: 2, r: 1, p: 1 },
+  });
+  await using writer = await repository.acquireWriter({ ...who, pid: process.pid });
+  const result = await captureDatabase(hooked(writer, beforeFile), {
+    source: { name: "app", url: new Secret(url) },
+    tools: await testTools(),
+    connections: 2,
+    splitBytes: 64 * 1024 * 1024,
+    rowHashKey: ROW_HASH_KEY,
+    clock: systemClock,
+    log: silentLog,
+    ...rest,
+  });
+  await writer.commit({ time: new Date(), paths: ["/app"], tags: [] });
+  const snapshot = await repository.resolveSnapshot("latest");
+  const reader = await repository.acquireReader();
+  const read = async (path: string): Promise<Buffer> =>
+    collect(reader.read(await reader.find(snapshot, path.split("/"))));
+  const paths: string[] = [];
+  for await (const entry of reader.entries(snapshot)) {
+    if (entry.type === "file")
+      paths.push(
+        Buffer.from(
+          Buffer.concat(entry.path.map((part) => Buffer.concat([Buffer.from("/"), part]))),
+        )
+          .toString()
+          .slice(1),
+      );
+  }
+  return {
+    ...result,
+    paths,
+    read,
+    table: async (name) => {
+      const table = result.database.tables.find((one) => one.name === name);
+      if (table === undefined) throw new Error(`no table ${name} in the manifest`);
+      return Buffer.concat(
+        await Promise.all(table.parts.map((part) => read(part.path))),
+      ).toString();
+    },
+  };
+}
+
+function hooked(
+  writer: SnapshotWriter,
+  beforeFile: ((path: string) => Promise<void>) | undefined,
+): SnapshotWriter {
+  if (beforeFile === undefined) return writer;
+  return {
+    saveFile: async (path, content, metadata) => {
+      await beforeFile(path.join("/"));
+      return writer.saveFile(path, content, metadata);
+    },
+    commit: (options) => writer.commit(options),
+    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+  };
+}
+
+async function collect(chunks: AsyncIterable<Bytes>): Promise<Buffer> {
+  const parts: Bytes[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
+}
