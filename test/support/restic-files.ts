@@ -40,7 +40,7 @@ export function withoutShards(found: ReadonlyMap<string, FoundFile>): Map<string
   const plain = new Map<string, FoundFile>();
   for (const [path, file] of found) {
     const parts = path.split("/");
-    if (parts.at(-1)?.startsWith("%-") === true && file === "folder") continue;
+    if ((parts.at(-1) ?? "").startsWith("%-") && file === "folder") continue;
     plain.set(parts.filter((part) => !part.startsWith("%-")).join("/"), file);
   }
   return plain;

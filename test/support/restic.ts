@@ -77,6 +77,8 @@ export async function createRestic(
     spawn(program, [...common, ...cache, ...arguments_], {
       env,
       stdio: "pipe",
+      // A group of its own: the kernel hangs up on a group in which one process was stopped and another one ends.
+      detached: true,
       ...(cwd === undefined ? {} : { cwd }),
     });
   const run = async (arguments_: readonly string[], options: ResticOptions = {}) => {
