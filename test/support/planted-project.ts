@@ -17,7 +17,7 @@ export function plantProject(files: Readonly<Record<string, string>>): PlantedPr
   const folder = mkdtempSync(join(tmpdir(), "sparekeep-gate-"));
   for (const name of CONFIGS) copyFileSync(join(ROOT, name), join(folder, name));
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-  const manifest = { name: "planted", version: "1.0.0", type: "module", private: true };
+  const manifest = { name: "planted", version: "1.0.0", private: true, type: "module" };
   const all = { "package.json": `${JSON.stringify(manifest, null, 2)}\n`, ...files };
   for (const [path, text] of Object.entries(all)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
