@@ -12,7 +12,11 @@ export interface ConnectionFlags {
   readonly file?: string;
 }
 
-export function connectionOf(flags: ConnectionFlags, names: string): ConnectionReference {
+export function connectionOf(
+  flags: ConnectionFlags,
+  names: string,
+  secretNames: string,
+): ConnectionReference {
   const { text, env, file } = flags;
   if ([text, env, file].filter((value) => value !== undefined).length !== 1) {
     throw cliError("usage", {
@@ -22,7 +26,7 @@ export function connectionOf(flags: ConnectionFlags, names: string): ConnectionR
   }
   if (env !== undefined) return { env };
   if (file !== undefined) return { file };
-  return { text: withoutPassword(text ?? "", names) };
+  return { text: withoutPassword(text ?? "", secretNames) };
 }
 
 function withoutPassword(text: string, names: string): string {
@@ -31,7 +35,7 @@ function withoutPassword(text: string, names: string): string {
   if (problem.includes("password")) {
     throw cliError("password_in_argument", {
       message: "a password in an argument, where every process can read it",
-      hint: `Put the connection string into a variable or a file of mode 0600, and name that: ${names}.`,
+      hint: `Put the connection string into a variable or a file of mode 0600 and name that: ${names}.`,
     });
   }
   throw cliError("usage", {
@@ -46,7 +50,8 @@ export async function targetUrl(
   flags: ConnectionFlags & { readonly target?: string },
 ): Promise<Secret> {
   if (flags.target === undefined) {
-    return connectionUrl(context, connectionOf(flags, "--to, --to-env, --to-file and --target"));
+    const names = "--to, --to-env, --to-file and --target";
+    return connectionUrl(context, connectionOf(flags, names, "--to-env or --to-file"));
   }
   if (flags.text !== undefined || flags.env !== undefined || flags.file !== undefined) {
     throw cliError("usage", {

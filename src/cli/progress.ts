@@ -50,6 +50,8 @@ export const silentProgress: ProgressDisplay = {
 
 interface Step {
   progress: Progress;
+  /** What earlier steps had done already, where amounts run through. */
+  readonly before: Progress;
   readonly startedMs: number;
   readonly rate: Rate;
 }
@@ -63,7 +65,7 @@ function createSteps(clock: Pick<Clock, "monotonicMs">, onEnd: (step: Step) => v
       const nowMs = clock.monotonicMs();
       if (current !== undefined && current.progress.step !== progress.step) onEnd(current);
       if (current === undefined || current.progress.step !== progress.step) {
-        current = { progress, startedMs: nowMs, rate: createRate() };
+        current = { progress, before: progress, startedMs: nowMs, rate: createRate() };
       }
       current.progress = progress;
       current.rate.add(nowMs, progress.doneBytes);
@@ -139,22 +141,29 @@ function liveDisplay({ stream, clock, color }: ProgressOptions): ProgressDisplay
 }
 
 function liveText(step: Step, columns: number, nowMs: number): { bar: string; text: string } {
-  const { doneBytes, totalBytes, current } = step.progress;
+  const { doneBytes, objects, current } = step.progress;
   const name = printable(step.progress.step).padEnd(10);
-  const share = totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : undefined;
+  const share = shareOf(step.progress);
   const cells = share === undefined || columns < 60 ? 0 : BAR_CELLS;
   const full = Math.round((share ?? 0) * cells);
   const meter = cells === 0 ? "" : `${"█".repeat(full)}${"░".repeat(cells - full)} `;
   const bar = fitted(`  ${name} ${meter}`, columns);
   const waiting = formatDuration(Math.floor((nowMs - step.startedMs) / 1000) * 1000);
-  const figures = doneBytes > 0 ? runningText(step) : waiting.replace("0 ms", "");
+  const figures =
+    doneBytes > 0 || objects !== undefined ? runningText(step) : waiting.replace("0 ms", "");
   const what = current === undefined ? "" : `  ${printable(current)}`;
   return { bar, text: fitted(`${figures}${what}`, columns - textWidth(bar)) };
 }
 
+function shareOf({ doneBytes, totalBytes, objects }: Progress): number | undefined {
+  if (objects !== undefined) return Math.min(1, objects.done / Math.max(1, objects.total));
+  return totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : undefined;
+}
+
 /** `120.1 MiB of 280.0 MiB, 43 %, 45.2 MiB/s, 3.5 s left` */
 function runningText(step: Step): string {
-  const { doneBytes, totalBytes } = step.progress;
+  const { doneBytes, totalBytes, objects } = step.progress;
+  if (objects !== undefined) return `${formatCount(objects.done)} of ${formatCount(objects.total)}`;
   const known = totalBytes > doneBytes;
   const rate = step.rate.bytesPerSecond();
   const leftMs = step.rate.leftMs(doneBytes, totalBytes);
@@ -168,10 +177,13 @@ function runningText(step: Step): string {
 
 /** `tables: 280.0 MiB, 412,000 rows in 6.1 s` */
 function endedText(step: Step, nowMs: number): string {
-  const { doneBytes, rows } = step.progress;
+  const { doneBytes, rows, objects } = step.progress;
+  const newBytes = doneBytes - (step.before.doneBytes >= doneBytes ? doneBytes : 0);
+  const newRows = rows === step.before.rows ? undefined : rows;
   const amounts = [
-    ...(doneBytes > 0 ? [formatBytes(doneBytes)] : []),
-    ...(rows === undefined || rows === 0n ? [] : [`${formatCount(rows)} rows`]),
+    ...(objects === undefined ? [] : [formatCount(objects.done)]),
+    ...(newBytes > 0 ? [formatBytes(newBytes)] : []),
+    ...(newRows === undefined || newRows === 0n ? [] : [`${formatCount(newRows)} rows`]),
   ].join(", ");
   const duration = formatDuration(nowMs - step.startedMs);
   return `${printable(step.progress.step)}: ${amounts === "" ? "" : `${amounts} in `}${duration}`;

@@ -10,7 +10,7 @@ import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import type { CheckReport } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
-import type { OnProgress, OperationContext } from "./context.ts";
+import type { OnProgress, OperationContext, Progress } from "./context.ts";
 import { openDestination } from "./open.ts";
 
 export interface CheckRepositoryOptions {
@@ -43,7 +43,7 @@ export async function checkRepository(
   const report = await repository.check({
     readData,
     signal: context.signal,
-    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(shown(progress)) }),
   });
   const damaged = report.findings.some((finding) => finding.severity === "error");
   return {
@@ -54,4 +54,12 @@ export async function checkRepository(
     outcome: damaged ? "damaged" : "clean",
     durationMs: context.clock.monotonicMs() - startedMs,
   };
+}
+
+/** "snapshot 3 of 20" is a place within one step, not a step of its own. */
+function shown(progress: { doneBytes: number; totalBytes: number; step: string }): Progress {
+  const count = /^snapshot (\d+) of (\d+)$/.exec(progress.step);
+  if (count === null) return progress;
+  const objects = { done: Number(count[1]), total: Number(count[2]) };
+  return { step: "snapshots", doneBytes: 0, totalBytes: 0, objects };
 }

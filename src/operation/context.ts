@@ -29,6 +29,8 @@ export interface Progress {
   readonly doneBytes: number;
   /** An estimate at times: `doneBytes` may pass it. 0 when unknown. */
   readonly totalBytes: number;
+  /** In place of bytes, where a step counts objects: definitions, indexes, snapshots. */
+  readonly objects?: { readonly done: number; readonly total: number };
   readonly rows?: bigint;
   /** What is being worked on: foreign text, to be shown sanitised. */
   readonly current?: string;

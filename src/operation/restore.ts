@@ -12,9 +12,9 @@ import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { describeTarget, findClientTools, parseTarget } from "../postgres/index.ts";
 import { planRestore } from "../restore/index.ts";
-import type { RestoreResult } from "../restore/index.ts";
+import type { RestoreProgress, RestoreResult } from "../restore/index.ts";
 import { recordAccess } from "./audit-log.ts";
-import type { OnProgress, OperationContext } from "./context.ts";
+import type { OnProgress, OperationContext, Progress } from "./context.ts";
 import { readManifest } from "./manifest-of.ts";
 import { openDestination } from "./open.ts";
 import { describeSnapshot } from "./snapshots.ts";
@@ -92,7 +92,7 @@ export async function planDatabaseRestore(
     random: context.random,
     log,
     signal,
-    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(shown(progress)) }),
   });
   const { steps, withheld, resumes } = plan;
   const { database } = connection;
@@ -104,4 +104,12 @@ export async function planDatabaseRestore(
       return { ...(await plan.execute()), snapshot: snapshot.id, target };
     },
   };
+}
+
+/** Definitions and indexes are counted, the rest is measured. */
+function shown({ step, doneBytes, totalBytes, current }: RestoreProgress): Progress {
+  const named = current === undefined ? { step } : { step, current };
+  if (step === "tables" || step === "verify") return { ...named, doneBytes, totalBytes };
+  const objects = { done: doneBytes, total: totalBytes };
+  return { ...named, doneBytes: 0, totalBytes: 0, ...(totalBytes === 0 ? {} : { objects }) };
 }

@@ -95,6 +95,7 @@ function newPolicy(flags: InitFlags, path: string, folder: string): InitOptions 
       ...given("file", flags.connectionFile),
     },
     "--connection-env, --connection-file and --connection",
+    "--connection-env or --connection-file",
   );
   const directory = dirname(resolve(path));
   const beside = join(directory, `${basename(path).replace(/\.ya?ml$/, "")}.password`);
