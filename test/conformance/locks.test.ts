@@ -22,6 +22,9 @@ import {
 import type { Repository } from "../../src/repository/index.ts";
 import { createRestic, finish, RESTIC_VERSIONS } from "../support/restic.ts";
 
+// `restic unlock` asks whether a lock's process lives by sending it SIGHUP, and that is this one.
+process.on("SIGHUP", () => undefined);
+
 const FILES = [{ path: ["a"], content: patternBytes(200_000) }];
 
 /** Resolves once a lock other than those already there lies in the folder. Watching begins at once. */
