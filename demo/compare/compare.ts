@@ -43,8 +43,7 @@ export interface ImageOptions {
 
 const SETTINGS = `SET search_path = ''; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
   SET timezone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET row_security = off;
-  SET statement_timeout = 0; SET quote_all_identifiers = off; SET client_encoding = 'UTF8';
-  BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`;
+  SET statement_timeout = 0; SET quote_all_identifiers = off; SET client_encoding = 'UTF8'`;
 
 export async function takeImage(options: ImageOptions): Promise<DatabaseImage> {
   options.signal?.throwIfAborted();
@@ -55,17 +54,8 @@ export async function takeImage(options: ImageOptions): Promise<DatabaseImage> {
   const end = (): void => void client.end().catch(() => undefined);
   options.signal?.addEventListener("abort", end, { once: true });
   try {
-    await client.query(SETTINGS);
-    const facts: Fact[] = [];
-    for (const query of [...DATABASE_QUERIES, ...CODE_QUERIES, ...RELATION_QUERIES]) {
-      facts.push(...(await readFacts(client, query)));
-    }
-    const ignored = new Set(options.ignoreRoles);
-    const kept = facts.filter((fact) => fact.kind !== "role" || !ignored.has(fact.object));
-    const tables = await readTables(client, options.onTable);
-    const rows = tables.reduce((sum, table) => sum + BigInt(table.aspects["count"] ?? "0"), 0n);
-    const sequences = await readSequences(client);
-    return { facts: [...kept, ...tables, ...sequences], tables: tables.length, rows };
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    return await readImage(client, options);
   } catch (error) {
     options.signal?.throwIfAborted();
     throw error;
@@ -73,6 +63,24 @@ export async function takeImage(options: ImageOptions): Promise<DatabaseImage> {
     options.signal?.removeEventListener("abort", end);
     await client.end();
   }
+}
+
+/** In the transaction that the connection is in, so with what that has not committed. Changes the session's settings. */
+export async function readImage(
+  client: Client,
+  options: Pick<ImageOptions, "ignoreRoles" | "onTable"> = {},
+): Promise<DatabaseImage> {
+  await client.query(SETTINGS);
+  const facts: Fact[] = [];
+  for (const query of [...DATABASE_QUERIES, ...CODE_QUERIES, ...RELATION_QUERIES]) {
+    facts.push(...(await readFacts(client, query)));
+  }
+  const ignored = new Set(options.ignoreRoles);
+  const kept = facts.filter((fact) => fact.kind !== "role" || !ignored.has(fact.object));
+  const tables = await readTables(client, options.onTable);
+  const rows = tables.reduce((sum, table) => sum + BigInt(table.aspects["count"] ?? "0"), 0n);
+  const sequences = await readSequences(client);
+  return { facts: [...kept, ...tables, ...sequences], tables: tables.length, rows };
 }
 
 async function readFacts(client: Client, query: CatalogQuery): Promise<Fact[]> {

@@ -26,6 +26,7 @@ CREATE INDEX part_requests_title_trgm ON part_requests USING gin (title gin_trgm
 \endif
 ALTER TABLE offers CLUSTER ON offers_request;
 COMMENT ON INDEX messages_unread IS 'For the badge';
+ALTER TABLE offers ADD CONSTRAINT offers_price_sane CHECK (price < 100000000) NOT VALID;
 COMMENT ON CONSTRAINT offers_price_sane ON offers IS 'Not valid: three old rows were dearer';
 
 CREATE VIEW open_requests AS
