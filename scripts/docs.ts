@@ -1,0 +1,7 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadCodeTables, renderErrorsPage } from "./docs/errors-page.ts";
+
+// npm run docs: rewrites the documents that are generated from the code.
+const ROOT = join(import.meta.dirname, "..");
+writeFileSync(join(ROOT, "docs", "errors.md"), renderErrorsPage(await loadCodeTables(ROOT)));
