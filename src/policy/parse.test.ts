@@ -1,0 +1,259 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { AppError } from "../kernel/index.ts";
+import { parsePolicy } from "./parse.ts";
+import type { Policy } from "./policy.ts";
+
+const HEAD = "sparekeep: 1\nname: shop\n";
+const SOURCE = "sources:\n  db: { kind: postgres, connection: { env: DB_URL } }\n";
+const DESTINATION = "destinations:\n  local: { url: ./repo, password: { file: ./key } }\n";
+const PLAN = "plans:\n  nightly: { source: db, capture: everything, to: local }\n";
+const GOOD = HEAD + SOURCE + DESTINATION + PLAN;
+
+function parse(text: string): Policy {
+  return parsePolicy({ text, file: "p.yaml", directory: "/etc/shop" });
+}
+
+function errorOf(text: string): AppError {
+  try {
+    parse(text);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+  throw new Error("the policy was accepted");
+}
+
+describe("a good policy", () => {
+  test("is read, with relative paths from its folder", () => {
+    expect(parse(GOOD)).toEqual({
+      name: "shop",
+      sources: { db: { kind: "postgres", connection: { env: "DB_URL" } } },
+      destinations: { local: { url: "/etc/shop/repo", password: { file: "/etc/shop/key" } } },
+      plans: { nightly: { source: "db", capture: "everything", to: "local" } },
+      targets: {},
+    });
+  });
+
+  test("may name a state folder, targets, a file: URL and a connection without password", () => {
+    const text = `${HEAD}state: ./state\nsources:\n  db: { kind: postgres, connection: "postgresql://u@h:5432/d" }\ndestinations:\n  local: { url: "file:///srv/repo", password: { env: KEY } }\n${PLAN}targets:\n  staging: { kind: postgres, connection: { file: s.url } }\n`;
+    expect(parse(text)).toMatchObject({
+      state: "/etc/shop/state",
+      sources: { db: { connection: { text: "postgresql://u@h:5432/d" } } },
+      destinations: { local: { url: "file:///srv/repo", password: { env: "KEY" } } },
+      targets: { staging: { kind: "postgres", connection: { file: "/etc/shop/s.url" } } },
+    });
+  });
+
+  test("is what examples/minimal.yaml holds", () => {
+    const text = readFileSync(new URL("../../examples/minimal.yaml", import.meta.url), "utf8");
+    expect(parsePolicy({ text, file: "minimal.yaml", directory: "/x" })).toMatchObject({
+      name: "shop",
+      plans: { nightly: { source: "database", to: "local" } },
+    });
+  });
+});
+
+interface Bad {
+  readonly what: string;
+  readonly text: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+const BAD: readonly Bad[] = [
+  {
+    what: "an empty file",
+    text: "",
+    message: "p.yaml:1:1: an empty policy",
+    hint: 'Begin with "sparekeep: 1" and see examples/minimal.yaml.',
+  },
+  {
+    what: "only a comment",
+    text: "# nothing\n",
+    message: "p.yaml:1:1: an empty policy",
+    hint: 'Begin with "sparekeep: 1" and see examples/minimal.yaml.',
+  },
+  {
+    what: "a list",
+    text: "- sparekeep: 1\n",
+    message: "p.yaml:1:1: a policy that is not a mapping of keys to values",
+    hint: 'Begin with "sparekeep: 1" and see examples/minimal.yaml.',
+  },
+  {
+    what: "a tab",
+    text: "sparekeep: 1\nsources:\n\tdb: x\n",
+    message: "p.yaml:3:1: a tab as indentation",
+    hint: "Indent with spaces.",
+  },
+  {
+    what: "a key twice",
+    text: `${GOOD}name: shop\n`,
+    message: "p.yaml:9:1: a key that stands twice",
+    hint: "Remove or rename one of them.",
+  },
+  {
+    what: "two documents",
+    text: `${GOOD}---\na: 1\n`,
+    message: "p.yaml:9:1: a second YAML document",
+    hint: 'Remove the "---" and what follows it.',
+  },
+  {
+    what: "broken YAML",
+    text: "sparekeep: 1\nname: a: b\n",
+    message: "p.yaml:2:7: broken YAML: Nested mappings are not allowed in compact mappings",
+    hint: "Mind indentation, quotes and brackets near this place.",
+  },
+  {
+    what: "no version",
+    text: GOOD.replace("sparekeep: 1\n", ""),
+    message: 'p.yaml:1:1: missing key "sparekeep" at the top',
+    hint: 'Begin the file with "sparekeep: 1".',
+  },
+  {
+    what: "another version",
+    text: GOOD.replace("sparekeep: 1", "sparekeep: 2"),
+    message: 'p.yaml:1:12: sparekeep "2", which is not known',
+    hint: "Write 1.",
+  },
+  {
+    what: "an unknown key at the top",
+    text: `${GOOD}alert: {}\n`,
+    message: 'p.yaml:9:1: unknown key "alert" at the top',
+    hint: "Remove it; known are: sparekeep, name, state, sources, destinations, plans, targets.",
+  },
+  {
+    what: "a misspelled key",
+    text: GOOD.replace("capture", "captuer"),
+    message:
+      'p.yaml:8:3: missing key "capture" in plans.nightly. Add "capture: everything".\np.yaml:8:26: unknown key "captuer" in plans.nightly. Write "capture".',
+    hint: "Put these 2 places right.",
+  },
+  {
+    what: "a missing key",
+    text: GOOD.replace(", to: local", ""),
+    message: 'p.yaml:8:3: missing key "to" in plans.nightly',
+    hint: 'Add "to:".',
+  },
+  {
+    what: "an unknown kind",
+    text: GOOD.replace("kind: postgres", "kind: supabase"),
+    message: 'p.yaml:4:15: sources.db.kind "supabase", which is not known',
+    hint: "Write postgres.",
+  },
+  {
+    what: "a capture that comes later",
+    text: GOOD.replace("everything", "changes"),
+    message: 'p.yaml:8:35: plans.nightly.capture "changes", which is not known',
+    hint: "Write everything.",
+  },
+  {
+    what: "a wrong type",
+    text: GOOD.replace("source: db", "source: [db]"),
+    message: "p.yaml:8:22: plans.nightly.source of the wrong type",
+    hint: "Write a text here.",
+  },
+  {
+    what: "an empty section",
+    text: GOOD.replace(PLAN, "plans:\n"),
+    message: "p.yaml:7:7: plans of the wrong type",
+    hint: "Write a mapping of names to values here.",
+  },
+  {
+    what: "a name that no folder could have",
+    text: GOOD.replace("name: shop", "name: ../shop"),
+    message: "p.yaml:2:7: name is no possible name",
+    hint: "Use small letters, digits and dashes, a letter first, at most 63 characters.",
+  },
+  {
+    what: "a plan's name in capitals",
+    text: GOOD.replace("nightly:", "Nightly:"),
+    message: 'p.yaml:8:3: the name "Nightly" in plans',
+    hint: "Use small letters, digits and dashes, a letter first, at most 63 characters.",
+  },
+  {
+    what: "a source that is not defined",
+    text: GOOD.replace("source: db", "source: bd"),
+    message: 'p.yaml:8:22: plans.nightly.source "bd", which is not defined',
+    hint: 'Write "db".',
+  },
+  {
+    what: "a destination that is not defined",
+    text: GOOD.replace("to: local", "to: elsewhere"),
+    message: 'p.yaml:8:51: plans.nightly.to "elsewhere", which is not defined',
+    hint: "Write one of: local.",
+  },
+  {
+    what: "a store that is not there yet",
+    text: GOOD.replace("./repo", "s3://bucket/x"),
+    message: 'p.yaml:6:17: destinations.local.url of the unknown kind "s3:"',
+    hint: "Name a folder, or its file: URL.",
+  },
+  {
+    what: "a plain password",
+    text: GOOD.replace("{ file: ./key }", "hunter2"),
+    message: "p.yaml:6:35: destinations.local.password: a plain password in the policy",
+    hint: "Put the password into a file that only you can read and write { file: PATH } here, or { env: NAME }.",
+  },
+  {
+    what: "a password in the connection string",
+    text: GOOD.replace("{ env: DB_URL }", "postgresql://u:hunter2@h/d"),
+    message: "p.yaml:4:37: sources.db.connection: a password in a connection string",
+    hint: "Put the whole connection string into a file that only you can read and write { file: PATH } here, or { env: NAME }.",
+  },
+  {
+    what: "a reference of an unknown kind",
+    text: GOOD.replace("{ env: DB_URL }", "{ vault: a/b#c }"),
+    message: "p.yaml:4:37: sources.db.connection: no known secret reference",
+    hint: "Write exactly one of { env: NAME } and { file: PATH }.",
+  },
+  {
+    what: "two references at once",
+    text: GOOD.replace("{ env: DB_URL }", "{ env: A, file: b }"),
+    message: "p.yaml:4:37: sources.db.connection: no known secret reference",
+    hint: "Write exactly one of { env: NAME } and { file: PATH }.",
+  },
+  {
+    what: "a variable that cannot be one",
+    text: GOOD.replace("env: DB_URL", "env: a-b"),
+    message: "p.yaml:4:37: sources.db.connection: no possible name of an environment variable",
+    hint: "Use letters, digits and underscores.",
+  },
+];
+
+describe("a bad policy is refused with file, line, column and the fix", () => {
+  test.for(BAD)("$what", ({ text, message, hint }) => {
+    const error = errorOf(text);
+    expect(error.message).toBe(message);
+    expect(error.hint).toBe(hint);
+    expect(error.code).toBe("policy.invalid");
+    expect(error.subject["file"]).toBe("p.yaml");
+  });
+
+  test("no secret of it is ever repeated", () => {
+    for (const { text } of BAD) {
+      const { message, hint, subject } = errorOf(text);
+      expect(JSON.stringify([message, hint, subject])).not.toContain("hunter2");
+    }
+  });
+
+  test("aliases that multiply are refused", () => {
+    const levels = ["a: &a [x, x, x, x, x, x, x, x, x]"];
+    for (const [from, to] of ["ab", "bc", "cd", "de", "ef"].map((pair) => pair.split(""))) {
+      levels.push(`${to}: &${to} [${Array.from({ length: 9 }, () => `*${from}`).join(", ")}]`);
+    }
+    expect(errorOf(`${levels.join("\n")}\n`).message).toBe("p.yaml:1:1: too many YAML aliases");
+  });
+
+  test("a file of more than 1 MiB is refused unread", () => {
+    expect(errorOf("#".repeat(1024 * 1024 + 1)).message).toBe(
+      "p.yaml:1:1: a policy of more than 1 MiB",
+    );
+  });
+
+  test("prototype names are names like any other", () => {
+    const error = errorOf(GOOD.replace("source: db", "source: constructor"));
+    expect(error.message).toContain('"constructor", which is not defined');
+    expect(errorOf(`${GOOD}__proto__: { x: 1 }\n`).message).toContain('unknown key "__proto__"');
+  });
+});
