@@ -32,6 +32,7 @@ export const connect: Connect = async (options) => {
     lockTimeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
   };
   const client = await createClient(target, limits, options);
+  throwIfAborted(options.signal);
   const onAbort = (): void => {
     client.connection.stream.destroy(new Error("Connection terminated"));
   };
