@@ -15,7 +15,7 @@ export interface SealOutcome {
 
 export interface SealBatch {
   readonly type: BlobType;
-  /** Given away: an implementation may transfer the buffers to a worker, the caller must not touch them again. */
+  /** Not to be touched again by the caller. */
   readonly plains: readonly Bytes[];
   /**
    * Called exactly once, with the ids of all plains in order, on the caller's thread. True means: nobody has this blob
@@ -23,6 +23,11 @@ export interface SealBatch {
    */
   readonly claim: (ids: readonly Bytes[]) => readonly boolean[];
   readonly signal?: AbortSignal;
+  /**
+   * Given where the plains lie back to back from the start of one buffer that nobody else uses: it may then travel to a
+   * worker without a copy. Called at most once, with a buffer of the same size that the caller may use again.
+   */
+  readonly onReturned?: (buffer: ArrayBufferLike) => void;
 }
 
 /**
@@ -52,14 +57,15 @@ export const createInlineSealer: CreateSealer = ({ keys, random, level }) => ({
       throwIfAborted(batch.signal);
       const ids = batch.plains.map(blobIdOf);
       const wanted = batch.claim(ids);
-      resolve(
-        batch.plains.map((plain, i) => {
-          const id = ids[i] ?? blobIdOf(plain);
-          if (wanted[i] !== true) return { id, plainBytes: plain.byteLength };
-          const sealed = sealBlob(plain, batch.type, keys, level, random(IV_BYTES));
-          return { id, plainBytes: plain.byteLength, sealed };
-        }),
-      );
+      const outcomes = batch.plains.map((plain, i) => {
+        const id = ids[i] ?? blobIdOf(plain);
+        if (wanted[i] !== true) return { id, plainBytes: plain.byteLength };
+        const sealed = sealBlob(plain, batch.type, keys, level, random(IV_BYTES));
+        return { id, plainBytes: plain.byteLength, sealed };
+      });
+      const [first] = batch.plains;
+      if (first !== undefined) batch.onReturned?.(first.buffer);
+      resolve(outcomes);
     });
   },
   [Symbol.asyncDispose]: () => Promise.resolve(),

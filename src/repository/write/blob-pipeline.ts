@@ -1,5 +1,6 @@
 import type { Bytes } from "../../kernel/index.ts";
 import { MIB } from "../../kernel/index.ts";
+import { SlabPool } from "../chunker/slabs.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
 import type { Packer } from "../pack/packer.ts";
 import type { BlobType } from "../seal.ts";
@@ -29,6 +30,8 @@ export interface PipelineOptions {
  */
 export class BlobPipeline {
   readonly counts: BlobCounts = { blobsNew: 0, blobsKnown: 0 };
+  /** Where chunks are cut; a slab comes back when its batch has been sealed. */
+  readonly slabs = new SlabPool();
   readonly #options: PipelineOptions;
   readonly #room = new Gate(IN_FLIGHT_BYTES);
   readonly #tasks = new Tasks();
@@ -68,7 +71,15 @@ export class BlobPipeline {
     const { index, sealer, packer, signal } = this.#options;
     const claim = (ids: readonly Bytes[]): readonly boolean[] =>
       ids.map((id) => index.claim(id, type));
-    const outcomes = await sealer.seal({ type, plains, claim, signal });
+    const outcomes = await sealer.seal({
+      type,
+      plains,
+      claim,
+      signal,
+      ...(type === "data"
+        ? { onReturned: (buffer: ArrayBufferLike) => this.slabs.release(buffer) }
+        : {}),
+    });
     for (const { id, sealed } of outcomes) {
       if (sealed === undefined) this.counts.blobsKnown += 1;
       else {

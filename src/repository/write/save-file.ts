@@ -1,15 +1,13 @@
 import { createHash } from "node:crypto";
-import { MIB, throwIfAborted } from "../../kernel/index.ts";
+import { throwIfAborted } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { createChunker } from "../chunker/chunker.ts";
-import type { Chunker } from "../chunker/chunker.ts";
+import type { Chunker, ChunkBatch } from "../chunker/chunker.ts";
 import { GEAR_LIMITS } from "../chunker/gear-limits.ts";
+import type { SlabPool } from "../chunker/slabs.ts";
 import type { EntryKind, SavedFile } from "../types.ts";
 import type { SealOutcome } from "../sealer.ts";
 import type { BlobPipeline } from "./blob-pipeline.ts";
-
-/** Chunks travel to the sealer in batches of about this many plain bytes. */
-const BATCH_BYTES = MIB;
 
 export interface StoredContent extends SavedFile {
   /** Ids of the blobs, 32 Latin-1 characters each. */
@@ -31,7 +29,7 @@ export async function storeContent(
 ): Promise<StoredContent> {
   const digest = createHash("sha256");
   const batches = new BatchedContent(pipeline);
-  const cutter = new Cutter(options);
+  const cutter = new Cutter(options, pipeline.slabs);
   let sizeBytes = 0;
   try {
     for await (const bytes of stream) {
@@ -39,10 +37,10 @@ export async function storeContent(
       digest.update(bytes);
       sizeBytes += bytes.byteLength;
       options.onRead(bytes.byteLength);
-      for (const chunk of cutter.push(bytes)) await batches.add(chunk);
+      for (const batch of cutter.push(bytes)) await batches.submit(batch);
     }
-    for (const chunk of cutter.finish()) await batches.add(chunk);
-    await batches.flush();
+    const last = cutter.finish();
+    if (last !== undefined) await batches.submit(last);
   } finally {
     // Also when the stream failed: nothing of this file is under way when its owner hears of it.
     await batches.settled();
@@ -55,17 +53,19 @@ export async function storeContent(
 /** A stream shorter than the least chunk is one blob, and needs no chunker with its buffers. */
 class Cutter {
   readonly #options: ContentOptions;
+  readonly #slabs: SlabPool;
   readonly #leastBytes: number;
   #held: Bytes[] = [];
   #heldBytes = 0;
   #chunker: Chunker | undefined;
 
-  constructor(options: ContentOptions) {
+  constructor(options: ContentOptions, slabs: SlabPool) {
     this.#options = options;
+    this.#slabs = slabs;
     this.#leastBytes = GEAR_LIMITS[options.kind].minBytes;
   }
 
-  push(bytes: Bytes): readonly Bytes[] {
+  push(bytes: Bytes): readonly ChunkBatch[] {
     if (this.#chunker !== undefined) return this.#chunker.push(bytes);
     if (this.#heldBytes + bytes.byteLength <= this.#leastBytes) {
       // The producer may use its buffer again once we ask for more.
@@ -73,27 +73,23 @@ class Cutter {
       this.#heldBytes += bytes.byteLength;
       return [];
     }
-    const chunker = createChunker(this.#options.chunkerSecret, this.#options.kind);
+    const chunker = createChunker(this.#options.chunkerSecret, this.#options.kind, this.#slabs);
     this.#chunker = chunker;
-    const chunks = [...this.#held, bytes].flatMap((held) => chunker.push(held));
+    const batches = [...this.#held, bytes].flatMap((held) => chunker.push(held));
     this.#held = [];
-    return chunks;
+    return batches;
   }
 
-  finish(): readonly Bytes[] {
-    if (this.#chunker === undefined) {
-      return this.#heldBytes === 0 ? [] : [new Uint8Array(Buffer.concat(this.#held))];
-    }
-    const last = this.#chunker.finish();
-    return last === undefined ? [] : [last];
+  finish(): ChunkBatch | undefined {
+    if (this.#chunker !== undefined) return this.#chunker.finish();
+    if (this.#heldBytes === 0) return undefined;
+    return { chunks: [new Uint8Array(Buffer.concat(this.#held))] };
   }
 }
 
 /** Ids arrive out of order; each batch has its place. */
 class BatchedContent {
   readonly #pipeline: BlobPipeline;
-  #batch: Bytes[] = [];
-  #batchBytes = 0;
   #ids = new Uint8Array(32);
   #blobs = 0;
   #newBytes = 0;
@@ -104,22 +100,12 @@ class BatchedContent {
     this.#pipeline = pipeline;
   }
 
-  async add(chunk: Bytes): Promise<void> {
-    this.#batch.push(chunk);
-    this.#batchBytes += chunk.byteLength;
-    if (this.#batchBytes >= BATCH_BYTES) await this.flush();
-  }
-
-  async flush(): Promise<void> {
-    const batch = this.#batch;
-    if (batch.length === 0) return;
-    this.#batch = [];
-    this.#batchBytes = 0;
-    const first = this.#reserve(batch.length);
+  async submit({ chunks }: ChunkBatch): Promise<void> {
+    const first = this.#reserve(chunks.length);
     this.#running += 1;
     try {
       const done = (outcomes: readonly SealOutcome[]): void => this.#take(first, outcomes);
-      await this.#pipeline.submit("data", batch, done, () => this.#ended());
+      await this.#pipeline.submit("data", chunks, done, () => this.#ended());
     } catch (thrown) {
       this.#ended();
       throw thrown;

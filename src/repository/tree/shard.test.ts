@@ -1,0 +1,111 @@
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Bytes } from "../../kernel/index.ts";
+import { PendingFolder, reservePath } from "./pending.ts";
+import { saveTree } from "./save-tree.ts";
+import { needsShards, shardRanges } from "./shard.ts";
+
+interface Saved {
+  readonly trees: Map<string, Bytes>;
+  readonly root: string;
+}
+
+async function save(names: readonly string[]): Promise<Saved> {
+  const root = new PendingFolder();
+  for (const name of names) {
+    const file = {
+      mode: 0o600,
+      modifiedAtMs: 1_700_000_000_000,
+      sizeBytes: 4,
+      content: "x".repeat(32),
+    };
+    reservePath(root, ["bucket", name]).save(file);
+  }
+  const trees = new Map<string, Bytes>();
+  const saved = await saveTree(root, (json) => {
+    const id = createHash("sha256").update(json).digest("hex");
+    trees.set(id, json);
+    return Promise.resolve(id);
+  });
+  return { trees, root: saved.tree };
+}
+
+function newBytes(before: Saved, after: Saved): number {
+  const added = [...after.trees].filter(([id]) => !before.trees.has(id));
+  return added.reduce((sum, [, json]) => sum + json.byteLength, 0);
+}
+
+function keys(count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, i) => `${createHash("md5").update(String(i)).digest("hex")}.jpg`,
+  );
+}
+
+describe("huge folders", () => {
+  test("of 100,000 write two small trees and not one of 35 MB for one more", { timeout: 60_000 }, async () => {
+    const names = keys(100_000);
+    const before = await save(names);
+    const after = await save([...names, "7777777777777777.jpg"]);
+    expect(newBytes(before, after)).toBeLessThan(400_000);
+    expect([...after.trees.values()].every(({ byteLength }) => byteLength < 1_000_000)).toBe(true);
+  });
+
+  test("keep their shards when names come and go elsewhere", async () => {
+    const names = keys(20_000);
+    const before = await save(names);
+    const after = await save(names.filter((_, i) => i !== 777));
+    const changed = [...after.trees.keys()].filter((id) => !before.trees.has(id));
+    // The shard that lost a name, perhaps the next one's name, the folder, the root.
+    expect(changed.length).toBeLessThanOrEqual(4);
+  });
+
+  test("do not depend on the order of arrival", async () => {
+    const names = keys(3000);
+    expect((await save(names)).root).toBe((await save(names.toReversed())).root);
+  });
+
+  test("of names that share 253 bytes are stored all the same", async () => {
+    const names = keys(1500).map((name) => "n".repeat(219) + name);
+    const { trees } = await save(names);
+    const text = [...trees.values()].map((json) => Buffer.from(json).toString()).join("");
+    for (const name of names) expect(text).toContain(`"name":"${name}"`);
+  });
+});
+
+describe("ranges", () => {
+  const items = fc
+    .uniqueArray(fc.string({ minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 300 })
+    .map((names) =>
+      names
+        .map((name) => ({ name: Buffer.from(name), jsonBytes: 100_000 }))
+        .sort((a, b) => Buffer.compare(a.name, b.name)),
+    );
+
+  test("cover every item once, in order, each named after what it begins with", () => {
+    fc.assert(
+      fc.property(items, (sorted) => {
+        const ranges = shardRanges(sorted, 0);
+        expect(ranges[0]?.from).toBe(0);
+        expect(ranges.at(-1)?.to).toBe(sorted.length);
+        ranges.forEach(({ name, from }, i) => {
+          if (i > 0) expect(ranges[i - 1]?.to).toBe(from);
+          const first = sorted[from]?.name ?? Buffer.alloc(0);
+          expect(Buffer.compare(name, first)).toBeLessThanOrEqual(0);
+          const last = sorted[from - 1]?.name;
+          if (last !== undefined) expect(Buffer.compare(name, last)).toBeGreaterThan(0);
+        });
+      }),
+    );
+  });
+
+  test("are made only of what is large", () => {
+    const item = { name: Buffer.from("a"), jsonBytes: 300 };
+    expect(needsShards(Array.from({ length: 1024 }, () => item))).toBe(false);
+    expect(needsShards(Array.from({ length: 1025 }, () => item))).toBe(true);
+    const large = { name: Buffer.from("a"), jsonBytes: 3_000_000 };
+    expect(needsShards([large])).toBe(false);
+    expect(needsShards([large, large])).toBe(true);
+  });
+});
