@@ -3,3 +3,6 @@ export * from "./manifest.ts";
 export * from "./row-hash.ts";
 export { manifestError } from "./errors.ts";
 export { formatManifest, parseManifest } from "./manifest-format.ts";
+export { partPath } from "./part-path.ts";
+export { renderRecoveryFiles } from "./recovery.ts";
+export type { RecoveryFile, RecoveryOptions } from "./recovery.ts";

@@ -1,5 +1,5 @@
-import { AppError, toAppError } from "../kernel/index.ts";
-import type { Secret } from "../kernel/index.ts";
+import { toAppError } from "../kernel/index.ts";
+import type { AppError, Secret } from "../kernel/index.ts";
 import { connect } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import type { SortedArchive, Withheld } from "./archive/sort.ts";

@@ -1,4 +1,4 @@
-import { AppError } from "../kernel/index.ts";
+import { AppError, toAppError } from "../kernel/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { openBuilder } from "./context.ts";
 import type { Work } from "./context.ts";
@@ -37,7 +37,7 @@ export async function runOnSessions<Item>(
     }),
   );
   const cause = errors.find((error) => !isCancelled(error)) ?? errors[0];
-  if (cause !== undefined) throw cause instanceof Error ? cause : new Error(String(cause));
+  if (cause !== undefined) throw toAppError(cause);
 }
 
 function isCancelled(error: unknown): boolean {

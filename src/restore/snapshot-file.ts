@@ -14,9 +14,10 @@ export async function* countingFile(
   source: Source,
   file: StoredFile,
   signal: AbortSignal | undefined,
+  path: readonly string[] = file.path.split("/"),
 ): AsyncGenerator<Bytes, void, undefined> {
   const options = signal === undefined ? {} : { signal };
-  const entry = await source.reader.find(source.snapshot, file.path.split("/"), options);
+  const entry = await source.reader.find(source.snapshot, path, options);
   let sizeBytes = 0;
   for await (const chunk of source.reader.read(entry, options)) {
     sizeBytes += chunk.byteLength;

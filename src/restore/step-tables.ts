@@ -1,5 +1,6 @@
 import type { Bytes } from "../kernel/index.ts";
 import { equalText } from "./compare.ts";
+import { partPath } from "../manifest/index.ts";
 import type { TableManifest, TablePart } from "../manifest/index.ts";
 import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
@@ -93,7 +94,10 @@ async function copyInTransaction(
     }
     const rows = await connection.copyIn(
       copyStatement(table, alone),
-      watch(countingFile(work.options, part, options.signal), options.onBytes),
+      watch(
+        countingFile(work.options, part, options.signal, partPath(table, part)),
+        options.onBytes,
+      ),
       { signal: options.signal },
     );
     equalText(part.path, "rows", part.rows, String(rows));

@@ -116,7 +116,7 @@ async function readTables(connection: Connection, files: MemorySnapshot): Promis
     const hasher = createRowHasher(fromHex(ROW_HASH_KEY), "text");
     hasher.update(bytes);
     const sum = hasher.finish();
-    const path = `database/tables/${tables.length}/0000.copy`;
+    const path = ["database", "tables", schema, name, "0000.copy"].join("/");
     const saved = only(files.put(path, Buffer.from(bytes)));
     const counted = { rows: String(sum.rows), rowHash: sum.hash };
     const parts = sum.rows === 0n ? [] : [{ path, ...saved, ...counted }];

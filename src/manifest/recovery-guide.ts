@@ -1,0 +1,60 @@
+import type { Manifest } from "./manifest.ts";
+import { plainLine } from "./sql-text.ts";
+
+/** RECOVERY.md: for a tired person at three in the morning who has the repository, its password and no Sparekeep. */
+export function renderGuide(manifest: Manifest): string {
+  const { database } = manifest;
+  const rows = database.tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
+  const major = Math.floor(database.server.versionNum / 10_000);
+  const leftOut = database.leftOut.map(
+    ({ object, reason }) => `- ${plainLine(object)}: ${plainLine(reason)}`,
+  );
+  return `# How to bring this database back
+
+This folder is a backup of database **${plainLine(database.server.databaseName)}** (PostgreSQL ${plainLine(database.server.version)}), taken ${database.snapshot.takenAt}: ${database.tables.length} tables, ${rows} rows, ${database.largeObjects.length} large objects. Everything that is needed is here. You need \`psql\` and \`pg_restore\` of version ${major} or newer, and nothing else.
+
+## If you have Sparekeep
+
+    sparekeep snapshots
+    sparekeep restore latest --help
+
+It checks more than the script below. Use it if you can.
+
+## If you have not
+
+1. **Get the files out of the repository** with stock [restic](https://restic.net) 0.14 or newer. (If you read this in a folder, you have done this.)
+
+       restic --repo REPOSITORY snapshots
+       restic --repo REPOSITORY restore SNAPSHOT_ID --target ./recovered
+
+2. **Have an empty database** on a server of version ${major} or newer that nothing else uses. Best is a fresh server whose superuser has a name of its own.
+
+       createdb --host HOST --username ADMIN --template template0 --encoding ${plainLine(database.server.encoding)} recovered
+
+3. **Run the script.** Keep the password out of the command: put it into \`~/.pgpass\` or into the environment variable PGPASSWORD.
+
+       cd ./recovered
+       ./restore.sh postgresql://ADMIN@HOST:5432/recovered
+
+   It refuses a database that holds anything. As superuser it makes an ordinary role for the time of the restore, and everything is built as that role: functions inside a backup run while it is restored, and must not do so as superuser.
+
+4. **Read its last lines.** It counts the rows of each table and compares. Exit code 0: all there. 3: it says what is not. Anything else: it stopped; drop the database, make it again, start again.
+
+## What does not come back by itself
+
+- Passwords of roles: they are in no backup. \`ALTER ROLE … PASSWORD\` for each role that logs in.
+- Publications, subscriptions, event triggers and user mappings: left out, so that a restored database does nothing by itself. They are in \`database/schema.pgdump\`; \`pg_restore --list database/schema.pgdump\` shows them.
+${leftOut.length === 0 ? "" : `\nNot in this backup:\n\n${leftOut.join("\n")}\n`}
+## What is where
+
+| | |
+|---|---|
+| \`manifest.json\` | what this backup says that it holds: tables, rows, checksums |
+| \`database/schema.pgdump\` | definitions, \`pg_dump --format=custom --schema-only\` |
+| \`database/tables/SCHEMA/TABLE/\` | rows, as COPY writes them (\`manifest.json\` names the columns) |
+| \`database/large-objects/\` | large objects by their oid |
+| \`database/*.sql\` | roles, sequences, materialised views, row counts |
+
+One table only: \`psql -c "COPY schema.table (columns) FROM STDIN" < database/tables/…/0000.copy\`. In names of files, \`%2F\` stands for \`/\`, \`%25\` for \`%\`; folders that begin with \`%-\` only divide a huge folder.
+`;
+}

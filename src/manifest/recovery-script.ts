@@ -1,0 +1,32 @@
+import type { Manifest, TableManifest } from "./manifest.ts";
+import { partPath } from "./part-path.ts";
+import type { RecoveryOptions } from "./recovery.ts";
+import { SCRIPT_BODY } from "./recovery-script-body.ts";
+import { shellWord, sqlName, sqlQualified, sqlText } from "./sql-text.ts";
+
+/** restore.sh: a fixed body, and lines of this snapshot whose every word is quoted. */
+export function renderScript(manifest: Manifest, options: RecoveryOptions): string {
+  const { database } = manifest;
+  const tables = database.tables.flatMap((table) => loadLines(table, options));
+  const objects = database.largeObjects.map(({ oid }) => `large_object ${oid}`);
+  const roles = database.roles.map((role) => sqlText(role.name)).join(", ");
+  return SCRIPT_BODY.replace("@SOURCE_VERSION@", () => String(database.server.versionNum))
+    .replace("@SYSTEM@", () => shellWord(database.server.systemIdentifier ?? ""))
+    .replace("@DATABASE_OID@", () => String(database.server.databaseOid))
+    .replace("@DATABASE@", () => shellWord(database.server.databaseName))
+    .replace("@OWNER@", () => shellWord(sqlName(database.server.owner)))
+    .replace("@OWNER_TEXT@", () => shellWord(sqlText(database.server.owner)))
+    .replace("@ROLES@", () => shellWord(roles === "" ? "''" : roles))
+    .replace("@LOAD@", () => ["  :", ...tables, ...objects].join("\n  "));
+}
+
+function loadLines(table: TableManifest, options: RecoveryOptions): string[] {
+  const columns = table.columns.map((column) => sqlName(column.name)).join(", ");
+  const list = columns === "" ? "" : ` (${columns})`;
+  const format = table.format === "binary" ? " WITH (FORMAT binary)" : "";
+  const sql = `COPY ${sqlQualified(table.schema, table.name)}${list} FROM STDIN${format}`;
+  return table.parts.map((part) => {
+    const names = partPath(table, part).map((name) => shellWord(options.storedName(name)));
+    return `load ${shellWord(sql)} ${names.join(" ")}`;
+  });
+}
