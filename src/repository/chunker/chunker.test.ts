@@ -5,8 +5,10 @@ import { concatBytes, equalBytes, toHex } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import type { EntryKind } from "../types.ts";
 import { createChunker } from "./chunker.ts";
+import type { ChunkBatch } from "./chunker.ts";
 import { GEAR_LIMITS } from "./gear-limits.ts";
 import { gearTable } from "./gear-table.ts";
+import { SlabPool } from "./slabs.ts";
 
 const SECRET = new Uint8Array(32).fill(7);
 
@@ -17,15 +19,23 @@ function noise(sizeBytes: number, seed = 1): Bytes {
 }
 
 function cut(content: Bytes, kind: EntryKind, secret = SECRET, pushBytes = [65536]): Bytes[] {
-  const chunker = createChunker(secret, kind);
+  const slabs = new SlabPool();
+  const chunker = createChunker(secret, kind, slabs);
   const chunks: Bytes[] = [];
+  const take = (batch: ChunkBatch): void => {
+    chunks.push(...batch.chunks.map((chunk) => Uint8Array.from(chunk)));
+    // Overwritten as soon as it is used again: a chunk that lay in two batches would show.
+    const buffer = batch.chunks[0]?.buffer ?? new ArrayBuffer(0);
+    new Uint8Array(buffer).fill(0xee);
+    slabs.release(buffer);
+  };
   for (let at = 0, turn = 0; at < content.byteLength; turn += 1) {
     const size = pushBytes[turn % pushBytes.length] ?? 1;
-    chunks.push(...chunker.push(content.subarray(at, at + size)));
+    for (const batch of chunker.push(content.subarray(at, at + size))) take(batch);
     at += size;
   }
   const last = chunker.finish();
-  if (last !== undefined) chunks.push(last);
+  if (last !== undefined) take(last);
   return chunks;
 }
 
@@ -138,6 +148,40 @@ describe("createChunker", () => {
   test("a short stream is one chunk, an empty one is none", () => {
     expect(cut(Buffer.from("a"), "file").map(toHex)).toEqual(["61"]);
     expect(cut(new Uint8Array(0), "file")).toEqual([]);
+  });
+});
+
+describe("batches", () => {
+  const batchesOf = (content: Bytes, kind: EntryKind, slabs: SlabPool): ChunkBatch[] => {
+    const chunker = createChunker(SECRET, kind, slabs);
+    const batches = [...chunker.push(content)];
+    const last = chunker.finish();
+    return last === undefined ? batches : [...batches, last];
+  };
+
+  test.for<EntryKind>(["table", "file"])("%s: chunks lie back to back in one buffer", (kind) => {
+    for (const { chunks } of batchesOf(noise(12_000_000), kind, new SlabPool())) {
+      expect(new Set(chunks.map(({ buffer }) => buffer)).size).toBe(1);
+      expect(chunks.map(({ byteOffset }) => byteOffset)).toEqual(
+        [0, ...ends([...chunks])].slice(0, -1),
+      );
+    }
+  });
+
+  test("a slab that came back is used again, and no more are kept than allowed", () => {
+    const slabs = new SlabPool(2);
+    const first = slabs.acquire(1000);
+    const others = [slabs.acquire(1000), slabs.acquire(500)];
+    for (const slab of [first, ...others]) slabs.release(slab.buffer);
+    expect(slabs.acquire(1000).buffer).toBe(first.buffer);
+    expect(slabs.acquire(1000).buffer).toBe(others[0]?.buffer);
+    expect(slabs.acquire(500).buffer).not.toBe(others[1]?.buffer);
+  });
+
+  test("a short end does not hold a slab back", () => {
+    const slabs = new SlabPool();
+    const [batch] = batchesOf(noise(20_000), "table", slabs);
+    expect(batch?.chunks[0]?.buffer.byteLength).toBe(20_000);
   });
 });
 

@@ -1,17 +1,40 @@
+import { KIB, MIB } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import type { EntryKind } from "../types.ts";
 import { GEAR_LIMITS } from "./gear-limits.ts";
 import { gearScans } from "./gear-scan.ts";
 import type { GearScan } from "./gear-scan.ts";
 import { gearTable } from "./gear-table.ts";
+import type { SlabPool } from "./slabs.ts";
 
 /** Cuts one stream by its content: the same bytes give the same chunks however they are pushed. */
 export interface Chunker {
-  /** Chunks that `bytes` completed, in order: copies, the caller may keep them. `bytes` is not kept. */
-  push(bytes: Bytes): readonly Bytes[];
-  /** The last chunk, if any; it may be shorter than the least length. Not used after that. */
-  finish(): Bytes | undefined;
+  /** Batches that `bytes` completed, in order. `bytes` is not kept. */
+  push(bytes: Bytes): readonly ChunkBatch[];
+  /** The last batch, if any; its last chunk may be shorter than the least length. Not used after that. */
+  finish(): ChunkBatch | undefined;
 }
+
+/**
+ * Chunks that follow each other, back to back from the start of one buffer, which is the receiver's: to be given back to
+ * the pool that it came from when the chunks are no longer needed.
+ */
+export interface ChunkBatch {
+  readonly chunks: readonly Bytes[];
+}
+
+interface BatchLimits {
+  /** A batch is complete with the first chunk that brings it to this. */
+  readonly batchBytes: number;
+  /** What is set aside for it; it grows where a chunk does not fit. */
+  readonly slabBytes: number;
+}
+
+const BATCH_LIMITS: Readonly<Record<EntryKind, BatchLimits>> = {
+  table: { batchBytes: MIB, slabBytes: MIB + 256 * KIB },
+  /** One chunk each: the least is half a MiB, and one in a hundred is longer than two. */
+  file: { batchBytes: 512 * KIB, slabBytes: 2 * MIB },
+};
 
 /** Kernels by secret: the table costs more to derive than a small file takes to cut. */
 const scansOfSecret = new WeakMap<Bytes, Map<EntryKind, () => GearScan>>();
@@ -25,45 +48,62 @@ function scanOf(secret: Bytes, kind: EntryKind): GearScan {
 }
 
 /** `secret` must not change afterwards: what follows from it is remembered with the array. */
-export function createChunker(secret: Bytes, kind: EntryKind): Chunker {
-  const { normalBytes, maxBytes } = GEAR_LIMITS[kind];
+export function createChunker(secret: Bytes, kind: EntryKind, slabs: SlabPool): Chunker {
+  const { batchBytes, slabBytes } = BATCH_LIMITS[kind];
   const scan = scanOf(secret, kind);
-  let pending: Bytes = new Uint8Array(0);
+  let slab: Bytes | undefined;
   let filled = 0;
+  let ends: number[] = [];
 
-  const keep = (bytes: Bytes): void => {
+  const append = (bytes: Bytes): void => {
     const needed = filled + bytes.byteLength;
-    if (needed > pending.byteLength) {
-      const atLeast = filled === 0 ? needed : Math.max(needed, normalBytes);
-      const larger = Buffer.allocUnsafeSlow(
-        Math.min(Math.max(atLeast, pending.byteLength * 2), maxBytes),
-      );
-      larger.set(pending.subarray(0, filled));
-      pending = larger;
-    }
-    pending.set(bytes, filled);
+    slab ??= slabs.acquire(slabBytes);
+    if (needed > slab.byteLength) slab = grown(slab, filled, needed, slabs);
+    slab.set(bytes, filled);
     filled = needed;
   };
 
-  const complete = (end: Bytes): Bytes => {
-    const chunk = Buffer.allocUnsafeSlow(filled + end.byteLength);
-    chunk.set(pending.subarray(0, filled));
-    chunk.set(end, filled);
+  const complete = (used: Bytes): ChunkBatch => {
+    const chunks = ends.map((end, i) => used.subarray(ends[i - 1] ?? 0, end));
+    slab = undefined;
     filled = 0;
-    return chunk;
+    ends = [];
+    return { chunks };
   };
 
   return {
     push(bytes) {
-      const chunks: Bytes[] = [];
-      let rest = bytes;
-      for (let cut = scan.next(rest); cut > 0; cut = scan.next(rest)) {
-        chunks.push(complete(rest.subarray(0, cut)));
-        rest = rest.subarray(cut);
+      const batches: ChunkBatch[] = [];
+      for (let rest = bytes; rest.byteLength > 0;) {
+        const cut = scan.next(rest);
+        const taken = cut === 0 ? rest.byteLength : cut;
+        append(rest.subarray(0, taken));
+        rest = rest.subarray(taken);
+        if (cut === 0 || slab === undefined) continue;
+        ends.push(filled);
+        if (filled >= batchBytes) batches.push(complete(slab));
       }
-      keep(rest);
-      return chunks;
+      return batches;
     },
-    finish: () => (filled === 0 ? undefined : complete(new Uint8Array(0))),
+    finish() {
+      if (slab === undefined) return undefined;
+      if (filled > (ends.at(-1) ?? 0)) ends.push(filled);
+      return complete(trimmed(slab, filled, slabs));
+    },
   };
+}
+
+function grown(slab: Bytes, filled: number, needed: number, slabs: SlabPool): Bytes {
+  const larger = slabs.acquire(Math.max(slab.byteLength * 2, needed));
+  larger.set(slab.subarray(0, filled));
+  slabs.release(slab.buffer);
+  return larger;
+}
+
+/** A short end would hold a whole slab back while it waits for its place in a pack. */
+function trimmed(slab: Bytes, filled: number, slabs: SlabPool): Bytes {
+  if (filled * 2 > slab.byteLength) return slab;
+  const exact = Uint8Array.from(slab.subarray(0, filled));
+  slabs.release(slab.buffer);
+  return exact;
 }
