@@ -5,7 +5,6 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { GATES } from "./gates.js";
 import { handOver } from "./setup/child.js";
-import { installHooks } from "./setup/hooks.js";
 import { ROOT } from "./setup/place.js";
 import { main, say } from "./setup/report.js";
 import { readyForTests } from "./setup/setup.js";
@@ -34,7 +33,6 @@ const { values } = parseArgs({
 let counts;
 await main(async (signal) => {
   const ready = await readyForTests(values.yes ? ["--yes"] : [], signal);
-  await installHooks();
   /** @type {Outcome[]} */
   const outcomes = [];
   if (values.only === undefined)
