@@ -7,7 +7,6 @@ import type { ChildProcessByStdio } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import type { Readable, Writable } from "node:stream";
 import { rootCertificates } from "node:tls";
 import { throwIfAborted } from "../kernel/index.ts";
@@ -50,7 +49,7 @@ export async function* runClientProgram(
     const ended = exitOf(child);
     using _abort = killOnAbort(child, options.signal);
     const stderr = collectTail(child.stderr);
-    const fed = feed(child.stdin, options.stdin);
+    const fed = feed(child, options.stdin);
     try {
       yield* child.stdout;
     } catch (error) {
@@ -60,8 +59,9 @@ export async function* runClientProgram(
       await stopIfRunning(child, ended);
     }
     throwIfAborted(options.signal);
+    const failed = await fed;
+    if (failed !== undefined) throw failed.thrown;
     judge(options, await ended, redact(await stderr, options));
-    await fed;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -177,13 +177,40 @@ async function collectTail(stderr: Readable): Promise<string> {
   return tail.toString("utf8");
 }
 
-/** The program's own exit tells whether it got what it needed; a closed pipe alone is no error. */
+/**
+ * Gives what the source of the content threw. The program is killed before its stdin closes: an end of file would tell
+ * it that half of the content is all of it. A closed pipe is no error here; the program's own exit tells.
+ */
 async function feed(
-  stdin: Writable | null,
+  child: Child,
   content: AsyncIterable<Bytes> | undefined,
-): Promise<void> {
-  if (stdin === null || content === undefined) return;
-  await pipeline(content, stdin);
+): Promise<{ readonly thrown: unknown } | undefined> {
+  const { stdin } = child;
+  if (stdin === null || content === undefined) return undefined;
+  stdin.on("error", () => undefined);
+  try {
+    for await (const chunk of content) {
+      if (!stdin.writable) return undefined;
+      if (!stdin.write(chunk)) await drained(stdin);
+    }
+  } catch (thrown) {
+    child.kill("SIGKILL");
+    return { thrown };
+  }
+  stdin.end();
+  return undefined;
+}
+
+function drained(stdin: Writable): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = (): void => {
+    stdin.off("drain", done);
+    stdin.off("close", done);
+    resolve();
+  };
+  stdin.on("drain", done);
+  stdin.on("close", done);
+  return promise;
 }
 
 function redact(text: string, options: ClientProgram): string {

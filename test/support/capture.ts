@@ -20,8 +20,16 @@ export interface TestCapture extends CaptureResult {
 }
 
 export interface TestCaptureOptions extends Partial<Omit<CaptureOptions, "source">> {
-  /** Runs before the file's content is asked for: where a test puts what happens meanwhile. */
+  /** Where a test puts what happens meanwhile. */
+  readonly hooks?: CaptureHooks;
+}
+
+export interface CaptureHooks {
+  /** Before the file's content is asked for. */
   readonly beforeFile?: (path: string) => Promise<void>;
+  /** Once, when the first chunk has come. */
+  readonly duringFile?: (path: string) => Promise<void>;
+  readonly afterFile?: (path: string) => Promise<void>;
 }
 
 let tools: Promise<ClientTools> | undefined;
@@ -38,7 +46,7 @@ export async function captureToMemory(
   url: string,
   options: TestCaptureOptions = {},
 ): Promise<TestCapture> {
-  const { beforeFile, ...rest } = options;
+  const { hooks, ...rest } = options;
   const context = {
     store: createMemoryStore({ clock: systemClock }),
     clock: systemClock,
@@ -51,7 +59,7 @@ export async function captureToMemory(
     cost: { N: 2, r: 1, p: 1 },
   });
   await using writer = await repository.acquireWriter({ ...who, pid: process.pid });
-  const result = await captureDatabase(hooked(writer, beforeFile), {
+  const result = await captureDatabase(hooked(writer, hooks ?? {}), {
     source: { name: "app", url: new Secret(url) },
     tools: await testTools(),
     connections: 2,
@@ -91,19 +99,31 @@ export async function captureToMemory(
   };
 }
 
-function hooked(
-  writer: SnapshotWriter,
-  beforeFile: ((path: string) => Promise<void>) | undefined,
-): SnapshotWriter {
-  if (beforeFile === undefined) return writer;
+function hooked(writer: SnapshotWriter, hooks: CaptureHooks): SnapshotWriter {
   return {
-    saveFile: async (path, content, metadata) => {
-      await beforeFile(path.join("/"));
-      return writer.saveFile(path, content, metadata);
+    saveFile: async (parts, content, metadata) => {
+      const path = parts.join("/");
+      await hooks.beforeFile?.(path);
+      const saved = await writer.saveFile(parts, watched(path, content, hooks), metadata);
+      await hooks.afterFile?.(path);
+      return saved;
     },
     commit: (options) => writer.commit(options),
     [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
   };
+}
+
+async function* watched(
+  path: string,
+  content: AsyncIterable<Bytes>,
+  hooks: CaptureHooks,
+): AsyncGenerator<Bytes, void, undefined> {
+  let first = true;
+  for await (const chunk of content) {
+    if (first) await hooks.duringFile?.(path);
+    first = false;
+    yield chunk;
+  }
 }
 
 async function collect(chunks: AsyncIterable<Bytes>): Promise<Buffer> {

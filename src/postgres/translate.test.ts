@@ -1,0 +1,107 @@
+import { DatabaseError } from "pg";
+import { describe, expect, test } from "vitest";
+import { postgresError } from "./errors.ts";
+import { checkSettings, wantedSettings } from "./session-settings.ts";
+import { cleanText, translateError } from "./translate.ts";
+
+function serverError(code: string, extra: Partial<DatabaseError> = {}): DatabaseError {
+  return Object.assign(new DatabaseError("the server's words", 10, "error"), { code, ...extra });
+}
+
+function codeOf(thrown: unknown): string {
+  return translateError(thrown, {}).code;
+}
+
+describe("errors of the server", () => {
+  test.for([
+    ["28P01", "authentication_failed"],
+    ["28000", "authentication_failed"],
+    ["3D000", "database_not_found"],
+    ["08006", "unreachable"],
+    ["57P03", "unreachable"],
+    ["57P01", "connection_lost"],
+    ["57P02", "connection_lost"],
+    ["25P03", "connection_lost"],
+    ["53300", "too_many_connections"],
+    ["53100", "disk_full"],
+    ["53200", "out_of_memory"],
+    ["42501", "permission_denied"],
+    ["57014", "timeout"],
+    ["55P03", "lock_timeout"],
+    ["42P01", "relation_not_found"],
+    ["3F000", "relation_not_found"],
+    ["XX001", "server_damaged"],
+    ["XX002", "server_damaged"],
+    ["22012", "statement_failed"],
+  ] as const)("SQLSTATE %s is postgres.%s", ([state, code]) => {
+    expect(codeOf(serverError(state))).toBe(`postgres.${code}`);
+    expect(translateError(serverError(state), {}).kind).toBe(postgresError.codes[code].kind);
+  });
+
+  test("the routine tells row-level security from a missing grant, in every language", () => {
+    expect(codeOf(serverError("42501", { routine: "check_enable_rls" }))).toBe(
+      "postgres.row_security",
+    );
+  });
+
+  test("values too large, by any of their texts", () => {
+    const alloc = Object.assign(
+      new DatabaseError("invalid memory alloc request size 1174405121", 10, "error"),
+      { code: "XX000" },
+    );
+    expect(codeOf(alloc)).toBe("postgres.value_too_large");
+    expect(codeOf(serverError("54000", { routine: "enlargeStringInfo" }))).toBe(
+      "postgres.value_too_large",
+    );
+  });
+
+  test("the way there", () => {
+    const socket = (code: string): Error => Object.assign(new Error(code), { code });
+    expect(codeOf(socket("ECONNREFUSED"))).toBe("postgres.unreachable");
+    expect(codeOf(socket("ENOTFOUND"))).toBe("postgres.unreachable");
+    expect(codeOf(new Error("timeout expired"))).toBe("postgres.unreachable");
+    expect(codeOf(socket("ECONNRESET"))).toBe("postgres.connection_lost");
+    expect(codeOf(new Error("Connection terminated unexpectedly"))).toBe(
+      "postgres.connection_lost",
+    );
+    expect(codeOf(socket("DEPTH_ZERO_SELF_SIGNED_CERT"))).toBe("postgres.tls_failed");
+    expect(codeOf(socket("ERR_TLS_CERT_ALTNAME_INVALID"))).toBe("postgres.tls_failed");
+  });
+
+  test("hostile text is one bounded line", () => {
+    const text = cleanText(`\u001b[2Ja\nb\r\u0000${"x".repeat(10_000)}`);
+    expect(text.startsWith("[2Ja b x")).toBe(true);
+    expect(text.length).toBeLessThan(600);
+    expect(/\p{Cc}/u.test(text)).toBe(false);
+  });
+});
+
+describe("settings read back", () => {
+  const limits = { readOnly: true, statementTimeoutMs: 1, lockTimeoutMs: 2 };
+  const wanted = wantedSettings(limits);
+  const found = [...wanted].map(([name, setting]) => ({ name, setting }));
+
+  test("all as wanted", () => {
+    expect(() => checkSettings(wanted, found)).not.toThrow();
+    // The newest settings are missing in an older server.
+    const older = found.filter(
+      ({ name }) => name !== "transaction_timeout" && name !== "idle_session_timeout",
+    );
+    expect(() => checkSettings(wanted, older)).not.toThrow();
+  });
+
+  test("each one that another value has is refused", () => {
+    for (const { name } of found) {
+      const changed = found.map((one) => (one.name === name ? { name, setting: "odd" } : one));
+      expect(() => checkSettings(wanted, changed)).toThrow(
+        expect.objectContaining({ code: "postgres.settings_refused", subject: { setting: name } }),
+      );
+    }
+  });
+
+  test("a server that shows too few is refused", () => {
+    expect(() => checkSettings(wanted, found.slice(3))).toThrow(
+      expect.objectContaining({ code: "postgres.settings_refused" }),
+    );
+  });
+});
