@@ -1,5 +1,9 @@
-import { acl, noMember, owner, qualified, userSchema } from "./query.ts";
+import { acl, noMember, owner, qualified, systemAcl, userSchema } from "./query.ts";
 import type { CatalogQuery } from "./query.ts";
+
+/** Constructors of range types: the server makes them, as its bootstrap superuser. */
+const OF_A_TYPE = `EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+  AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')`;
 
 /** Functions, types, operators, text search: what lives in schemas besides relations. */
 export const CODE_QUERIES: readonly CatalogQuery[] = [
@@ -12,7 +16,8 @@ export const CODE_QUERIES: readonly CatalogQuery[] = [
   {
     kind: "function",
     sql: `SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS object, jsonb_build_object(
-      'kind', p.prokind, 'owner', ${owner("p.proowner")}, 'rights', ${acl("p.proacl", "'f'", "p.proowner")},
+      'kind', p.prokind, 'owner', CASE WHEN ${OF_A_TYPE} THEN 'the server' ELSE ${owner("p.proowner")} END,
+      'rights', CASE WHEN ${OF_A_TYPE} THEN ${systemAcl("p.proacl", "p.proowner")} ELSE ${acl("p.proacl", "'f'", "p.proowner")} END,
       'definition', CASE WHEN p.prokind = 'a' THEN NULL ELSE pg_get_functiondef(p.oid) END,
       'aggregate', (SELECT jsonb_build_object('transition', a.aggtransfn::text, 'final', a.aggfinalfn::text, 'combine', a.aggcombinefn::text,
           'state', format_type(a.aggtranstype, NULL), 'initial', a.agginitval, 'kind', a.aggkind, 'sort', a.aggsortop::regoperator::text,

@@ -1,0 +1,123 @@
+import type { Clock } from "../src/kernel/index.ts";
+import { formatCount } from "../src/kernel/index.ts";
+import type { Cluster } from "./cluster.ts";
+import { quoteText, startCluster } from "./cluster.ts";
+import { takeImage } from "./compare/compare.ts";
+import type { DatabaseImage } from "./compare/compare.ts";
+import { loadMarketplace, SOURCE_SUPERUSER } from "./marketplace.ts";
+import type { ServerPrograms } from "./programs.ts";
+import type { Screen } from "./screen.ts";
+
+export const DATABASE = "marketplace";
+/** Of the whole marketplace, for the bar alone; what is reported is read from the server. */
+const FULL_SIZE_BYTES = 278_000_000;
+const POLL_MS = 250;
+
+/** Throwaway servers need no durability: what must last is the repository, and that is synced. */
+export const CLUSTER_SETTINGS = {
+  fsync: "off",
+  full_page_writes: "off",
+  synchronous_commit: "off",
+  autovacuum: "off",
+  max_wal_size: "4GB",
+  shared_buffers: "128MB",
+} as const;
+
+export interface SourcePhase {
+  readonly screen: Screen;
+  readonly clock: Clock;
+  readonly programs: ServerPrograms;
+  readonly scale: number;
+  readonly backupPassword: string;
+  readonly signal: AbortSignal;
+}
+
+export interface LoadedSource {
+  /** What the source was, remembered to be compared with what comes back. */
+  readonly image: DatabaseImage;
+  readonly sizeBytes: number;
+  readonly loadMs: number;
+}
+
+export async function startSource(phase: SourcePhase): Promise<Cluster> {
+  const { screen, programs, signal } = phase;
+  const { value } = await screen.step(
+    "start",
+    async () => {
+      const cluster = await startCluster({
+        programs,
+        superuser: SOURCE_SUPERUSER,
+        settings: CLUSTER_SETTINGS,
+        signal,
+      });
+      return { cluster, version: await versionOf(cluster) };
+    },
+    ({ cluster, version }) =>
+      `${version} of our own, thrown away at the end: 127.0.0.1:${cluster.port}, started`,
+  );
+  return value.cluster;
+}
+
+export async function loadSource(phase: SourcePhase, cluster: Cluster): Promise<LoadedSource> {
+  const { screen, signal } = phase;
+  const { value: sizeBytes, tookMs: loadMs } = await screen.during(async (onProgress) => {
+    let current = "";
+    const show = async (totalBytes: number): Promise<number> => {
+      const doneBytes = await databaseSize(cluster);
+      onProgress({ step: "load", doneBytes, totalBytes, current });
+      return doneBytes;
+    };
+    await using poll = polled(phase.clock, () => show(FULL_SIZE_BYTES * phase.scale), signal);
+    await loadMarketplace({
+      cluster,
+      database: DATABASE,
+      scale: phase.scale,
+      backupPassword: phase.backupPassword,
+      signal,
+      onStep: (_step, _steps, name) => (current = name),
+    });
+    await poll.stop();
+    return await show(0);
+  });
+  const { value: image } = await screen.step(
+    "remember",
+    () => takeImage({ url: cluster.url(DATABASE), signal }),
+    ({ facts, rows }) =>
+      `remembered for the end: ${formatCount(facts.length)} objects, ${formatCount(rows)} rows by hash`,
+  );
+  return { image, sizeBytes, loadMs };
+}
+
+async function databaseSize(cluster: Cluster): Promise<number> {
+  const rows = await cluster.query<{ size: string }>(
+    `SELECT coalesce(sum(pg_database_size(oid)), 0)::text AS size FROM pg_database WHERE datname = ${quoteText(DATABASE)}`,
+  );
+  return Number(rows[0]?.size ?? 0);
+}
+
+async function versionOf(cluster: Cluster): Promise<string> {
+  const rows = await cluster.query<{ version: string }>("SELECT version() AS version");
+  return rows[0]?.version.split(" ").slice(0, 2).join(" ") ?? "PostgreSQL";
+}
+
+/** Looks again and again until stopped. A look that fails ends the looking, not the work that it watches. */
+function polled(
+  clock: Clock,
+  look: () => Promise<unknown>,
+  signal: AbortSignal,
+): AsyncDisposable & { stop(): Promise<void> } {
+  const end = new AbortController();
+  const until = AbortSignal.any([signal, end.signal]);
+  const loop = async (): Promise<void> => {
+    while (!until.aborted) {
+      await look();
+      await clock.sleep(POLL_MS, until);
+    }
+  };
+  const running = loop().catch(() => undefined);
+  const stop = async (): Promise<void> => {
+    end.abort();
+    await running;
+  };
+  return { stop, [Symbol.asyncDispose]: stop };
+}
