@@ -118,6 +118,11 @@ export const repositoryError = errorTable("repository", {
       "A blob that was just sealed did not open to the same bytes: memory or processor are at fault.",
     hint: "Test the machine's memory before trusting it with a backup.",
   },
+  sealer_failed: {
+    kind: "exhausted",
+    meaning: "A thread that seals blobs ended before its work did, most often for want of memory.",
+    hint: "Give the process more memory, then run again; what was uploaded already is used.",
+  },
   target_exists: {
     kind: "usage",
     meaning: "A file to be restored is in the way of one that is already there.",

@@ -13,7 +13,7 @@ import { checkRepository } from "./check/check.ts";
 import { repositoryError } from "./errors.ts";
 import { listIds } from "./list.ts";
 import { acquireReader } from "./read/reader.ts";
-import { createInlineSealer } from "./sealer.ts";
+import { createPoolSealer } from "./seal-worker-pool.ts";
 import { loadSnapshots, resolveSnapshot } from "./snapshots.ts";
 import type {
   CreateRepository,
@@ -125,7 +125,11 @@ async function loadKey(
 }
 
 function repositoryOf(core: RepositoryCore, config: RepositoryConfig, keyId: KeyId): Repository {
-  const parts = { core, createSealer: createInlineSealer, programVersion: PROGRAM_VERSION };
+  const parts = {
+    core,
+    createSealer: core.createSealer ?? createPoolSealer,
+    programVersion: PROGRAM_VERSION,
+  };
   return {
     id: config.id,
     keyId,
