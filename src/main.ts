@@ -27,7 +27,8 @@ function interruptible(): AbortSignal {
   };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
-  process.on("SIGHUP", interrupt);
+  // `restic unlock` asks whether the owner of a lock lives by sending it SIGHUP: that must not end a backup.
+  process.on("SIGHUP", () => undefined);
   return controller.signal;
 }
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, json, oneof, property, string } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkChain } from "./chain.ts";
 import { EMPTY_HEAD, formatRecord, nextRecord, parseRecord, tornTail } from "./record.ts";
@@ -48,8 +48,8 @@ describe("a record", () => {
   });
 
   test("holds any text and comes back the same", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "binary" }), (path) => {
+    assert(
+      property(string({ unit: "binary" }), (path) => {
         const record = nextRecord(EMPTY_HEAD, access("dump", { path }));
         expect(parseRecord(formatRecord(record).slice(0, -1))).toEqual(record);
       }),
@@ -57,8 +57,8 @@ describe("a record", () => {
   });
 
   test("garbage is none, and no other error", () => {
-    fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json()), (line) => {
+    assert(
+      property(oneof(string(), json()), (line) => {
         expect(parseRecord(line)).toBeUndefined();
       }),
     );

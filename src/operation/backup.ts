@@ -8,12 +8,13 @@
  */
 import { MIB } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
-import { formatManifest, MANIFEST_FORMAT } from "../manifest/index.ts";
+import { formatManifest, MANIFEST_FORMAT, renderRecoveryFiles } from "../manifest/index.ts";
 import type { Manifest } from "../manifest/index.ts";
 import { destinationNamed, planNamed, sourceNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
+import { storedNameOf } from "../repository/index.ts";
 import type { Repository, SnapshotSummary, SnapshotWriter } from "../repository/index.ts";
 import { captureDatabase } from "../source/index.ts";
 import type { CaptureIssue, CaptureProgress, CaptureResult } from "../source/index.ts";
@@ -195,9 +196,17 @@ async function saveDescription(
   manifest: Manifest,
   modifiedAt: Date,
 ): Promise<Bytes> {
+  for (const { path, text, mode } of renderRecoveryFiles(manifest, { storedName })) {
+    await writer.saveFile(path, once(Buffer.from(text)), { kind: "file", modifiedAt, mode });
+  }
   const bytes = formatManifest(manifest);
   await writer.saveFile([MANIFEST_PATH], once(bytes), { kind: "file", modifiedAt });
   return bytes;
+}
+
+/** What stock restic calls a file: the scripts must find it there. */
+function storedName(name: string): string {
+  return Buffer.from(storedNameOf(Buffer.from(name))).toString("utf8");
 }
 
 async function* once(bytes: Bytes): AsyncIterable<Bytes> {

@@ -4,3 +4,4 @@ export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
+export { storedNameOf } from "./tree/names.ts";

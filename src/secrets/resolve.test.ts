@@ -27,7 +27,9 @@ describe("from the environment", () => {
   test("the value as it is, never shown", async () => {
     const secret = await resolveSecret({ env: "X" }, (name) => `${name}-value\n`);
     expect(secret.reveal()).toBe("X-value\n");
-    expect(`${secret} ${JSON.stringify({ secret })}`).toBe('[redacted] {"secret":"[redacted]"}');
+    expect(`${String(secret)} ${JSON.stringify({ secret })}`).toBe(
+      '[redacted] {"secret":"[redacted]"}',
+    );
   });
 
   test("not set, and empty", async () => {
