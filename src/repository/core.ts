@@ -1,5 +1,6 @@
 import type { Clock, Log, RandomBytes } from "../kernel/index.ts";
 import type { ObjectStore } from "../objectstore/index.ts";
+import type { CreateSealer } from "./sealer.ts";
 import type { MasterKey } from "./crypto/master-key.ts";
 
 /** What every part of an opened repository shares. */
@@ -9,6 +10,7 @@ export interface RepositoryCore {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly log?: Log;
+  readonly createSealer?: CreateSealer;
 }
 
 /** Keys of the objects, as restic's default layout has them. docs/spec/repository.md §layout */

@@ -9,6 +9,7 @@ import type {
   SnapshotId,
 } from "../kernel/index.ts";
 import type { ObjectStore } from "../objectstore/index.ts";
+import type { CreateSealer } from "./sealer.ts";
 
 /** Average chunk: about 64 KiB for tables (engine-traps 17), 1 MiB for files. */
 export type EntryKind = "table" | "file";
@@ -18,6 +19,8 @@ export interface RepositoryContext {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly log?: Log;
+  /** How blobs are sealed; by default by a pool of worker threads. */
+  readonly createSealer?: CreateSealer;
 }
 
 export interface KeyDerivationCost {

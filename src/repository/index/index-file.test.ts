@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatIndex, parseIndex } from "./index-file.ts";
 import type { IndexedPack } from "./index-file.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../objectstore/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
@@ -138,6 +138,7 @@ describe("a lock that is stale", () => {
     await core.store.put(`locks/${"ab".repeat(32)}`, []);
     await using lock = await acquireLock(core, exclusive);
     await lock.requireHeld();
+    expect(await keysOf(core.store, "locks/")).toHaveLength(2);
   });
 });
 
@@ -248,7 +249,7 @@ test("an abort before or while waiting leaves no lock behind", async () => {
     },
   };
   const options = { ...shared, signal: controller.signal };
-  await expect(acquireLock({ ...core, clock }, options)).rejects.toThrow();
+  await expect(acquireLock({ ...core, clock }, options)).rejects.toThrow("aborted");
   await expect(acquireLock(core, options)).rejects.toThrow(
     expect.objectContaining({ code: "kernel.cancelled" }),
   );

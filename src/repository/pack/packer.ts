@@ -46,6 +46,7 @@ interface OpenPack {
 export class Packer {
   readonly #options: PackerOptions;
   readonly #targetBytes: number;
+  readonly #turn = new Gate(1);
   readonly #uploads = new Gate(UPLOADS);
   readonly #tasks = new Tasks();
   readonly #data: OpenPack[];
@@ -59,12 +60,21 @@ export class Packer {
 
   /** Returns once the blob is in a pack, which may wait for an upload to end: that is what bounds memory. */
   async add(type: BlobType, id: Bytes, sealed: SealedBlob): Promise<void> {
-    this.#tasks.throwIfFailed();
+    // One at a time: whoever fills a pack waits for an upload slot, and everybody behind waits with it.
+    await this.#turn.enter(1, this.#options.signal);
+    try {
+      this.#tasks.throwIfFailed();
+      await this.#append(type, id, sealed);
+    } finally {
+      this.#turn.leave(1);
+    }
+  }
+
+  async #append(type: BlobType, id: Bytes, sealed: SealedBlob): Promise<void> {
     const slot = type === "tree" ? -1 : (this.#options.random(1)[0] ?? 0) % OPEN_DATA_PACKS;
     const pack = slot < 0 ? this.#tree : (this.#data[slot] ?? this.#tree);
     append(pack, type, id, sealed);
     if (pack.sizeBytes < this.#targetBytes && pack.entries.length < MAX_BLOBS) return;
-    // Replaced before anything is awaited: concurrent adders must find the new one.
     if (slot < 0) this.#tree = newPack();
     else this.#data[slot] = newPack();
     await this.#startUpload(pack);

@@ -6,6 +6,7 @@ import type { MemoryStore, ObjectStore } from "../../objectstore/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { masterKeyOf } from "../crypto/master-key.ts";
 import { createRepository, openRepository } from "../open.ts";
+import { createInlineSealer } from "../sealer.ts";
 import type { Entry, FileMetadata, Repository, Snapshot, SnapshotReader } from "../types.ts";
 
 /** Fixtures of this layer's tests: a clock that tests move, randomness from a seed, repositories in memory. */
@@ -75,14 +76,15 @@ export async function createFixture(seed = "fixture"): Promise<Fixture> {
   const clock = createFakeClock();
   const store = createMemoryStore({ clock });
   const random = seededRandom(seed);
-  const context = { store, clock, random };
+  const context = { store, clock, random, createSealer: createInlineSealer };
   const options = { password: PASSWORD, hostname: "db-1", username: "backup", cost: CHEAP_COST };
   return { store, clock, random, repository: await createRepository(context, options) };
 }
 
 export async function reopen(fixture: Fixture, store: ObjectStore): Promise<Repository> {
   const { clock, random } = fixture;
-  return await openRepository({ store, clock, random }, { password: PASSWORD });
+  const context = { store, clock, random, createSealer: createInlineSealer };
+  return await openRepository(context, { password: PASSWORD });
 }
 
 export function testCore(store?: ObjectStore): RepositoryCore & { readonly clock: FakeClock } {
