@@ -99,7 +99,13 @@ const database = z.strictObject({
     z.strictObject({ schema: name, name, lastValue: integer, isCalled: z.boolean() }),
   ),
   largeObjects: z.array(
-    z.strictObject({ ...storedFileShape, oid, owner: name, acl: z.string().exactOptional() }),
+    z.strictObject({
+      ...storedFileShape,
+      oid,
+      owner: name,
+      acl: z.string().exactOptional(),
+      comment: z.string().exactOptional(),
+    }),
   ),
   materializedViews: z.array(
     z.strictObject({ schema: name, name, populated: z.boolean(), order: z.int().min(0) }),

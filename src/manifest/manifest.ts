@@ -131,4 +131,5 @@ export interface LargeObjectManifest extends StoredFile {
   readonly owner: string;
   /** `aclitem[]` as text, absent when default. */
   readonly acl?: string;
+  readonly comment?: string;
 }

@@ -5,6 +5,7 @@ import { plainLine } from "./sql-text.ts";
 export function renderGuide(manifest: Manifest): string {
   const { database } = manifest;
   const rows = database.tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
+  const archive = plainLine(database.schema.path);
   const major = Math.floor(database.server.versionNum / 10_000);
   const leftOut = database.leftOut.map(
     ({ object, reason }) => `- ${plainLine(object)}: ${plainLine(reason)}`,
@@ -43,14 +44,14 @@ It checks more than the script below. Use it if you can.
 ## What does not come back by itself
 
 - Passwords of roles: they are in no backup. \`ALTER ROLE … PASSWORD\` for each role that logs in.
-- Publications, subscriptions, event triggers and user mappings: left out, so that a restored database does nothing by itself. They are in \`database/schema.pgdump\`; \`pg_restore --list database/schema.pgdump\` shows them.
+- Publications, subscriptions, event triggers and user mappings: left out, so that a restored database does nothing by itself. They are in \`${archive}\`; \`pg_restore --list ${archive}\` shows them.
 ${leftOut.length === 0 ? "" : `\nNot in this backup:\n\n${leftOut.join("\n")}\n`}
 ## What is where
 
 | | |
 |---|---|
 | \`manifest.json\` | what this backup says that it holds: tables, rows, checksums |
-| \`database/schema.pgdump\` | definitions, \`pg_dump --format=custom --schema-only\` |
+| \`${archive}\` | definitions, \`pg_dump --format=custom --schema-only\` |
 | \`database/tables/SCHEMA/TABLE/\` | rows, as COPY writes them (\`manifest.json\` names the columns) |
 | \`database/large-objects/\` | large objects by their oid |
 | \`database/*.sql\` | roles, sequences, materialised views, row counts |

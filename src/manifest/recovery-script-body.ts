@@ -10,7 +10,7 @@ if [ $# -ne 1 ]; then
 fi
 target=$1
 cd "$(dirname "$0")"
-archive=database/schema.pgdump
+archive=@ARCHIVE@
 source_system=@SYSTEM@
 source_oid=@DATABASE_OID@
 source_database=@DATABASE@
@@ -93,6 +93,7 @@ found=$(admin -c "SELECT pg_catalog.count(*) FROM (
 [ "$found" = 0 ] || stop "the target database is not empty" 2
 
 say "reading the archive to its end"
+[ -e "$archive" ] || stop "no file $archive: restore the whole snapshot, and run this from there" 2
 pg_restore -f /dev/null "$archive" || stop "$archive is damaged" 20
 pg_restore -l "$archive" >"$work/all.list"
 
@@ -196,7 +197,7 @@ fi
 
 say "refreshing materialised views, computing statistics"
 build -f database/refresh.sql || missing=1
-build -c "ANALYZE" || missing=1
+build -f database/analyze.sql || missing=1
 
 say "counting"
 build -f database/counts.sql >"$work/counts" || missing=1
@@ -213,6 +214,7 @@ if [ "$superuser" = t ]; then
 SELECT pg_catalog.format('ALTER DATABASE %I OWNER TO CURRENT_USER', pg_catalog.current_database()) \gexec
 EOF
   fi
+  admin -f database/database.sql || missing=1
   if [ -n "$builder" ]; then
     admin -f - <<EOF
 SELECT pg_catalog.format('REASSIGN OWNED BY $builder TO %I', pg_catalog.pg_get_userbyid(datdba))

@@ -11,6 +11,7 @@ export function renderScript(manifest: Manifest, options: RecoveryOptions): stri
   const objects = database.largeObjects.map(({ oid }) => `large_object ${oid}`);
   const roles = database.roles.map((role) => sqlText(role.name)).join(", ");
   return SCRIPT_BODY.replace("@SOURCE_VERSION@", () => String(database.server.versionNum))
+    .replace("@ARCHIVE@", () => shellWord(database.schema.path))
     .replace("@SYSTEM@", () => shellWord(database.server.systemIdentifier ?? ""))
     .replace("@DATABASE_OID@", () => String(database.server.databaseOid))
     .replace("@DATABASE@", () => shellWord(database.server.databaseName))

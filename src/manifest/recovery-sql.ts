@@ -1,4 +1,5 @@
 import { parseAcl } from "./acl-text.ts";
+import type { AclItem } from "./acl-text.ts";
 import type { DatabaseManifest, RoleManifest, TableManifest } from "./manifest.ts";
 import { sqlName, sqlQualified, sqlText } from "./sql-text.ts";
 
@@ -139,6 +140,13 @@ export function renderRefresh(database: DatabaseManifest): string {
   return `-- Materialised views, in an order that their dependencies allow.\n${lines.join("\n")}\n`;
 }
 
+export function renderAnalyze(database: DatabaseManifest): string {
+  const lines = [...database.tables, ...database.materializedViews].map(
+    ({ schema, name }) => `ANALYZE ${sqlQualified(schema, name)};`,
+  );
+  return `-- Statistics for the planner.\n${lines.join("\n")}\n`;
+}
+
 /** One line a table: `same` or `DIFFERS` first. */
 export function renderCounts(database: DatabaseManifest): string {
   const lines = database.tables.map((table) => {
@@ -152,20 +160,54 @@ export function conditionOf(table: TableManifest): string {
   return table.condition === undefined ? "" : ` ${table.condition}`;
 }
 
-/** Owners and rights of the large objects; their contents come from files. */
+/** Owners and rights of the large objects; their contents come from files. Each grant by who gave it. */
 export function renderLargeObjects(database: DatabaseManifest): string {
   const lines: string[] = [];
-  for (const { oid, owner, acl } of database.largeObjects) {
+  for (const { oid, owner, acl, comment } of database.largeObjects) {
+    if (comment !== undefined) lines.push(`COMMENT ON LARGE OBJECT ${oid} IS ${sqlText(comment)};`);
     lines.push(`ALTER LARGE OBJECT ${oid} OWNER TO ${sqlName(owner)};`);
     for (const item of acl === undefined ? [] : parseAcl(acl)) {
       if (item.grantee === owner) continue;
-      const grantee = item.grantee === "" ? "PUBLIC" : sqlName(item.grantee);
+      lines.push(`SET ROLE ${sqlName(item.grantor)};`);
       for (const { letter, grantable } of item.privileges) {
         const right = letter === "w" ? "UPDATE" : "SELECT";
-        const option = grantable ? " WITH GRANT OPTION" : "";
-        lines.push(`GRANT ${right} ON LARGE OBJECT ${oid} TO ${grantee}${option};`);
+        lines.push(`GRANT ${right} ON LARGE OBJECT ${oid} TO ${granteeOf(item, grantable)};`);
       }
+      lines.push("RESET ROLE;");
     }
   }
   return `-- Owners and rights of the large objects.\n${lines.join("\n")}\n`;
+}
+
+function granteeOf(item: AclItem, grantable: boolean): string {
+  const grantee = item.grantee === "" ? "PUBLIC" : sqlName(item.grantee);
+  return `${grantee}${grantable ? " WITH GRANT OPTION" : ""}`;
+}
+
+const DATABASE_RIGHTS: Readonly<Record<string, string>> = {
+  C: "CREATE",
+  c: "CONNECT",
+  T: "TEMPORARY",
+};
+
+/** What `pg_restore` brings only together with CREATE DATABASE. Comes after the database has its owner. */
+export function renderDatabase({ server }: DatabaseManifest): string {
+  const lines = ["-- The database's own rights, comment and limit."];
+  const database = 'DATABASE :"DBNAME"';
+  if (server.comment !== undefined) {
+    lines.push(`COMMENT ON ${database} IS ${sqlText(server.comment)};`);
+  }
+  if (server.connectionLimit !== undefined) {
+    lines.push(`ALTER ${database} CONNECTION LIMIT ${server.connectionLimit};`);
+  }
+  if (server.acl !== undefined) lines.push(`REVOKE ALL ON ${database} FROM PUBLIC;`);
+  for (const item of server.acl === undefined ? [] : parseAcl(server.acl)) {
+    if (item.grantee === server.owner) continue;
+    for (const { letter, grantable } of item.privileges) {
+      const right = DATABASE_RIGHTS[letter];
+      if (right === undefined) continue;
+      lines.push(`GRANT ${right} ON ${database} TO ${granteeOf(item, grantable)};`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
 }

@@ -2,7 +2,9 @@ import type { Manifest } from "./manifest.ts";
 import { renderGuide } from "./recovery-guide.ts";
 import { renderScript } from "./recovery-script.ts";
 import {
+  renderAnalyze,
   renderCounts,
+  renderDatabase,
   renderLargeObjects,
   renderRefresh,
   renderRoleAttributes,
@@ -44,6 +46,8 @@ export function renderRecoveryFiles(
     sql("sequences.sql", renderSequences(database)),
     sql("large-objects.sql", renderLargeObjects(database)),
     sql("refresh.sql", renderRefresh(database)),
+    sql("database.sql", renderDatabase(database)),
+    sql("analyze.sql", renderAnalyze(database)),
     sql("counts.sql", renderCounts(database)),
   ];
 }

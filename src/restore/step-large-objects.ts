@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { LargeObjectManifest } from "../manifest/index.ts";
+import { quoteLiteral } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { equalText } from "./compare.ts";
 import { orIssue } from "./context.ts";
@@ -40,6 +41,10 @@ async function fill(
   signal: AbortSignal,
 ): Promise<void> {
   await connection.query("SELECT pg_catalog.lo_create($1)", [object.oid]);
+  if (object.comment !== undefined) {
+    const comment = quoteLiteral(object.comment);
+    await connection.query(`COMMENT ON LARGE OBJECT ${object.oid} IS ${comment}`);
+  }
   let offset = 0;
   for await (const chunk of countingFile(work.options, object, signal)) {
     for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {

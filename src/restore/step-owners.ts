@@ -188,29 +188,36 @@ function grantText(grant: GrantStatement): string {
   return `SET LOCAL ROLE ${quoteIdentifier(grant.grantor)};\n${grant.sql};\nSET LOCAL ROLE NONE`;
 }
 
+/** The source's `aclitem[]`, read by the target: only its names and letters go on, each grant by who gave it. */
+const LARGE_OBJECT_RIGHTS = `
+SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END AS grantee,
+       pg_get_userbyid(a.grantor) AS grantor, a.privilege_type AS privilege, a.is_grantable AS grantable
+  FROM aclexplode($1::aclitem[]) AS a`;
+
 async function restoreLargeObjectGrants(work: Work): Promise<void> {
-  for (const object of work.options.manifest.database.largeObjects) {
-    if (object.acl === undefined) continue;
-    const { acl, oid } = object;
+  for (const { acl, oid, owner } of work.options.manifest.database.largeObjects) {
+    if (acl === undefined) continue;
     await orIssue(work, { code: "grant_failed", object: `LARGE OBJECT ${oid}` }, async () => {
-      const items = await work.admin.query<{
+      const rights = await work.admin.query<{
         grantee: string | null;
+        grantor: string;
         privilege: string;
         grantable: boolean;
-      }>(
-        `SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END AS grantee,
-                a.privilege_type AS privilege, a.is_grantable AS grantable
-           FROM aclexplode($1::aclitem[]) AS a
-          WHERE a.grantee <> a.grantor OR a.grantor <> to_regrole($2)::oid`,
-        [acl, quoteIdentifier(object.owner)],
-      );
-      for (const { grantee, privilege, grantable } of items) {
-        const to = grantee === null ? "PUBLIC" : quoteIdentifier(grantee);
-        const right = privilege === "UPDATE" ? "UPDATE" : "SELECT";
-        await work.admin.query(
-          `GRANT ${right} ON LARGE OBJECT ${oid} TO ${to}${grantable ? " WITH GRANT OPTION" : ""}`,
-        );
-      }
+      }>(LARGE_OBJECT_RIGHTS, [acl]);
+      const statements = rights
+        .filter((right) => right.grantee !== owner && mayOwn(work, right.grantor))
+        .map(({ grantee, grantor, privilege, grantable }) => {
+          const to = grantee === null ? "PUBLIC" : quoteIdentifier(grantee);
+          const right = privilege === "UPDATE" ? "UPDATE" : "SELECT";
+          const option = grantable ? " WITH GRANT OPTION" : "";
+          return `SET LOCAL ROLE ${quoteIdentifier(grantor)};
+            GRANT ${right} ON LARGE OBJECT ${oid} TO ${to}${option};
+            SET LOCAL ROLE NONE`;
+        });
+      if (statements.length === 0) return;
+      await inTransaction(work.admin, async () => {
+        await work.admin.query(statements.join(";\n"));
+      });
     });
   }
 }

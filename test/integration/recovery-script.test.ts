@@ -1,50 +1,10 @@
-import { spawnSync } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { partPath, renderRecoveryFiles } from "../../src/manifest/index.ts";
-import { createTestDatabase, startCluster, testPrograms } from "../support/cluster.ts";
+import { createTestDatabase, startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { captureByHand } from "../support/hand-capture.ts";
-import type { HandMade } from "../support/hand-capture.ts";
-
-/** Stands for the repository's escapes, which conformance tests restore with the real restic. */
-const storedName = (name: string): string => name.replaceAll("%", "%25").replaceAll("/", "%2F");
-
-async function writeFolder(made: HandMade): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "sparekeep-recovered-"));
-  const put = async (path: string, bytes: Buffer | string): Promise<void> => {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), bytes);
-  };
-  const escaped = new Map(
-    made.manifest.database.tables.flatMap((table) =>
-      table.parts.map((part) => [part.path, partPath(table, part).map(storedName).join("/")]),
-    ),
-  );
-  for (const [path, bytes] of made.files.files) await put(escaped.get(path) ?? path, bytes);
-  for (const file of renderRecoveryFiles(made.manifest, { storedName })) {
-    await put(file.path.join("/"), file.text);
-    await chmod(join(folder, ...file.path), file.mode);
-  }
-  return folder;
-}
-
-interface Ended {
-  readonly status: number | null;
-  readonly output: string;
-}
-
-function runScript(folder: string, target: Cluster, database: string): Ended {
-  const url = new URL(target.url(database));
-  url.password = "";
-  const result = spawnSync("sh", [join(folder, "restore.sh"), url.href], {
-    env: { PATH: `${testPrograms().folder}:/usr/bin:/bin`, PGPASSWORD: target.password },
-    encoding: "utf8",
-  });
-  return { status: result.status, output: `${result.stdout}${result.stderr}` };
-}
+import { runRestoreScript, writeSnapshotFolder } from "../support/recovered-folder.ts";
 
 /** Clusters of tests are copies of one, so they share its identifier: another oid tells the databases apart. */
 async function createTarget(target: Cluster): Promise<void> {
@@ -82,10 +42,10 @@ describe("restore.sh", () => {
     await using sourceCluster = await startCluster();
     await using source = await createTestDatabase({ cluster: sourceCluster, script: SCRIPT });
     const made = await captureByHand(source);
-    const folder = await writeFolder(made);
+    const folder = await writeSnapshotFolder(made);
     await using target = await startCluster();
     await createTarget(target);
-    const ended = runScript(folder, target, "back");
+    const ended = runRestoreScript(folder, target, "back");
     expect(ended.output).not.toMatch(/error/i);
     expect(ended).toEqual(expect.objectContaining({ status: 0 }));
     const facts = await target.query(
@@ -115,7 +75,7 @@ describe("restore.sh", () => {
         open: false,
       },
     ]);
-    const again = runScript(folder, target, "back");
+    const again = runRestoreScript(folder, target, "back");
     expect(again.status).toBe(2);
     expect(again.output).toContain("not empty");
     await rm(folder, { recursive: true });
@@ -128,15 +88,15 @@ describe("restore.sh", () => {
       script: "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2);",
     });
     const made = await captureByHand(source);
-    const folder = await writeFolder(made);
+    const folder = await writeSnapshotFolder(made);
     await source.query("DROP TABLE t");
-    const refused = runScript(folder, sourceCluster, source.name);
+    const refused = runRestoreScript(folder, sourceCluster, source.name);
     expect(refused.output).toContain("the database that the backup was taken of");
     expect(refused.status).toBe(2);
     await using target = await startCluster();
     await createTarget(target);
     await writeFile(join(folder, "database/tables/public/t/0000.copy"), "1\n");
-    const ended = runScript(folder, target, "back");
+    const ended = runRestoreScript(folder, target, "back");
     expect(ended.output).toContain("DIFFERS public.t: 1 of 2 rows");
     expect(ended.status).toBe(3);
     await rm(folder, { recursive: true });

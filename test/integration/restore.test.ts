@@ -1,50 +1,13 @@
-import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
-import { Secret, silentLog, systemClock } from "../../src/kernel/index.ts";
 import { planRestore } from "../../src/restore/index.ts";
-import type { RestoreOptions } from "../../src/restore/index.ts";
 import {
   createTestDatabase,
+  failOnLeakedSessions,
   sharedCluster,
   startCluster,
-  testPrograms,
-  failOnLeakedSessions,
 } from "../support/cluster.ts";
-import type { Cluster } from "../support/cluster.ts";
 import { captureByHand } from "../support/hand-capture.ts";
-import type { HandMade } from "../support/hand-capture.ts";
-
-function tools(): RestoreOptions["tools"] {
-  const programs = testPrograms();
-  return {
-    pgDump: programs.pg_dump,
-    pgRestore: programs.pg_restore,
-    psql: programs.psql,
-    major: 15,
-  };
-}
-
-function optionsFor(
-  made: HandMade,
-  target: Cluster,
-  database: string,
-  more: Partial<RestoreOptions> = {},
-): RestoreOptions {
-  return {
-    reader: made.files.reader(),
-    snapshot: made.files.snapshot,
-    manifest: made.manifest,
-    targetUrl: new Secret(target.url(database)),
-    create: true,
-    tools: tools(),
-    connections: 2,
-    trustSource: false,
-    clock: systemClock,
-    random: (size) => randomBytes(size),
-    log: silentLog,
-    ...more,
-  };
-}
+import { restoreOptions } from "../support/restore.ts";
 
 const SCRIPT = `
 CREATE ROLE app_owner LOGIN CREATEROLE;
@@ -82,7 +45,7 @@ describe("a restore into an empty cluster", () => {
     await using source = await createTestDatabase({ script: SCRIPT });
     const made = await captureByHand(source);
     await using target = await startCluster();
-    const plan = await planRestore(optionsFor(made, target, "back"));
+    const plan = await planRestore(restoreOptions(made, target.url("back")));
     const result = await plan.execute();
     expect(result.issues).toEqual([]);
     expect(result.outcome).toBe("complete");

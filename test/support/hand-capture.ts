@@ -8,17 +8,13 @@ import type { Connection } from "../../src/postgres/index.ts";
 import type { TestDatabase } from "./cluster.ts";
 import { testPrograms } from "./cluster.ts";
 import { MemorySnapshot } from "./memory-snapshot.ts";
+import type { Made } from "./restore.ts";
 
 /** The plainest capture there is, independent of source/: whole tables one after the other, nothing concurrent. */
 
 const ROW_HASH_KEY = createHash("sha256").update("test").digest("hex");
 
-export interface HandMade {
-  readonly files: MemorySnapshot;
-  readonly manifest: Manifest;
-}
-
-export async function captureByHand(database: TestDatabase): Promise<HandMade> {
+export async function captureByHand(database: TestDatabase): Promise<Made> {
   const files = new MemorySnapshot();
   await using connection = await connect({
     url: new Secret(database.url),

@@ -16,10 +16,12 @@ interface LargeObjectRow extends Record<string, unknown> {
   readonly oid: number;
   readonly owner: string;
   readonly acl: string | null;
+  readonly comment: string | null;
 }
 
 const LARGE_OBJECTS = `
-  SELECT oid::int8::float8 AS oid, pg_get_userbyid(lomowner)::text AS owner, lomacl::text AS acl
+  SELECT oid::int8::float8 AS oid, pg_get_userbyid(lomowner)::text AS owner, lomacl::text AS acl,
+         obj_description(oid, 'pg_largeobject') AS comment
     FROM pg_largeobject_metadata ORDER BY oid`;
 
 export function listLargeObjects(session: Connection): Promise<readonly LargeObjectRow[]> {
@@ -59,7 +61,7 @@ async function copyLargeObject(
   session: Connection,
   row: LargeObjectRow,
 ): Promise<LargeObjectManifest | CaptureIssue> {
-  const { oid, owner, acl } = row;
+  const { oid, owner, acl, comment } = row;
   await importSnapshot(session, context.snapshot.id);
   try {
     const path = ["database", "large-objects", String(oid)];
@@ -75,6 +77,7 @@ async function copyLargeObject(
       oid,
       owner,
       ...(acl === null ? {} : { acl }),
+      ...(comment === null ? {} : { comment }),
     };
   } catch (error) {
     const issue = largeObjectIssue(error, oid);
