@@ -50,18 +50,22 @@ export async function* runClientProgram(
     using _abort = killOnAbort(child, options.signal);
     const stderr = collectTail(child.stderr);
     const fed = feed(child, options.stdin);
+    let drainedToEnd = false;
     try {
       yield* child.stdout;
+      drainedToEnd = true;
     } catch (error) {
       throwIfAborted(options.signal);
       throw error;
     } finally {
-      await stopIfRunning(child, ended);
+      // A program that has closed its stdout is about to end by itself: ending it now would make a failure of it.
+      if (!drainedToEnd) await stop(child, ended);
     }
+    const exit = await ended;
     throwIfAborted(options.signal);
     const failed = await fed;
     if (failed !== undefined) throw failed.thrown;
-    judge(options, await ended, redact(await stderr, options));
+    judge(options, exit, redact(await stderr, options));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -147,26 +151,35 @@ function exitOf(child: Child): Promise<Exit> {
 }
 
 function killOnAbort(child: Child, signal: AbortSignal | undefined): Disposable {
-  const kill = (): void => {
-    child.kill("SIGTERM");
+  const stops: (() => void)[] = [];
+  const onAbort = (): void => {
+    stops.push(terminate(child));
   };
-  signal?.addEventListener("abort", kill, { once: true });
-  if (signal?.aborted === true) kill();
-  return { [Symbol.dispose]: () => signal?.removeEventListener("abort", kill) };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
+  return {
+    [Symbol.dispose]: () => {
+      signal?.removeEventListener("abort", onAbort);
+      for (const stop of stops) stop();
+    },
+  };
 }
 
-async function stopIfRunning(child: Child, ended: Promise<Exit>): Promise<void> {
-  // Its pipes are closed: a program that still writes ends by itself, one that waits is told to.
-  if (child.exitCode === null && child.signalCode === null && child.stdout.destroyed) {
-    child.kill("SIGTERM");
-  }
+/** Told to end, and killed when it does not; the result calls the killing off. */
+function terminate(child: Child): () => void {
+  child.kill("SIGTERM");
   const deadline = AbortSignal.timeout(STOP_TIMEOUT_MS);
   const kill = (): void => {
-    if (child.stdout.destroyed) child.kill("SIGKILL");
+    child.kill("SIGKILL");
   };
   deadline.addEventListener("abort", kill);
+  return () => deadline.removeEventListener("abort", kill);
+}
+
+async function stop(child: Child, ended: Promise<Exit>): Promise<void> {
+  const callOff = terminate(child);
   await ended;
-  deadline.removeEventListener("abort", kill);
+  callOff();
 }
 
 async function collectTail(stderr: Readable): Promise<string> {
