@@ -61,7 +61,7 @@ export function seededRandom(seed: string): RandomBytes {
 
 export const CHEAP_COST = { N: 2, r: 1, p: 1 };
 export const PASSWORD = new Secret("correct horse");
-export const WRITER = { hostname: "db-1", username: "backup", pid: 2_000_000_000 };
+export const WRITER = { hostname: "db-1", username: "backup", pid: process.pid };
 export const TABLE: FileMetadata = { kind: "table", modifiedAt: new Date("2026-01-02T03:04:05Z") };
 export const FILE: FileMetadata = { kind: "file", modifiedAt: new Date("2026-01-02T03:04:05Z") };
 
