@@ -3,7 +3,11 @@ import { main } from "./setup/report.js";
 import { readyForNode } from "./setup/setup.js";
 import { passes } from "./setup/steps.js";
 
-const UNIT = { name: "unit tests", tool: "vitest", args: ["run", "--project", "unit"] };
+const UNIT = {
+  name: "unit tests",
+  tool: "vitest",
+  args: ["run", "--project", "unit", "--reporter=dot"],
+};
 
 // npm run check: every gate, each also after another failed, so that one run shows all that is wrong.
 await main(async (signal) => {

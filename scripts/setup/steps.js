@@ -12,7 +12,8 @@ import { ROOT } from "./place.js";
 export async function passes({ name, tool, args }, { env, signal }) {
   const startedMs = performance.now();
   const program = join(ROOT, "node_modules", ".bin", tool);
-  const ended = await collect(program, args, { cwd: ROOT, env, signal });
+  const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" };
+  const ended = await collect(program, args, { cwd: ROOT, env: { ...env, ...colour }, signal });
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const passed = ended.code === 0;
   process.stdout.write(
