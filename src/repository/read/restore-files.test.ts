@@ -49,7 +49,6 @@ afterEach(async () => {
     throw new Error("a restore wrote outside its target");
   }
 });
-});
 
 async function stored(
   files: readonly (readonly [EntryPath, string | Bytes])[],
