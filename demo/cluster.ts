@@ -25,6 +25,8 @@ export interface ClusterOptions {
   readonly superuser?: string;
   /** `tcp` (default): 127.0.0.1 and a unix socket. `unix`: no TCP port at all. */
   readonly listen?: "tcp" | "unix";
+  /** A free one by default. */
+  readonly port?: number;
   readonly settings?: Readonly<Record<string, string>>;
   /** Folder that keeps an initialised cluster to copy, which is faster than initdb each time (tests). */
   readonly templateFolder?: string;
@@ -98,6 +100,7 @@ class ThrowawayCluster implements Cluster {
     this.folder = folder;
     this.#user = user;
     this.#listen = options.listen ?? "tcp";
+    this.#port = options.port ?? 0;
     this.#settings = { ...FIXED_SETTINGS, ...options.settings };
     this.#watchdog = watchdog;
   }

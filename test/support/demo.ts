@@ -1,0 +1,84 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parsePasswd, serverUser } from "../../demo/server-user.ts";
+import { readFileSync } from "node:fs";
+import { testPrograms } from "./cluster.ts";
+
+export const CHECKOUT = join(import.meta.dirname, "../..");
+
+export interface DemoRun {
+  readonly exitCode: number | null;
+  /** Standard output and standard error as they came. */
+  readonly output: string;
+  /** Of servers, watchers and files that the demo started; `[]` is clean. */
+  readonly left: readonly string[];
+}
+
+export interface DemoOptions {
+  readonly args?: readonly string[];
+  /** Program and first arguments; by default this Node on `demo/main.ts`. */
+  readonly command?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly user?: { readonly uid: number; readonly gid: number };
+  /** Sends the signal once, when the output so far matches. */
+  readonly interrupt?: { readonly when: RegExp; readonly signal: NodeJS.Signals };
+}
+
+/** Runs the demo with a temporary folder of its own, so that whatever it leaves behind is seen. */
+export async function runDemo(options: DemoOptions = {}): Promise<DemoRun> {
+  const temporary = mkdtempSync(join(tmpdir(), "sk-"));
+  if (options.user !== undefined) spawnSync("chown", [String(options.user.uid), temporary]);
+  spawnSync("chmod", ["755", temporary]);
+  const command = options.command ?? [process.execPath, join(CHECKOUT, "demo/main.ts")];
+  const [program = "", ...first] = command;
+  const child = spawn(program, [...first, ...(options.args ?? ["--small"])], {
+    cwd: CHECKOUT,
+    env: {
+      PATH: "/usr/bin:/bin",
+      SPAREKEEP_PG_BIN: testPrograms().folder,
+      TMPDIR: temporary,
+      HOME: temporary,
+      ...options.env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+    ...options.user,
+  });
+  let output = "";
+  let interrupted = false;
+  const take = (text: string): void => {
+    output += text;
+    if (options.interrupt === undefined || interrupted || !options.interrupt.when.test(output))
+      return;
+    interrupted = true;
+    child.kill(options.interrupt.signal);
+  };
+  child.stdout.setEncoding("utf8").on("data", take);
+  child.stderr.setEncoding("utf8").on("data", take);
+  await once(child, "close");
+  const left = [
+    ...processesOf(temporary),
+    ...readdirSync(temporary, { recursive: true }).map(String),
+  ];
+  rmSync(temporary, { recursive: true, force: true });
+  return { exitCode: child.exitCode, output, left };
+}
+
+/** Everything that the demo starts has its temporary folder among its arguments or as its working folder. */
+function processesOf(folder: string): string[] {
+  const listed = spawnSync("ps", ["-A", "-ww", "-o", "pid=,args="], { encoding: "utf8" });
+  return listed.stdout.split("\n").filter((line) => line.includes(folder));
+}
+
+/** An account that is not root, as others on the machine: undefined where the tests run as one already. */
+export function ordinaryUser(): { readonly uid: number; readonly gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const accounts = parsePasswd(readFileSync("/etc/passwd", "utf8"));
+  const server = serverUser().uid;
+  const other = ["nobody", "daemon", "bin"].map((name) => accounts.get(name));
+  return other.find(
+    (account) => account !== undefined && account.uid > 0 && account.uid !== server,
+  );
+}
