@@ -1,8 +1,10 @@
 import { mkdir, mkdtemp, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { randomBytes } from "node:crypto";
 import { runChild } from "./child.ts";
 import type { InitdbOptions } from "./cluster.ts";
 import { demoError } from "./errors.ts";
+import { giveIdentifier } from "./system-identifier.ts";
 
 export interface TemplateOptions extends InitdbOptions {
   readonly templateFolder: string;
@@ -16,6 +18,8 @@ export async function copyTemplate(options: TemplateOptions): Promise<void> {
   if (await exists(template)) await rmdir(data);
   else await makeTemplate(options, template);
   await copyFolder(template, data, options.signal);
+  // Below 2^63: readers take it for a signed number.
+  await giveIdentifier(options, data, randomBytes(8).readBigUInt64LE() >> 1n);
   await renameSuperuser(options, data);
 }
 

@@ -36,6 +36,8 @@ describe("throwaway cluster", () => {
     await using unix = await startCluster({ listen: "unix" });
     expect(await unix.query("SELECT inet_server_addr() AS at")).toEqual([{ at: null }]);
     expect(unix.superuser).not.toBe(cluster.superuser);
+    const identifier = "SELECT system_identifier::text AS id FROM pg_control_system()";
+    expect(await unix.query(identifier)).not.toEqual(await cluster.query(identifier));
   });
 
   test("stops, starts again with what it held, and is gone after dispose", async () => {
