@@ -1,4 +1,18 @@
-/** The restic repository format, version 2, over any object store. */
+/**
+ * The restic repository format, version 2, over any object store. docs/spec/repository.md
+ *
+ * A *blob* is a chunk of a file or a *tree* (one folder as JSON); its id is the SHA-256 of its plaintext. Sealed blobs lie
+ * in *packs*, *indexes* say where, a *snapshot* names a root tree. A *lock* keeps prune away while somebody writes.
+ *
+ *   write:  1. take the lock, read every index                                        lock/ index/
+ *           2. each stream: cut into chunks -> hash -> known? -> compress -> seal ->
+ *              open again and compare -> into one of the open packs -> upload          chunker/ sealer pack/ write/
+ *           3. commit: folders, deepest first, huge ones in shards, as tree blobs      tree/
+ *           4. last packs acknowledged -> index acknowledged -> lock still held? -> snapshot
+ *   read:   index -> tree by tree, seen through escapes and shards -> ranges of packs, each blob's hash compared;
+ *           every place that an index names is tried, twice, before a blob is called damaged         read/
+ *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
+ */
 export type * from "./types.ts";
 export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
