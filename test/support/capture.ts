@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Secret, silentLog, systemClock } from "../../src/kernel/index.ts";
 import type { Bytes } from "../../src/kernel/index.ts";
+import { partPath } from "../../src/manifest/index.ts";
 import { createMemoryStore } from "../../src/objectstore/index.ts";
 import { clientToolFolders, findClientTools } from "../../src/postgres/index.ts";
 import type { ClientTools } from "../../src/postgres/index.ts";
@@ -72,8 +73,8 @@ export async function captureToMemory(
   await writer.commit({ time: new Date(), paths: ["/app"], tags: [] });
   const snapshot = await repository.resolveSnapshot("latest");
   const reader = await repository.acquireReader();
-  const read = async (path: string): Promise<Buffer> =>
-    collect(reader.read(await reader.find(snapshot, path.split("/"))));
+  const readPath = async (path: readonly string[]): Promise<Buffer> =>
+    collect(reader.read(await reader.find(snapshot, path)));
   const paths: string[] = [];
   for await (const entry of reader.entries(snapshot)) {
     if (entry.type === "file")
@@ -88,12 +89,12 @@ export async function captureToMemory(
   return {
     ...result,
     paths,
-    read,
+    read: (path) => readPath(path.split("/")),
     table: async (name) => {
       const table = result.database.tables.find((one) => one.name === name);
       if (table === undefined) throw new Error(`no table ${name} in the manifest`);
       return Buffer.concat(
-        await Promise.all(table.parts.map((part) => read(part.path))),
+        await Promise.all(table.parts.map((part) => readPath(partPath(table, part)))),
       ).toString();
     },
   };
