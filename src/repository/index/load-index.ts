@@ -1,6 +1,4 @@
-import { throwIfAborted } from "../../kernel/index.ts";
-import type { AppError } from "../../kernel/index.ts";
-import { toAppError } from "../../kernel/index.ts";
+import { AppError, throwIfAborted, toAppError } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { listIds } from "../list.ts";
 import { loadUnpacked, unpackedDamage, unpackedPrefix } from "../unpacked.ts";
@@ -11,8 +9,22 @@ import type { IndexedPack } from "./index-file.ts";
 /** How many index files are fetched ahead of the one being taken in. */
 const READ_AHEAD = 4;
 
+/** A prune replaces index files: new ones are written before old ones go, so another look finds what vanished. */
+const LOOKS = 3;
+
 /** Every index file into one index. A damaged one is an error: a blob might be missing that is there. */
 export async function loadIndex(core: RepositoryCore, signal?: AbortSignal): Promise<BlobIndex> {
+  for (let look = 1; ; look += 1) {
+    try {
+      return await readAll(core, signal);
+    } catch (thrown) {
+      const vanished = thrown instanceof AppError && thrown.code === "objectstore.not_found";
+      if (!vanished || look === LOOKS) throw thrown;
+    }
+  }
+}
+
+async function readAll(core: RepositoryCore, signal?: AbortSignal): Promise<BlobIndex> {
   const index = new BlobIndex();
   for await (const loaded of indexFiles(core, signal)) {
     if ("error" in loaded) throw loaded.error;

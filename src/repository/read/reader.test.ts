@@ -3,6 +3,7 @@ import { asBlobId, fromHex } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { objectStoreError } from "../../objectstore/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
+import { formatIndex } from "../index/index-file.ts";
 import {
   contentOf,
   createFixture,
@@ -19,7 +20,7 @@ import {
   WRITER,
 } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
-import { poison } from "../testing/poison.ts";
+import { addIndex, coreOf, poison, readIndexes } from "../testing/poison.ts";
 
 const FILES = {
   "database/tables/public/orders": rows(8000, "orders"),
@@ -287,6 +288,28 @@ describe("a poisoned index", () => {
     const entry = await reader.find(snapshot, ["a"]);
     expect((await contentOf(reader, entry)).toString()).toBe("same");
   });
+});
+
+test("an index that a prune replaces between listing and reading is found under its new name", async () => {
+  const fixture = await createFixture();
+  const snapshot = await saveFiles(fixture.repository, { a: "content" });
+  const core = await coreOf(fixture);
+  let replaced = false;
+  const store: ObjectStore = {
+    ...fixture.store,
+    get: async (key, options) => {
+      if (key.startsWith("index/") && !replaced) {
+        replaced = true;
+        await addIndex(core, formatIndex(await readIndexes(core)), "after");
+        await fixture.store.remove(key);
+      }
+      return await fixture.store.get(key, options);
+    },
+  };
+  const reader = await (await reopen(fixture, store)).acquireReader();
+  expect(replaced).toBe(true);
+  const entry = await reader.find(snapshot, ["a"]);
+  expect((await contentOf(reader, entry)).toString()).toBe("content");
 });
 
 test("a damaged index is an error: what it listed would seem to be missing", async () => {

@@ -223,6 +223,34 @@ describe("a writer that fails", () => {
     expect(await keysOf(store, "snapshots/")).toEqual([]);
   });
 
+  test("because its lock could not be refreshed stops in the middle and commits nothing", async () => {
+    const fixture = await createFixture();
+    const inner = fixture.store;
+    let away = false;
+    const store: ObjectStore = {
+      ...inner,
+      put: async (key, body, options) => {
+        if (away) throw objectStoreError("unavailable", { message: "store that is away" });
+        await inner.put(key, body, options);
+      },
+    };
+    const lost = expect.objectContaining({ code: "repository.lock_lost" });
+    {
+      await using writer = await (await reopen(fixture, store)).acquireWriter(WRITER);
+      const source = async function* (): AsyncGenerator<Bytes> {
+        yield* streamOf(rows(100));
+        away = true;
+        fixture.clock.advance(26 * 60_000);
+        yield* streamOf(rows(100));
+      };
+      await expect(writer.saveFile(["a"], source(), TABLE)).rejects.toThrow(lost);
+      away = false;
+      await expect(writer.commit(COMMIT)).rejects.toThrow(lost);
+    }
+    expect(await keysOf(inner, "snapshots/")).toEqual([]);
+    expect(await keysOf(inner, "locks/")).toEqual([]);
+  });
+
   test("because it was aborted stops, commits nothing and leaves no lock", async () => {
     const { repository, store } = await createFixture();
     const controller = new AbortController();
