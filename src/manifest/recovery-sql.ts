@@ -41,6 +41,12 @@ export function renderRoles(database: DatabaseManifest): string {
     const missing = `WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${sqlText(role.name)})`;
     const create = `CREATE ROLE ${name} NOLOGIN; COMMENT ON ROLE ${name} IS ${sqlText(MARK)}`;
     lines.push(`SELECT ${sqlText(create)} ${missing} \\gexec`);
+    // Materialised views are filled with their owner's eyes. The attribute itself comes last, like all others.
+    if (!role.bypassRls && !role.superuser) continue;
+    const maySet = `EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER AND rolsuper)`;
+    lines.push(
+      `SELECT ${sqlText(`ALTER ROLE ${name} BYPASSRLS`)} WHERE ${madeHere(role)} AND ${maySet} \\gexec`,
+    );
   }
   return `${lines.join("\n")}\n`;
 }
@@ -51,7 +57,7 @@ export function renderRoleAttributes(database: DatabaseManifest): string {
     "-- Attributes, memberships and settings, when nothing of the source is built any more.",
   ];
   for (const role of database.roles) {
-    const made = `EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${sqlText(role.name)} AND pg_catalog.shobj_description(oid, 'pg_authid') = ${sqlText(MARK)})`;
+    const made = madeHere(role);
     const run = (sql: string, condition = ""): void => {
       lines.push(`SELECT ${sqlText(sql)} WHERE ${made}${condition} \\gexec`);
     };
@@ -76,6 +82,10 @@ export function renderRoleAttributes(database: DatabaseManifest): string {
     lines.push(...settingLines('ALTER DATABASE :"DBNAME"', "", setting, "true"));
   }
   return `${lines.join("\n")}\n`;
+}
+
+function madeHere(role: RoleManifest): string {
+  return `EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${sqlText(role.name)} AND pg_catalog.shobj_description(oid, 'pg_authid') = ${sqlText(MARK)})`;
 }
 
 function attributes(role: RoleManifest): string {
@@ -137,7 +147,7 @@ export function renderRefresh(database: DatabaseManifest): string {
     .filter((view) => view.populated)
     .toSorted((a, b) => a.order - b.order)
     .map(({ schema, name }) => `REFRESH MATERIALIZED VIEW ${sqlQualified(schema, name)};`);
-  return `-- Materialised views, in an order that their dependencies allow.\n${lines.join("\n")}\n`;
+  return `-- Materialised views, in an order that their dependencies allow.\nSET row_security = on;\n${lines.join("\n")}\n`;
 }
 
 export function renderAnalyze(database: DatabaseManifest): string {

@@ -82,6 +82,24 @@ SET maintenance_work_mem = '${MAINTENANCE_MEMORY}';
 SET check_function_bodies = off;
 SET default_tablespace = ''`;
 
+/**
+ * What a function of the source may have changed for the session that it ran in: put right before the next object's
+ * work, so that no text is misread. (It cannot have become anybody who the builder may not be.)
+ */
+export const FRESH_SETTINGS = `
+SET SESSION AUTHORIZATION DEFAULT;
+SET ROLE NONE;
+SET search_path = '';
+SET row_security = off;
+SET datestyle = 'ISO, YMD';
+SET intervalstyle = 'postgres';
+SET timezone = 'UTC';
+SET lc_monetary = 'C';
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SET xmloption = content;
+SET check_function_bodies = off`;
+
 export async function openBuilder(
   url: Secret,
   signal: AbortSignal | undefined,

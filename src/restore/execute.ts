@@ -10,6 +10,7 @@ import { restoreLargeObjects } from "./step-large-objects.ts";
 import { restoreOwners } from "./step-owners.ts";
 import { createRoles, prepareDatabase } from "./step-prepare.ts";
 import { restorePreData } from "./step-schema.ts";
+import { selectTables } from "./step-select.ts";
 import { analyzeTables, restoreSequences } from "./step-settle.ts";
 import { restoreTables } from "./step-tables.ts";
 import { verifyContents } from "./step-verify.ts";
@@ -59,14 +60,15 @@ async function runSteps(
   timed: <Result>(step: string, run: () => Promise<Result>) => Promise<Result>,
 ): Promise<Verified> {
   await timed("schema", () => restorePreData(work));
-  await timed("tables", () => restoreTables(work));
+  const tables = await selectTables(work);
+  await timed("tables", () => restoreTables(work, tables));
   await timed("large objects", () => restoreLargeObjects(work));
   await timed("indexes", () => restorePostData(work));
   await timed("statistics", async () => {
     await restoreSequences(work);
-    await analyzeTables(work);
+    await analyzeTables(work, tables);
   });
-  const verified = await timed("verify", () => verifyContents(work));
+  const verified = await timed("verify", () => verifyContents(work, tables));
   await timed("owners", () => restoreOwners(work));
   await timed("views", () => refreshViews(work));
   await timed("finish", () => finish(work));

@@ -33,10 +33,13 @@ SELECT d.classid, d.objid, $1
    AND d.xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid
 ON CONFLICT DO NOTHING`;
 
+/** From here on the builder no longer owns what it made. */
+export const OWNERS_BEGUN = "step:owners-begun";
+
 export interface Ledger {
   readonly done: ReadonlySet<string>;
   has(item: string): boolean;
-  /** In the caller's transaction: durable with the work that it records. */
+  /** In the caller's transaction: durable with the work that it records, and as the builder whatever that work set. */
   record(connection: Connection, item: string): Promise<void>;
   recordOwned(connection: Connection, owner: string): Promise<void>;
 }
@@ -54,10 +57,11 @@ export async function openLedger(builder: Connection): Promise<Ledger> {
     has: (item) => done.has(item),
     record: async (connection, item) => {
       await connection.query(
-        `INSERT INTO ${MARKER_SCHEMA}.done VALUES (${quoteLiteral(item)}) ON CONFLICT DO NOTHING`,
+        `SET ROLE NONE; INSERT INTO ${MARKER_SCHEMA}.done VALUES (${quoteLiteral(item)}) ON CONFLICT DO NOTHING`,
       );
     },
     recordOwned: async (connection, owner) => {
+      await connection.query("SET ROLE NONE");
       await connection.query(RECORD_OWNED, [owner]);
     },
   };

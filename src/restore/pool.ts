@@ -1,6 +1,6 @@
 import { AppError, toAppError } from "../kernel/index.ts";
 import type { Connection } from "../postgres/index.ts";
-import { openBuilder } from "./context.ts";
+import { FRESH_SETTINGS, openBuilder } from "./context.ts";
 import type { Work } from "./context.ts";
 
 /**
@@ -21,6 +21,7 @@ export async function runOnSessions<Item>(
     for (;;) {
       const item = await next();
       if (item === undefined) return;
+      await connection.query(FRESH_SETTINGS);
       await run(connection, item, signal);
     }
   };

@@ -90,11 +90,20 @@ function isSafeGroup(group: string, target: ReadonlyMap<string, TargetRole>): bo
   return role?.powerful !== true && role?.creator !== true;
 }
 
-/** In one transaction with the mark that it is unfinished. */
-export function createRoleStatements(role: RoleManifest, mark: string): readonly string[] {
+/**
+ * In one transaction with the mark that it is unfinished. Who saw all rows at the source sees them from the start:
+ * materialised views are filled with their owner's eyes.
+ */
+export function createRoleStatements(
+  role: RoleManifest,
+  mark: string,
+  bySuperuser: boolean,
+): readonly string[] {
+  const name = quoteIdentifier(role.name);
+  const seesAll = bySuperuser && (role.bypassRls || role.superuser) ? "BYPASSRLS" : "NOBYPASSRLS";
   return [
-    `CREATE ROLE ${quoteIdentifier(role.name)} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS`,
-    `COMMENT ON ROLE ${quoteIdentifier(role.name)} IS ${quoteLiteral(mark)}`,
+    `CREATE ROLE ${name} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION ${seesAll}`,
+    `COMMENT ON ROLE ${name} IS ${quoteLiteral(mark)}`,
   ];
 }
 

@@ -1,7 +1,7 @@
 import { AppError } from "../kernel/index.ts";
 import { describeEntry } from "./archive/sort.ts";
 import type { TocEntry } from "./archive/toc.ts";
-import { orIssue } from "./context.ts";
+import { FRESH_SETTINGS, orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
 import { runOnSessions } from "./pool.ts";
 import { createSchedule } from "./schedule.ts";
@@ -24,6 +24,7 @@ export async function restorePostData(work: Work): Promise<void> {
     report(describeEntry(entry));
   });
   for (const entry of [...again, ...late].toSorted(byArchive(entries))) {
+    await work.builder.query(FRESH_SETTINGS);
     await orIssue(work, { code: "entry_failed", object: describeEntry(entry) }, () =>
       restoreEntry(work, work.builder, entry),
     );

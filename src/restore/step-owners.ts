@@ -5,7 +5,7 @@ import { orIssue, rethrowFatal } from "./context.ts";
 import type { Work } from "./context.ts";
 import { parseGrants } from "./grants.ts";
 import type { GrantStatement } from "./grants.ts";
-import { MARKER_SCHEMA, inTransaction } from "./ledger.ts";
+import { MARKER_SCHEMA, OWNERS_BEGUN, inTransaction } from "./ledger.ts";
 
 /** Each object to its owner, then the grants: by the admin, with statements of our own making (R4). */
 
@@ -60,6 +60,7 @@ interface Assignment {
 
 export async function restoreOwners(work: Work): Promise<void> {
   if (work.ledger.has(OWNERS_DONE)) return;
+  await work.ledger.record(work.builder, OWNERS_BEGUN);
   const assignments = [...(await readAssignments(work)), ...schemaOwners(work)];
   assignments.sort((a, b) => a.rank - b.rank);
   for (let at = 0; at < assignments.length; at += BATCH) {

@@ -18,7 +18,7 @@ export async function createRoles(
 ): Promise<void> {
   const { roles, target, options } = findings;
   for (const role of roles.create) {
-    const statements = createRoleStatements(role, markOf(options.snapshot.id));
+    const statements = createRoleStatements(role, markOf(options.snapshot.id), target.superuser);
     try {
       await server.query(`BEGIN;${statements.join(";")};COMMIT`);
       if (!target.superuser) {

@@ -28,9 +28,9 @@ function setvalStatement(sequence: SequenceManifest): string {
 }
 
 /** As the builder, while it owns the tables: ANALYZE computes index expressions with the owner's rights. */
-export async function analyzeTables(work: Work): Promise<void> {
-  const { tables } = work.options.manifest.database;
+export async function analyzeTables(work: Work, tables: readonly TableManifest[]): Promise<void> {
   const left = tables
+    .filter((table) => table.condition === undefined)
     .filter((table) => !work.ledger.has(analyzeItem(table)))
     .toSorted((a, b) => bytesOf(b) - bytesOf(a));
   if (left.length === 0) return;

@@ -18,8 +18,7 @@ interface Piece {
   readonly part: TablePart;
 }
 
-export async function restoreTables(work: Work): Promise<void> {
-  const { tables } = work.options.manifest.database;
+export async function restoreTables(work: Work, tables: readonly TableManifest[]): Promise<void> {
   const pieces = tables
     .flatMap((table) => table.parts.map((part) => ({ table, part })))
     .filter(({ part }) => !work.ledger.has(partItem(part)))
@@ -87,7 +86,7 @@ async function copyInTransaction(
 ): Promise<void> {
   await inTransaction(connection, async () => {
     if (prefix !== "") await connection.query(prefix);
-    const alone = table.parts.length === 1;
+    const alone = table.parts.length === 1 && table.condition === undefined;
     // Truncated in the same transaction, a table may be filled with frozen rows: no vacuum has to freeze them later.
     if (alone) {
       await connection.query(`TRUNCATE ONLY ${quoteQualified(table.schema, table.name)}`);
