@@ -56,6 +56,8 @@ interface Step {
   readonly rate: Rate;
 }
 
+const NOTHING: Progress = { step: "", doneBytes: 0, totalBytes: 0 };
+
 /** Keeps the step that runs; tells when one ends. */
 function createSteps(clock: Pick<Clock, "monotonicMs">, onEnd: (step: Step) => void) {
   let current: Step | undefined;
@@ -65,7 +67,10 @@ function createSteps(clock: Pick<Clock, "monotonicMs">, onEnd: (step: Step) => v
       const nowMs = clock.monotonicMs();
       if (current !== undefined && current.progress.step !== progress.step) onEnd(current);
       if (current === undefined || current.progress.step !== progress.step) {
-        current = { progress, before: progress, startedMs: nowMs, rate: createRate() };
+        // Some amounts run on from step to step, others begin anew.
+        const last = current?.progress ?? NOTHING;
+        const before = progress.doneBytes >= last.doneBytes ? last : NOTHING;
+        current = { progress, before, startedMs: nowMs, rate: createRate() };
       }
       current.progress = progress;
       current.rate.add(nowMs, progress.doneBytes);
@@ -144,7 +149,7 @@ function liveText(step: Step, columns: number, nowMs: number): { bar: string; te
   const { doneBytes, objects, current } = step.progress;
   const name = printable(step.progress.step).padEnd(10);
   const share = shareOf(step.progress);
-  const cells = share === undefined || columns < 60 ? 0 : BAR_CELLS;
+  const cells = share === undefined || columns < 60 ? 0 : columns < 100 ? BAR_CELLS / 2 : BAR_CELLS;
   const full = Math.round((share ?? 0) * cells);
   const meter = cells === 0 ? "" : `${"█".repeat(full)}${"░".repeat(cells - full)} `;
   const bar = fitted(`  ${name} ${meter}`, columns);
@@ -178,7 +183,7 @@ function runningText(step: Step): string {
 /** `tables: 280.0 MiB, 412,000 rows in 6.1 s` */
 function endedText(step: Step, nowMs: number): string {
   const { doneBytes, rows, objects } = step.progress;
-  const newBytes = doneBytes - (step.before.doneBytes >= doneBytes ? doneBytes : 0);
+  const newBytes = doneBytes - step.before.doneBytes;
   const newRows = rows === step.before.rows ? undefined : rows;
   const amounts = [
     ...(objects === undefined ? [] : [formatCount(objects.done)]),
