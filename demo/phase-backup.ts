@@ -80,7 +80,7 @@ export async function showSnapshot(
   }
   const lines = [...sizes].map(([path, size]) => [
     path,
-    path.endsWith("/") ? formatCount(size.files) : "",
+    formatCount(size.files),
     formatBytes(size.sizeBytes),
   ]);
   for (const line of formatTable(["IN IT", "FILES", "SIZE"], lines, ["FILES", "SIZE"])) {
@@ -93,9 +93,11 @@ interface FolderSize {
   readonly sizeBytes: number;
 }
 
-/** Tables by schema, everything else by its own name. */
+/** Tables by schema, scripts together, everything else by its own name. */
 function placeOf(path: string): string {
   const parts = path.replace(/^\//, "").split("/");
-  if (parts[0] !== "database" || parts.length < 3) return parts.join("/");
+  if (parts[0] !== "database") return parts.join("/");
+  if (parts.length === 2 && path.endsWith(".sql")) return "database/*.sql";
+  if (parts.length === 2) return parts.join("/");
   return `${parts.slice(0, parts[1] === "tables" ? 3 : 2).join("/")}/`;
 }

@@ -79,7 +79,8 @@ export async function compare(
 ): Promise<number> {
   const { value: after, tookMs } = await screen.step(
     "compare",
-    () => takeImage({ url: target.url(DATABASE), ignoreRoles: [target.superuser], signal }),
+    (onTable) =>
+      takeImage({ url: target.url(DATABASE), ignoreRoles: [target.superuser], signal, onTable }),
     ({ facts, rows }) =>
       `${formatCount(facts.length)} objects and all ${formatCount(rows)} rows compared with the source`,
   );

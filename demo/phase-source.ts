@@ -52,8 +52,7 @@ export async function startSource(phase: SourcePhase): Promise<Cluster> {
       });
       return { cluster, version: await versionOf(cluster) };
     },
-    ({ cluster, version }) =>
-      `${version} of our own, thrown away at the end: 127.0.0.1:${cluster.port}, started`,
+    ({ cluster, version }) => `${version}, a throwaway on 127.0.0.1:${cluster.port}, started`,
   );
   return value.cluster;
 }
@@ -81,9 +80,9 @@ export async function loadSource(phase: SourcePhase, cluster: Cluster): Promise<
   });
   const { value: image } = await screen.step(
     "remember",
-    () => takeImage({ url: cluster.url(DATABASE), signal }),
+    (onTable) => takeImage({ url: cluster.url(DATABASE), signal, onTable }),
     ({ facts, rows }) =>
-      `remembered for the end: ${formatCount(facts.length)} objects, ${formatCount(rows)} rows by hash`,
+      `${formatCount(facts.length)} objects and ${formatCount(rows)} rows remembered by hash, for the end,`,
   );
   return { image, sizeBytes, loadMs };
 }

@@ -18,7 +18,7 @@ export interface Screen {
   /** One line, which says at the end what was done. */
   step<Value>(
     running: string,
-    work: () => Promise<Value>,
+    work: (onObjects: (done: number, total: number) => void) => Promise<Value>,
     say: (value: Value) => string,
   ): Promise<Timed<Value>>;
 }
@@ -54,8 +54,11 @@ export function createScreen({ stream, clock, color }: ScreenOptions): Screen {
 
       async function whileShown() {
         using progress = createProgress({ stream, clock, color });
-        if (isLive) progress.update({ step: running, doneBytes: 0, totalBytes: 0 });
-        return await work();
+        const nothing = { step: running, doneBytes: 0, totalBytes: 0 };
+        if (isLive) progress.update(nothing);
+        return await work((done, total) => {
+          if (isLive) progress.update({ ...nothing, objects: { done, total } });
+        });
       }
     },
   };

@@ -4,6 +4,7 @@
  * rows are hashed by the server, over its own text of them. Needs a superuser.
  */
 import { Client } from "pg";
+import { demoError } from "../errors.ts";
 import { CODE_QUERIES } from "./code.ts";
 import { DATABASE_QUERIES } from "./database.ts";
 import type { CatalogQuery } from "./query.ts";
@@ -41,46 +42,67 @@ export interface ImageOptions {
   readonly onTable?: (done: number, total: number) => void;
 }
 
+const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const SETTINGS = `SET search_path = ''; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
   SET timezone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET row_security = off;
   SET statement_timeout = 0; SET quote_all_identifiers = off; SET client_encoding = 'UTF8'`;
 
 export async function takeImage(options: ImageOptions): Promise<DatabaseImage> {
   options.signal?.throwIfAborted();
-  const client = new Client({ connectionString: options.url, application_name: "compare" });
-  // Ended by us or by a server that is being stopped: the running query rejects, which is what callers see.
-  client.on("error", () => undefined);
-  await client.connect();
-  const end = (): void => void client.end().catch(() => undefined);
+  const clients: Client[] = [];
+  const end = (): void => void endAll(clients).catch(() => undefined);
   options.signal?.addEventListener("abort", end, { once: true });
   try {
-    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    return await readImage(client, options);
+    const client = await open(options, clients);
+    const second = await open(options, clients);
+    await client.query(BEGIN);
+    const exported = await client.query<{ id: string }>("SELECT pg_export_snapshot() AS id");
+    await second.query(`${BEGIN}; SET TRANSACTION SNAPSHOT '${exported.rows[0]?.id ?? ""}'`);
+    return await readImage(client, { ...options, second });
   } catch (error) {
     options.signal?.throwIfAborted();
     throw error;
   } finally {
     options.signal?.removeEventListener("abort", end);
-    await client.end();
+    await endAll(clients);
   }
 }
 
+async function open(options: ImageOptions, clients: Client[]): Promise<Client> {
+  const client = new Client({ connectionString: options.url, application_name: "compare" });
+  // Ended by us or by a server that is being stopped: the running query rejects, which is what callers see.
+  client.on("error", () => undefined);
+  clients.push(client);
+  await client.connect();
+  return client;
+}
+
+async function endAll(clients: readonly Client[]): Promise<void> {
+  for (const client of clients) await client.end();
+}
+
+export interface ReadOptions {
+  readonly ignoreRoles?: readonly string[];
+  readonly onTable?: ((done: number, total: number) => void) | undefined;
+  /** A second connection on the same snapshot, to hash tables side by side. */
+  readonly second?: Client;
+}
+
 /** In the transaction that the connection is in, so with what that has not committed. Changes the session's settings. */
-export async function readImage(
-  client: Client,
-  options: Pick<ImageOptions, "ignoreRoles" | "onTable"> = {},
-): Promise<DatabaseImage> {
-  await client.query(SETTINGS);
+export async function readImage(client: Client, options: ReadOptions = {}): Promise<DatabaseImage> {
+  const clients = options.second === undefined ? [client] : [client, options.second];
+  for (const each of clients) await each.query(SETTINGS);
   const facts: Fact[] = [];
   for (const query of [...DATABASE_QUERIES, ...CODE_QUERIES, ...RELATION_QUERIES]) {
     facts.push(...(await readFacts(client, query)));
   }
   const ignored = new Set(options.ignoreRoles);
   const kept = facts.filter((fact) => fact.kind !== "role" || !ignored.has(fact.object));
-  const tables = await readTables(client, options.onTable);
+  const hashed = await readTables(clients, options.onTable);
+  const tables = hashed.filter(({ isTable }) => isTable).map(({ fact }) => fact);
   const rows = tables.reduce((sum, table) => sum + BigInt(table.aspects["count"] ?? "0"), 0n);
-  const sequences = await readSequences(client);
-  return { facts: [...kept, ...tables, ...sequences], tables: tables.length, rows };
+  const all = [...kept, ...hashed.map(({ fact }) => fact), ...(await readSequences(client))];
+  return { facts: all, tables: tables.length, rows };
 }
 
 async function readFacts(client: Client, query: CatalogQuery): Promise<Fact[]> {
@@ -96,26 +118,44 @@ async function readFacts(client: Client, query: CatalogQuery): Promise<Fact[]> {
   }));
 }
 
-/** Order does not matter, duplicates count: the sum of both halves of each row's MD5. */
-async function readTables(client: Client, onTable: ImageOptions["onTable"]): Promise<Fact[]> {
-  const tables = await client.query<{ name: string }>(
-    `SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+interface HashedTable {
+  readonly fact: Fact;
+  /** A table, and not a materialised view. */
+  readonly isTable: boolean;
+}
+
+async function readTables(
+  clients: readonly Client[],
+  onTable: ReadOptions["onTable"],
+): Promise<HashedTable[]> {
+  const tables = await clients[0]?.query<{ name: string; is_table: boolean }>(
+    `SELECT c.oid::regclass::text AS name, c.relkind = 'r' AS is_table
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND ${userSchema("n.nspname")} ORDER BY pg_table_size(c.oid) DESC, 1`,
   );
-  const facts: Fact[] = [];
-  for (const [index, { name }] of tables.rows.entries()) {
-    const result = await client.query<{ count: string; hash: string }>(
-      `SELECT count(*)::text AS count, md5(format('%s %s',
-          sum(('x' || left(hash, 16))::bit(64)::bigint::numeric), sum(('x' || right(hash, 16))::bit(64)::bigint::numeric))) AS hash
-         FROM (SELECT md5(t::text) AS hash FROM ONLY ${name} AS t) AS hashes`,
-    );
-    const row = result.rows[0];
-    if (row !== undefined) {
-      facts.push({ kind: "rows", object: name, aspects: { count: row.count, hash: row.hash } });
+  const left = [...(tables?.rows ?? [])];
+  const total = left.length;
+  const hashed: HashedTable[] = [];
+  const work = async (client: Client): Promise<void> => {
+    for (let table = left.shift(); table !== undefined; table = left.shift()) {
+      hashed.push({ fact: await hashRows(client, table.name), isTable: table.is_table });
+      onTable?.(hashed.length, total);
     }
-    onTable?.(index + 1, tables.rows.length);
-  }
-  return facts;
+  };
+  await Promise.all(clients.map(work));
+  return hashed;
+}
+
+/** Order does not matter, duplicates count: the sum of both halves of each row's MD5. */
+async function hashRows(client: Client, name: string): Promise<Fact> {
+  const result = await client.query<{ count: string; hash: string }>(
+    `SELECT count(*)::text AS count, md5(format('%s %s',
+        sum(('x' || left(hash, 16))::bit(64)::bigint::numeric), sum(('x' || right(hash, 16))::bit(64)::bigint::numeric))) AS hash
+       FROM (SELECT md5(t::text) AS hash FROM ONLY ${name} AS t) AS hashes`,
+  );
+  const [row] = result.rows;
+  if (row === undefined) throw demoError("script", { message: `rows of ${name}: no answer` });
+  return { kind: "rows", object: name, aspects: { count: row.count, hash: row.hash } };
 }
 
 async function readSequences(client: Client): Promise<Fact[]> {
