@@ -30,10 +30,20 @@ interface Item extends ShardItem {
  * are dropped from memory as they are stored.
  */
 export async function saveTree(
-  folder: PendingFolder,
+  root: PendingFolder,
   save: SaveTreeBlob,
   signal?: AbortSignal,
 ): Promise<SavedTree> {
+  const { items, files } = await saveChildren(root, save, signal);
+  const tree = await saveItems(items, save, signal);
+  return { tree, files, newestMs: newestOf(items) };
+}
+
+async function saveChildren(
+  folder: PendingFolder,
+  save: SaveTreeBlob,
+  signal?: AbortSignal,
+): Promise<{ items: Item[]; files: number }> {
   throwIfAborted(signal);
   const items: Item[] = [];
   let files = 0;
@@ -41,9 +51,12 @@ export async function saveTree(
     const trueName = Buffer.from(key, "latin1");
     if (child === "reserved") continue;
     if (child instanceof PendingFolder) {
-      const saved = await saveTree(child, save, signal);
-      files += saved.files;
-      items.push(folderItem(trueName, saved));
+      const below = await saveChildren(child, save, signal);
+      // All of it was abandoned: a folder is there only for what it holds.
+      if (below.items.length === 0) continue;
+      files += below.files;
+      const tree = await saveItems(below.items, save, signal);
+      items.push(folderItem(trueName, tree, newestOf(below.items)));
     } else {
       files += 1;
       items.push(fileItem(trueName, child));
@@ -51,8 +64,7 @@ export async function saveTree(
   }
   folder.children.clear();
   items.sort((a, b) => Buffer.compare(a.name, b.name));
-  const tree = await saveItems(items, save, signal);
-  return { tree, files, newestMs: newestOf(items) };
+  return { items, files };
 }
 
 async function saveItems(items: Item[], save: SaveTreeBlob, signal?: AbortSignal): Promise<string> {
@@ -91,10 +103,10 @@ function fileItem(trueName: Bytes, file: PendingFile): Item {
   return { name, json, jsonBytes, newestMs: file.modifiedAtMs };
 }
 
-function folderItem(trueName: Bytes, saved: SavedTree): Item {
+function folderItem(trueName: Bytes, tree: string, newestMs: number): Item {
   const name = storedNameOf(trueName);
   const attributes = attributesOf(name, trueName, []);
-  return dirItem(name, name, saved.tree, saved.newestMs, attributes);
+  return dirItem(name, name, tree, newestMs, attributes);
 }
 
 function shardItem(name: Bytes, first: Bytes, tree: string, newestMs: number): Item {
