@@ -8,6 +8,7 @@ import {
   READ_SETTINGS,
   checkSettings,
   startupOptions,
+  supportedVersion,
   wantedSettings,
 } from "./session-settings.ts";
 import type { SessionLimits } from "./session-settings.ts";
@@ -21,7 +22,6 @@ const DEFAULT_STATEMENT_TIMEOUT_MS = 10 * 60_000;
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 const KEEPALIVE_AFTER_MS = 30_000;
-const OLDEST_VERSION_NUM = 130_000;
 
 export const connect: Connect = async (options) => {
   throwIfAborted(options.signal);
@@ -109,20 +109,10 @@ async function fixSettings(client: Client, limits: SessionLimits): Promise<numbe
   const found = await client.query<{ name: string; setting: string }>(READ_SETTINGS, [
     [...wanted.keys(), "server_version_num"],
   ]);
-  const version = found.rows.find((row) => row.name === "server_version_num");
-  const versionNum = Number(version?.setting);
-  if (version === undefined || !Number.isInteger(versionNum)) {
-    throw postgresError("settings_refused", { message: "server does not tell its version" });
-  }
-  if (versionNum < OLDEST_VERSION_NUM) {
-    throw postgresError("server_too_old", {
-      message: `server of version ${Math.floor(versionNum / 10_000)}, the oldest one supported is 13`,
-      subject: { versionNum },
-    });
-  }
+  const versionNum = supportedVersion(found.rows);
   checkSettings(
     wanted,
-    found.rows.filter((row) => row !== version),
+    found.rows.filter((row) => wanted.has(row.name)),
   );
   return versionNum;
 }

@@ -115,3 +115,23 @@ const MINIMUM_SETTINGS = Object.keys(FIXED).length + 4 - 2;
 function sameSetting(want: string, found: string): boolean {
   return want === found || (want === "" && found === '""');
 }
+
+const OLDEST_VERSION_NUM = 130_000;
+
+/** `server_version_num` among the settings shown; a server that does not tell it is refused. */
+export function supportedVersion(
+  found: readonly { readonly name: string; readonly setting: string }[],
+): number {
+  const version = found.find((row) => row.name === "server_version_num")?.setting ?? "";
+  if (!/^\d{5,6}$/.test(version)) {
+    throw postgresError("settings_refused", { message: "server does not tell its version" });
+  }
+  const versionNum = Number(version);
+  if (versionNum < OLDEST_VERSION_NUM) {
+    throw postgresError("server_too_old", {
+      message: `server of version ${Math.floor(versionNum / 10_000)}, the oldest one supported is 13`,
+      subject: { versionNum },
+    });
+  }
+  return versionNum;
+}

@@ -1,7 +1,7 @@
 import { DatabaseError } from "pg";
 import { describe, expect, test } from "vitest";
 import { postgresError } from "./errors.ts";
-import { checkSettings, wantedSettings } from "./session-settings.ts";
+import { checkSettings, supportedVersion, wantedSettings } from "./session-settings.ts";
 import { cleanText, translateError } from "./translate.ts";
 
 function serverError(code: string, extra: Partial<DatabaseError> = {}): DatabaseError {
@@ -101,6 +101,21 @@ describe("settings read back", () => {
 
   test("a server that shows too few is refused", () => {
     expect(() => checkSettings(wanted, found.slice(3))).toThrow(
+      expect.objectContaining({ code: "postgres.settings_refused" }),
+    );
+  });
+
+  test("the version: told, and 13 or newer", () => {
+    const told = (setting: string): number =>
+      supportedVersion([{ name: "server_version_num", setting }]);
+    expect(told("150018")).toBe(150_018);
+    expect(() => told("120022")).toThrow(
+      expect.objectContaining({ code: "postgres.server_too_old" }),
+    );
+    expect(() => told("fifteen")).toThrow(
+      expect.objectContaining({ code: "postgres.settings_refused" }),
+    );
+    expect(() => supportedVersion([])).toThrow(
       expect.objectContaining({ code: "postgres.settings_refused" }),
     );
   });
