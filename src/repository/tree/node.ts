@@ -1,4 +1,3 @@
-import { fromHex } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { arrayOf, base64Of, countOf, hexIdOf, objectOf, stringOf, timeOf } from "../json.ts";
 import type { JsonObject } from "../json.ts";
@@ -151,9 +150,4 @@ function attributesOf(value: unknown): ReadonlyMap<string, Bytes> | undefined {
     found.set(name, bytes);
   }
   return found;
-}
-
-/** Content ids as bytes, for the index. */
-export function contentBytes(ids: readonly string[]): Bytes {
-  return fromHex(ids.join(""));
 }
