@@ -89,7 +89,7 @@ found=$(admin -c "SELECT pg_catalog.count(*) FROM (
     UNION ALL SELECT oid FROM pg_catalog.pg_type
     UNION ALL SELECT oid FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'
     UNION ALL SELECT oid FROM pg_catalog.pg_extension
-    UNION ALL SELECT oid FROM pg_catalog.pg_largeobject_metadata) AS o WHERE oid >= 16384")
+    UNION ALL SELECT 16384 FROM pg_catalog.pg_largeobject_metadata) AS o WHERE oid >= 16384")
 [ "$found" = 0 ] || stop "the target database is not empty" 2
 
 say "reading the archive to its end"

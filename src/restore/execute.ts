@@ -3,8 +3,9 @@ import type { Connection } from "../postgres/index.ts";
 import { acquireBuilder } from "./builder.ts";
 import { openAdmin, openBuilder } from "./context.ts";
 import type { Findings, Work } from "./context.ts";
+import type { RolePlan } from "./roles.ts";
 import { createMarker, dropMarker, openLedger } from "./ledger.ts";
-import { dropBuilder, finishDatabase, finishRoles } from "./step-finish.ts";
+import { dropBuilder, finishDatabase, finishRoles, leaveRoles } from "./step-finish.ts";
 import { restorePostData } from "./step-indexes.ts";
 import { restoreLargeObjects } from "./step-large-objects.ts";
 import { restoreOwners } from "./step-owners.ts";
@@ -78,6 +79,8 @@ async function runSteps(
 interface Prepared {
   readonly builderUrl: Secret;
   readonly builderRole: string | undefined;
+  /** Without those that could not be created. */
+  readonly roles: RolePlan;
 }
 
 async function prepare(findings: Findings, issues: RestoreIssue[]): Promise<Prepared> {
@@ -87,9 +90,14 @@ async function prepare(findings: Findings, issues: RestoreIssue[]): Promise<Prep
   const builder = target.separateBuilder
     ? await acquireBuilder(server, options, target)
     : undefined;
-  await createRoles(server, findings, issues);
+  const refused = await createRoles(server, findings, issues);
   await prepareDatabase(server, findings, builder?.role, issues);
-  return { builderUrl: builder?.url ?? options.targetUrl, builderRole: builder?.role };
+  const finish = findings.roles.finish.filter((role) => !refused.has(role.name));
+  return {
+    builderUrl: builder?.url ?? options.targetUrl,
+    builderRole: builder?.role,
+    roles: { ...findings.roles, finish },
+  };
 }
 
 async function openWork(
@@ -124,6 +132,7 @@ async function hasMarker(builder: Connection): Promise<boolean> {
 async function finish(work: Work): Promise<void> {
   await finishRoles(work);
   await finishDatabase(work);
+  await leaveRoles(work);
   if (work.builderRole === undefined) return await dropMarker(work.builder);
   await work.builder[Symbol.asyncDispose]();
   await dropBuilder(work, work.builderRole);

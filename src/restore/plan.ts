@@ -43,6 +43,7 @@ async function findOut(options: RestoreOptions): Promise<Findings> {
     target: target.roles,
     owners,
     trustSource: options.trustSource || !target.superuser,
+    bySuperuser: target.superuser,
   });
   if (roles.collisions.length > 0) {
     throw restoreError("role_collision", {

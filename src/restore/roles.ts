@@ -51,6 +51,7 @@ export function planRoles(input: {
   readonly target: ReadonlyMap<string, TargetRole>;
   readonly owners: ReadonlySet<string>;
   readonly trustSource: boolean;
+  readonly bySuperuser: boolean;
 }): RolePlan {
   const { source, target, owners } = input;
   const missing = source.filter((role) => !target.has(role.name));
@@ -64,15 +65,22 @@ export function planRoles(input: {
       .filter((role) => target.get(role.name)?.unfinished === false)
       .map((role) => role.name),
     collisions: input.trustSource ? [] : powerful,
-    withheld: finish.flatMap((role) => withheldOf(role, target)),
+    withheld: finish.flatMap((role) => withheldOf(role, target, input.bySuperuser)),
   };
 }
 
-function withheldOf(role: RoleManifest, target: ReadonlyMap<string, TargetRole>): Withheld[] {
+function withheldOf(
+  role: RoleManifest,
+  target: ReadonlyMap<string, TargetRole>,
+  bySuperuser: boolean,
+): Withheld[] {
   const object = `ROLE ${role.name}`;
   const withheld: Withheld[] = [];
   if (role.superuser) withheld.push({ object, reason: "superuser at the source, ordinary here" });
   if (role.replication) withheld.push({ object, reason: "REPLICATION is not given back" });
+  if (role.bypassRls && !bySuperuser) {
+    withheld.push({ object, reason: "BYPASSRLS, which only a superuser may give" });
+  }
   if (role.canLogin) withheld.push({ object, reason: "logs in, but has no password yet" });
   for (const membership of role.memberOf) {
     if (isSafeGroup(membership.role, target)) continue;
@@ -119,6 +127,7 @@ export function finishRole(input: {
   readonly target: ReadonlyMap<string, TargetRole>;
   readonly contexts: ReadonlyMap<string, string>;
   readonly targetVersionNum: number;
+  readonly bySuperuser: boolean;
   readonly sourceDatabase: string;
   readonly targetDatabase: string;
 }): RoleFinish {
@@ -132,7 +141,7 @@ export function finishRole(input: {
   return {
     role: role.name,
     statements: [
-      `ALTER ROLE ${name} WITH ${attributes(role)}`,
+      `ALTER ROLE ${name} WITH ${attributes(role, input.bySuperuser)}`,
       ...memberships,
       ...settings.statements,
       `COMMENT ON ROLE ${name} IS ${comment}`,
@@ -141,14 +150,14 @@ export function finishRole(input: {
   };
 }
 
-function attributes(role: RoleManifest): string {
+function attributes(role: RoleManifest, bySuperuser: boolean): string {
   const flag = (on: boolean, word: string): string => (on ? word : `NO${word}`);
   const parts = [
     flag(role.inherit, "INHERIT"),
     flag(role.createRole, "CREATEROLE"),
     flag(role.createDb, "CREATEDB"),
     flag(role.canLogin, "LOGIN"),
-    flag(role.bypassRls, "BYPASSRLS"),
+    ...(bySuperuser ? [flag(role.bypassRls, "BYPASSRLS")] : []),
     `CONNECTION LIMIT ${role.connectionLimit}`,
   ];
   if (role.validUntil !== undefined) parts.push(`VALID UNTIL ${quoteLiteral(role.validUntil)}`);

@@ -16,6 +16,7 @@ export async function finishRoles(work: Work): Promise<void> {
       target: work.target.roles,
       contexts: work.target.settingContexts,
       targetVersionNum: work.target.versionNum,
+      bySuperuser: work.target.superuser,
       sourceDatabase: work.options.manifest.database.server.databaseName,
       targetDatabase: work.target.databaseName,
     });
@@ -25,6 +26,17 @@ export async function finishRoles(work: Work): Promise<void> {
         for (const statement of statements) await work.admin.query(statement);
       }),
     );
+  }
+}
+
+/** An ordinary admin made itself a member of the roles that it created, to give objects to them. */
+export async function leaveRoles(work: Work): Promise<void> {
+  if (work.target.superuser) return;
+  for (const role of work.roles.finish) {
+    const statement = `REVOKE ${quoteIdentifier(role.name)} FROM ${quoteIdentifier(work.target.adminName)}`;
+    await orIssue(work, { code: "role_failed", object: `ROLE ${role.name}` }, async () => {
+      await work.admin.query(statement);
+    });
   }
 }
 

@@ -125,7 +125,8 @@ async function assign(work: Work, batch: readonly Assignment[]): Promise<void> {
   } catch (error) {
     rethrowFatal(error);
     for (const { object, sql } of batch) {
-      await orIssue(work, { code: "owner_not_set", object }, async () => {
+      const issue = { code: "owner_not_set", object, hint: `As a superuser run: ${sql}.` };
+      await orIssue(work, issue, async () => {
         await work.admin.query(sql);
       });
     }

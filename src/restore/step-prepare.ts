@@ -11,12 +11,14 @@ import type { RestoreIssue } from "./types.ts";
 
 /** Cluster-level preparation by the admin, made of plain names and closed words. */
 
+/** Gives the names of those that the admin could not create. */
 export async function createRoles(
   server: Connection,
   findings: Findings,
   issues: RestoreIssue[],
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const { roles, target, options } = findings;
+  const refused = new Set<string>();
   for (const role of roles.create) {
     const statements = createRoleStatements(role, markOf(options.snapshot.id), target.superuser);
     try {
@@ -30,9 +32,16 @@ export async function createRoles(
     } catch (thrown) {
       const error = rethrowFatal(thrown);
       await server.query("ROLLBACK");
-      issues.push({ code: "role_failed", object: `ROLE ${role.name}`, message: error.message });
+      refused.add(role.name);
+      issues.push({
+        code: "role_failed",
+        object: `ROLE ${role.name}`,
+        message: error.message,
+        hint: "Create the role, or restore as a role that may.",
+      });
     }
   }
+  return refused;
 }
 
 /** Afterwards the database exists, is empty and belongs to who builds. */

@@ -164,7 +164,7 @@ function refuseOlder(versionNum: number, source: DatabaseManifest): void {
   });
 }
 
-/** Objects of users have oids from 16384 on; what an extension brought with it counts as its extension. */
+/** Objects of users have oids from 16384 on; large objects any. What an extension brought counts as it. */
 const CONTENTS = `
 WITH found(kind, name, classid, objid) AS (
   SELECT 'relation', n.nspname || '.' || c.relname, 'pg_class'::regclass, c.oid
@@ -183,7 +183,7 @@ WITH found(kind, name, classid, objid) AS (
   UNION ALL SELECT 'large object', l.oid::text, 'pg_largeobject'::regclass, l.oid
     FROM pg_largeobject_metadata AS l)
 SELECT kind || ' ' || name AS object FROM found
- WHERE objid >= 16384
+ WHERE (objid >= 16384 OR kind = 'large object')
    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = found.classid AND d.objid = found.objid AND d.deptype = 'e')
  ORDER BY kind, name LIMIT 6`;
 
