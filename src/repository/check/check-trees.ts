@@ -6,8 +6,10 @@ import { showPath } from "../tree/pending.ts";
 import type { TreeNode } from "../tree/node.ts";
 import { parseTree } from "../tree/parse-tree.ts";
 import type { Snapshot } from "../types.ts";
+import { isUsableName } from "../tree/names.ts";
 import { Bitset } from "./bitset.ts";
 import type { CheckStep, KnownPacks } from "./check-packs.ts";
+import type { FindingCode } from "./findings.ts";
 
 /**
  * Every tree that a snapshot reaches, each once, whichever snapshot came first. Trees are taken from the end of the
@@ -86,9 +88,17 @@ export class TreeCheck {
         this.#found("tree_damaged", message, snapshot, { tree });
         return;
       }
+      this.#checkName(snapshot, tree, node);
       if (node.subtree !== undefined) this.#note(snapshot, node.subtree, toSee);
       if (node.type === "file") this.#checkFile(snapshot, tree, node);
     }
+  }
+
+  #checkName(snapshot: Snapshot, tree: string, { name }: TreeNode): void {
+    if (isUsableName(name)) return;
+    const shown = showPath([name]);
+    const message = `entry ${shown} whose name no file can have`;
+    this.#found("name_unusable", message, snapshot, { tree, name: shown });
   }
 
   #checkFile(snapshot: Snapshot, tree: string, node: TreeNode): void {
@@ -115,7 +125,7 @@ export class TreeCheck {
   }
 
   #found(
-    code: "tree_missing" | "tree_damaged" | "blob_missing" | "node_size_differs",
+    code: FindingCode,
     message: string,
     snapshot: Snapshot,
     subject: Readonly<Record<string, string>>,

@@ -20,6 +20,8 @@ const CODES = {
   tree_damaged: "error",
   /** A file's blobs do not add up to its size. */
   node_size_differs: "error",
+  /** A name that is no name of a file (empty, `.`, `..`, a slash in it, over 255 bytes): stock tools cannot restore it. */
+  name_unusable: "error",
   snapshot_damaged: "error",
   /** Indexes that disagree about one blob's length. */
   index_conflict: "warning",

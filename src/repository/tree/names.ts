@@ -62,19 +62,19 @@ export function trueNameOf(stored: Bytes, attribute: Bytes | undefined): Bytes {
   return equalBytes(storedNameOf(attribute), stored) ? attribute : stored;
 }
 
+/** Whether a file system can hold the name as it is. */
+export function isUsableName(name: Bytes): boolean {
+  const text = latin1(name);
+  if (text === "" || text === "." || text === "..") return false;
+  return name.byteLength <= MAX_NAME_BYTES && !/[/\0]/.test(text);
+}
+
 /** What an escaped name looks like: a true name of this look is itself restored in escaped form, so none collide. */
 const LOOKS_ESCAPED = /%(?:2F|00|25|2E|empty|~)/;
 
 /** A name to restore under: the true one wherever a file system can hold it. One to one. */
 export function fileNameOf(name: Bytes): Bytes {
-  const text = latin1(name);
-  const holdable =
-    text !== "" &&
-    text !== "." &&
-    text !== ".." &&
-    name.byteLength <= MAX_NAME_BYTES &&
-    !/[/\0]/.test(text);
-  return holdable && !LOOKS_ESCAPED.test(text) ? name : storedNameOf(name);
+  return isUsableName(name) && !LOOKS_ESCAPED.test(latin1(name)) ? name : storedNameOf(name);
 }
 
 export function latin1(bytes: Bytes): string {
