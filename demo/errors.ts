@@ -5,7 +5,12 @@ export const demoError = errorTable("demo", {
     kind: "config",
     meaning:
       "PostgreSQL's server programs (initdb, postgres, pg_ctl, psql, pg_dump) were found nowhere.",
-    hint: "Install PostgreSQL 13 or newer, or name its folder of programs in SPAREKEEP_PG_BIN.",
+    hint: "Install PostgreSQL 14 or newer, or name its folder of programs in SPAREKEEP_PG_BIN.",
+  },
+  programs_old: {
+    kind: "config",
+    meaning: "The PostgreSQL that was found is older than the demo's database needs.",
+    hint: "Install PostgreSQL 14 or newer, or name its folder of programs in SPAREKEEP_PG_BIN.",
   },
   no_server_user: {
     kind: "config",

@@ -3,6 +3,7 @@ import { formatCount } from "../src/kernel/index.ts";
 import type { Cluster } from "./cluster.ts";
 import { quoteText, startCluster } from "./cluster.ts";
 import { takeImage } from "./compare/compare.ts";
+import { demoError } from "./errors.ts";
 import type { DatabaseImage } from "./compare/compare.ts";
 import { loadMarketplace, SOURCE_SUPERUSER } from "./marketplace.ts";
 import type { ServerPrograms } from "./programs.ts";
@@ -43,18 +44,44 @@ export async function startSource(phase: SourcePhase): Promise<Cluster> {
   const { screen, programs, signal } = phase;
   const { value } = await screen.step(
     "start",
-    async () => {
-      const cluster = await startCluster({
-        programs,
-        superuser: SOURCE_SUPERUSER,
-        settings: CLUSTER_SETTINGS,
-        signal,
-      });
-      return { cluster, version: await versionOf(cluster) };
-    },
-    ({ cluster, version }) => `${version}, a throwaway on 127.0.0.1:${cluster.port}, started`,
+    () => startChecked(programs, signal),
+    ({ cluster, version }) =>
+      `PostgreSQL ${version}, a throwaway on 127.0.0.1:${cluster.port}, started`,
   );
   return value.cluster;
+}
+
+async function startChecked(
+  programs: ServerPrograms,
+  signal: AbortSignal,
+): Promise<{ readonly cluster: Cluster; readonly version: string }> {
+  const settings = CLUSTER_SETTINGS;
+  const cluster = await startCluster({ programs, superuser: SOURCE_SUPERUSER, settings, signal });
+  try {
+    const [row] = await cluster.query<ServerVersion>(
+      "SELECT split_part(version(), ' ', 2) AS version, current_setting('server_version_num') AS number",
+    );
+    return { cluster, version: demandVersion(row) };
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+interface ServerVersion extends Record<string, unknown> {
+  readonly version: string;
+  /** `server_version_num` */
+  readonly number: string;
+}
+
+/** Of the roles and clauses that the marketplace uses, the newest came with version 14. */
+const OLDEST = 140_000;
+
+export function demandVersion(row: ServerVersion | undefined): string {
+  if (row === undefined || Number(row.number) < OLDEST) {
+    throw demoError("programs_old", { message: `PostgreSQL ${row?.version ?? "of no version"}` });
+  }
+  return row.version;
 }
 
 export async function loadSource(phase: SourcePhase, cluster: Cluster): Promise<LoadedSource> {
@@ -92,11 +119,6 @@ async function databaseSize(cluster: Cluster): Promise<number> {
     `SELECT coalesce(sum(pg_database_size(oid)), 0)::text AS size FROM pg_database WHERE datname = ${quoteText(DATABASE)}`,
   );
   return Number(rows[0]?.size ?? 0);
-}
-
-async function versionOf(cluster: Cluster): Promise<string> {
-  const rows = await cluster.query<{ version: string }>("SELECT version() AS version");
-  return rows[0]?.version.split(" ").slice(0, 2).join(" ") ?? "PostgreSQL";
 }
 
 /** Looks again and again until stopped. A look that fails ends the looking, not the work that it watches. */

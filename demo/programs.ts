@@ -14,15 +14,26 @@ export interface ProgramSearch {
   readonly preferred?: string | undefined;
   /** `PATH`. */
   readonly path?: string | undefined;
+  /** Where each version has a folder of its own. */
+  readonly places?: readonly VersionPlace[];
 }
+
+interface VersionPlace {
+  readonly root: string;
+  readonly folder: RegExp;
+}
+
+const PLACES: readonly VersionPlace[] = [
+  { root: "/usr/lib/postgresql", folder: /^\d+$/ },
+  { root: "/opt/homebrew/opt", folder: /^postgresql@\d+$/ },
+  { root: "/usr/local/opt", folder: /^postgresql@\d+$/ },
+];
 
 /** The first folder that holds them all: the preferred one, Debian's newest, Homebrew's, `PATH`. */
 export function findServerPrograms(search: ProgramSearch): ServerPrograms {
   const folders = [
     ...(search.preferred === undefined || search.preferred === "" ? [] : [search.preferred]),
-    ...versionFolders("/usr/lib/postgresql", /^\d+$/),
-    ...versionFolders("/opt/homebrew/opt", /^postgresql@\d+$/),
-    ...versionFolders("/usr/local/opt", /^postgresql@\d+$/),
+    ...(search.places ?? PLACES).flatMap(versionFolders),
     ...(search.path ?? "").split(delimiter).filter((folder) => folder !== ""),
   ];
   const folder = folders.find(holdsAll);
@@ -54,7 +65,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function versionFolders(root: string, name: RegExp): string[] {
+function versionFolders({ root, folder: name }: VersionPlace): string[] {
   const major = (folder: string): number => Number(/\d+$/.exec(folder)?.[0] ?? "0");
   let names: string[];
   try {

@@ -11,7 +11,11 @@ const CANDIDATES = ["postgres", "_postgres", "nobody", "daemon"];
 
 export function serverUser(): ServerUser {
   if (process.getuid?.() !== 0) return {};
-  const accounts = parsePasswd(readFileSync("/etc/passwd", "utf8"));
+  return unprivilegedUser(readFileSync("/etc/passwd", "utf8"));
+}
+
+export function unprivilegedUser(passwd: string): ServerUser {
+  const accounts = parsePasswd(passwd);
   for (const name of CANDIDATES) {
     const account = accounts.get(name);
     if (account !== undefined && account.uid > 0) return account;
