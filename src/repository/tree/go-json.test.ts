@@ -17,6 +17,8 @@ describe("names as strconv.Quote writes them", () => {
     ["\ue000", "\\ue000"],
     ["\u{e0001}", "\\U000e0001"],
     ["\ufffd", "\ufffd"],
+    // Unicode 15.0 has the first, 16.0 and 15.1 brought the others.
+    ["\u{1fae8}\u{1fae9}\u{2ebf0}\ua7cb", "\u{1fae8}\\U0001fae9\\U0002ebf0\\ua7cb"],
     ["it's", "it's"],
   ] as const)("%j", ([name, quoted]) => {
     expect(goQuote(Buffer.from(name))).toBe(quoted);
@@ -48,6 +50,10 @@ describe("names as strconv.Quote writes them", () => {
       { numRuns: 1000 },
     );
   });
+});
+
+test("Node knows no Unicode younger than the table of what restic's Go does not know", () => {
+  expect(Number(process.versions["unicode"])).toBeLessThanOrEqual(17);
 });
 
 describe("unquoting", () => {

@@ -1,4 +1,5 @@
 import type { Bytes } from "../../kernel/index.ts";
+import { isYoung } from "./young-characters.ts";
 
 /**
  * Strings exactly as Go's encoding/json and strconv.Quote write them: restic's `rewrite` decodes a tree, encodes it
@@ -73,8 +74,8 @@ const NAMED: Readonly<Record<string, string>> = {
 function quoteRune(rune: string): string {
   const named = NAMED[rune];
   if (named !== undefined) return named;
-  if (PRINTABLE.test(rune)) return rune;
   const code = rune.codePointAt(0) ?? 0;
+  if (PRINTABLE.test(rune) && !isYoung(code)) return rune;
   if (code < 0x20 || code === 0x7f) return `\\x${hex(code, 2)}`;
   return code < 0x1_0000 ? `\\u${hex(code, 4)}` : `\\U${hex(code, 8)}`;
 }
