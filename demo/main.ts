@@ -19,6 +19,8 @@ import { tellStory } from "./story.ts";
 const stdout = process.stdout;
 // A reader that went away (`| head`) is no reason to leave servers behind: the story is stopped like by Ctrl-C.
 stdout.on("error", () => stop("a closed output"));
+// Then nobody hears the last words either; the exit code still says it.
+process.stderr.on("error", () => stop("a closed output"));
 
 const controller = new AbortController();
 function stop(by: string): void {

@@ -72,8 +72,10 @@ async function open(options: ImageOptions, clients: Client[]): Promise<Client> {
   const client = new Client({ connectionString: options.url, application_name: "compare" });
   // Ended by us or by a server that is being stopped: the running query rejects, which is what callers see.
   client.on("error", () => undefined);
-  clients.push(client);
+  // Not to be ended while it connects: pg would leave `connect` without an answer for ever.
   await client.connect();
+  clients.push(client);
+  options.signal?.throwIfAborted();
   return client;
 }
 

@@ -85,6 +85,7 @@ describe("npm run demo", () => {
   const MOMENTS: readonly (readonly [string, RegExp])[] = [
     ["while the server is made", /^1\/6/m],
     ["while the marketplace is loaded", /started in/],
+    ["while rows are remembered", /^load:/m],
     ["while it is backed up", /^2\/6/m],
     ["while tables are read", /^schema:/m],
     ["while the snapshot is shown", /^3\/6/m],
@@ -106,6 +107,13 @@ describe("npm run demo", () => {
     expect(run.output).not.toContain("Destroyed and recovered");
   });
 
+  test("output that nobody reads any more stops it too", async () => {
+    const script = `"$0" "$1" --small 2>&1 | { head -n 3; sleep 0.1; }`;
+    const command = ["/bin/bash", "-o", "pipefail", "-c", script, process.execPath];
+    const run = await runDemo({ command, args: [join(CHECKOUT, "demo/main.ts")] });
+    expect(run).toEqual(expect.objectContaining({ exitCode: 130, left: [] }));
+  });
+
   test("arguments that it does not know, and a folder that holds something", async () => {
     const unknown = await runDemo({ args: ["--smal"] });
     expect(unknown.output).toContain("error: arguments of the demo: Unknown option '--smal'");
@@ -125,8 +133,13 @@ describe("npm run demo", () => {
 
   test("the kept repository rebuilds the same database with stock restic and restore.sh alone", async () => {
     const kept = join(folder, "kept");
-    const run = await runDemo({ args: ["--small", "--keep", kept] });
+    const owner = ordinaryUser();
+    const sudo = owner && { SUDO_UID: String(owner.uid), SUDO_GID: String(owner.gid) };
+    const run = await runDemo({ args: ["--small", "--keep", kept], env: sudo ?? {} });
     expect(run).toEqual(expect.objectContaining({ exitCode: 0, left: [] }));
+    for (const path of ["", "password", "repository", "repository/config"]) {
+      expect(statSync(join(kept, path)).uid).toBe(owner?.uid ?? process.getuid?.());
+    }
     expect(readdirSync(kept).toSorted()).toEqual(["password", "repository"]);
     expect(statSync(join(kept, "password")).mode & 0o777).toBe(0o600);
 
