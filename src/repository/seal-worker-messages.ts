@@ -25,6 +25,8 @@ export interface HashRequest {
   /** The plains, back to back. */
   readonly plain: ArrayBufferLike;
   readonly lengths: Uint32Array;
+  /** An earlier `sealed`, to be used again. */
+  readonly spare?: ArrayBuffer;
 }
 
 export interface SealRequest {
@@ -48,7 +50,7 @@ export interface HashedReply {
 export interface SealedReply {
   readonly kind: "sealed";
   readonly batch: number;
-  /** The sealed blobs, back to back. */
+  /** The sealed blobs, back to back from the start. */
   readonly sealed: ArrayBufferLike;
   /** 0 for a plain that was not wanted. */
   readonly lengths: Uint32Array;

@@ -142,6 +142,25 @@ describe("createPoolSealer", () => {
     expect(new Set(ivs).size).toBe(6);
   });
 
+  test("a buffer that was released is used again, and what was not released stays", async () => {
+    const sealer = pool({ workers: 1 });
+    const seal = async (content: Bytes): Promise<readonly SealOutcome[]> =>
+      sealer.seal({
+        type: "data",
+        plains: slabOf(content).plains,
+        claim: everything,
+        onReturned: () => {},
+      });
+    const kept = await seal(randomBytes(50_000));
+    const before = toHex(kept[0]?.sealed?.bytes ?? Buffer.of());
+    const released = await seal(randomBytes(50_000));
+    sealer.release?.(released);
+    const contents = [randomBytes(49_000), randomBytes(90_000)];
+    for (const content of contents) expectSealed(await seal(content), [content]);
+    expect(released[0]?.sealed?.bytes.byteLength).toBe(0);
+    expect(toHex(kept[0]?.sealed?.bytes ?? Buffer.of())).toBe(before);
+  });
+
   test("the first bytes are sealed without a thread, then threads take over", async () => {
     const sealer = pool({ inlineBytes: 10, entry: new URL("data:text/javascript,") });
     const first = slabOf("twelve bytes");

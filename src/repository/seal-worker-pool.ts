@@ -26,9 +26,18 @@ const ENTRY = new URL(
 /** Buffers lie outside these; what is bounded here are objects, which are few. A small young generation frees buffers soon. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
 
+/** Of each about a MiB. */
+const SPARES = 8;
+
+interface SealedBatch {
+  readonly outcomes: readonly SealOutcome[];
+  /** What their bytes lie in. */
+  readonly sealed: ArrayBufferLike;
+}
+
 interface UnderWay {
   readonly batch: SealBatch;
-  readonly resolve: (outcomes: readonly SealOutcome[]) => void;
+  readonly resolve: (sealed: SealedBatch) => void;
   readonly reject: (reason: unknown) => void;
   ids: readonly Bytes[];
 }
@@ -51,6 +60,9 @@ class PoolSealer implements Sealer {
   readonly #options: PoolOptions;
   readonly #inline: Sealer;
   readonly #threads: SealThread[] = [];
+  /** Buffers of sealed batches: in use by outcomes not yet released, and free. */
+  readonly #lent = new WeakMap<readonly SealOutcome[], ArrayBuffer>();
+  readonly #spares: ArrayBuffer[] = [];
   #inlineLeft: number;
   #disposed = false;
 
@@ -68,7 +80,16 @@ class PoolSealer implements Sealer {
       for (const plain of batch.plains) this.#inlineLeft -= plain.byteLength;
       return this.#inline.seal(batch);
     }
-    return this.#leastLoaded().seal(batch);
+    const { outcomes, sealed } = await this.#leastLoaded().seal(batch, this.#spares.pop());
+    if (sealed instanceof ArrayBuffer) this.#lent.set(outcomes, sealed);
+    return outcomes;
+  }
+
+  release(outcomes: readonly SealOutcome[]): void {
+    const buffer = this.#lent.get(outcomes);
+    if (buffer === undefined) return;
+    this.#lent.delete(outcomes);
+    if (this.#spares.length < SPARES) this.#spares.push(buffer);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,7 +139,7 @@ class SealThread {
     return this.#underWay.size;
   }
 
-  seal(batch: SealBatch): Promise<readonly SealOutcome[]> {
+  seal(batch: SealBatch, spare: ArrayBuffer | undefined): Promise<SealedBatch> {
     return new Promise((resolve, reject) => {
       if (this.#over !== undefined) {
         reject(this.#over);
@@ -126,12 +147,10 @@ class SealThread {
       }
       const number = this.#nextBatch;
       this.#nextBatch += 1;
-      const request = hashRequest(number, batch);
+      const request = hashRequest(number, batch, spare);
       this.#underWay.set(number, { batch, resolve, reject, ids: [] });
-      this.#worker.postMessage(
-        request,
-        request.plain instanceof ArrayBuffer ? [request.plain] : [],
-      );
+      const buffers = [request.plain, spare].filter((buffer) => buffer instanceof ArrayBuffer);
+      this.#worker.postMessage(request, buffers);
     });
   }
 
@@ -158,7 +177,7 @@ class SealThread {
       this.#underWay.delete(reply.batch);
       if (reply.kind === "failed") throw failureOf(reply);
       underWay.batch.onReturned?.(reply.plain);
-      underWay.resolve(outcomesOf(underWay, reply));
+      underWay.resolve({ outcomes: outcomesOf(underWay, reply), sealed: reply.sealed });
     } catch (thrown) {
       this.#underWay.delete(reply.batch);
       underWay.reject(thrown);
@@ -192,11 +211,15 @@ class SealThread {
 }
 
 /** The buffer itself where it was given, else a copy: what the plains lie in may belong to others too. */
-function hashRequest(batch: number, { type, plains, onReturned }: SealBatch): HashRequest {
+function hashRequest(
+  batch: number,
+  { type, plains, onReturned }: SealBatch,
+  spare: ArrayBuffer | undefined,
+): HashRequest {
   const lengths = Uint32Array.from(plains, (plain) => plain.byteLength);
   const given = onReturned === undefined ? undefined : plains[0]?.buffer;
   const plain = given ?? Uint8Array.from(concatBytes(plains)).buffer;
-  return { kind: "hash", batch, type, plain, lengths };
+  return { kind: "hash", batch, type, plain, lengths, ...(spare === undefined ? {} : { spare }) };
 }
 
 function outcomesOf({ ids }: UnderWay, reply: SealedReply): readonly SealOutcome[] {

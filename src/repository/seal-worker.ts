@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Transferable } from "node:worker_threads";
 import { AppError, bug, concatBytes } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
-import { IV_BYTES } from "./crypto/sealed.ts";
+import { IV_BYTES, SEAL_OVERHEAD_BYTES } from "./crypto/sealed.ts";
 import { blobIdOf, sealBlob } from "./seal.ts";
 import type { SealedBlob } from "./seal.ts";
 import { isWorkerRequest, isWorkerStart, viewsOf } from "./seal-worker-messages.ts";
@@ -38,7 +38,10 @@ function sealBatch(request: SealRequest, start: WorkerStart): SealedReply {
   return {
     kind: "sealed",
     batch: request.batch,
-    sealed: joined(blobs.flatMap((blob) => (blob === undefined ? [] : [blob.bytes]))),
+    sealed: joined(
+      blobs.flatMap((blob) => (blob === undefined ? [] : [blob.bytes])),
+      batch,
+    ),
     lengths: Uint32Array.from(blobs, (blob) => blob?.bytes.byteLength ?? 0),
     compressed: Uint8Array.from(blobs, isCompressed),
     plainLengths: batch.lengths,
@@ -50,9 +53,12 @@ function isCompressed(blob: SealedBlob | undefined): number {
   return blob?.compressed === true ? 1 : 0;
 }
 
-/** Exactly as large as what it holds: it lives until the pack that it goes into has been uploaded. */
-function joined(parts: readonly Bytes[]): ArrayBuffer {
-  const whole = new ArrayBuffer(parts.reduce((sum, part) => sum + part.byteLength, 0));
+/** Room for the worst case, so that it can be used again; pages that nothing was written to cost nothing. */
+function joined(parts: readonly Bytes[], { plain, lengths, spare }: HashRequest): ArrayBuffer {
+  const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  const fits = spare !== undefined && spare.byteLength >= sizeBytes;
+  const roomBytes = plain.byteLength + lengths.length * SEAL_OVERHEAD_BYTES;
+  const whole = fits ? spare : new ArrayBuffer(Math.max(sizeBytes, roomBytes));
   const bytes = new Uint8Array(whole);
   let at = 0;
   for (const part of parts) {

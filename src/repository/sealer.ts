@@ -38,6 +38,8 @@ export interface Sealer extends AsyncDisposable {
   /** How many batches are worth having under way. */
   readonly parallel: number;
   seal(batch: SealBatch): Promise<readonly SealOutcome[]>;
+  /** What `seal` gave has been copied elsewhere: its buffers are used again and must not be read any more. */
+  release?(outcomes: readonly SealOutcome[]): void;
 }
 
 export interface SealerOptions {

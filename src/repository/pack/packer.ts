@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import type { Bytes, RandomBytes } from "../../kernel/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
+import { SlabPool } from "../chunker/slabs.ts";
 import { objectKey } from "../core.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
 import { IV_BYTES, sealBytes } from "../crypto/sealed.ts";
 import type { BlobType, SealedBlob } from "../seal.ts";
 import { Gate, Tasks } from "../write/gates.ts";
 import { formatHeaderEntry, HEADER_LENGTH_BYTES, PACK_TARGET_BYTES } from "./header.ts";
+import { PackPages } from "./pages.ts";
 
 /**
  * Gathers sealed blobs into packs and uploads them. Several data packs are open at once and each blob goes to one of
@@ -15,6 +17,8 @@ import { formatHeaderEntry, HEADER_LENGTH_BYTES, PACK_TARGET_BYTES } from "./hea
  */
 const OPEN_DATA_PACKS = 2;
 const UPLOADS = 2;
+/** Pages kept for the next pack: what one pack needs, and a little of the next. */
+const IDLE_PAGES = 24;
 /** No index entry may outgrow what one file holds. */
 const MAX_BLOBS = 50_000;
 
@@ -37,7 +41,7 @@ export interface PackerOptions {
 }
 
 interface OpenPack {
-  readonly body: Bytes[];
+  readonly body: PackPages;
   readonly entries: Bytes[];
   readonly digest: ReturnType<typeof createHash>;
   sizeBytes: number;
@@ -49,13 +53,15 @@ export class Packer {
   readonly #turn = new Gate(1);
   readonly #uploads = new Gate(UPLOADS);
   readonly #tasks = new Tasks();
+  readonly #pages = new SlabPool(IDLE_PAGES);
   readonly #data: OpenPack[];
-  #tree = newPack();
+  #tree: OpenPack;
 
   constructor(options: PackerOptions) {
     this.#options = options;
     this.#targetBytes = options.targetBytes ?? PACK_TARGET_BYTES;
-    this.#data = Array.from({ length: OPEN_DATA_PACKS }, newPack);
+    this.#data = Array.from({ length: OPEN_DATA_PACKS }, () => newPack(this.#pages));
+    this.#tree = newPack(this.#pages);
   }
 
   /** Returns once the blob is in a pack, which may wait for an upload to end: that is what bounds memory. */
@@ -75,18 +81,35 @@ export class Packer {
     const pack = slot < 0 ? this.#tree : (this.#data[slot] ?? this.#tree);
     append(pack, type, id, sealed);
     if (pack.sizeBytes < this.#targetBytes && pack.entries.length < MAX_BLOBS) return;
-    if (slot < 0) this.#tree = newPack();
-    else this.#data[slot] = newPack();
+    if (slot < 0) this.#tree = newPack(this.#pages);
+    else this.#data[slot] = newPack(this.#pages);
     await this.#startUpload(pack);
   }
 
   /** Every blob added before is durable, and told to `onStored`, when this returns. */
   async flush(): Promise<void> {
-    const open = [...mergeSmall(this.#data, this.#targetBytes), this.#tree];
-    for (let i = 0; i < OPEN_DATA_PACKS; i += 1) this.#data[i] = newPack();
-    this.#tree = newPack();
+    const open = [...this.#mergeSmall(), this.#tree];
+    for (let i = 0; i < OPEN_DATA_PACKS; i += 1) this.#data[i] = newPack(this.#pages);
+    this.#tree = newPack(this.#pages);
     for (const pack of open) if (pack.entries.length > 0) await this.#startUpload(pack);
     await this.#tasks.settled();
+  }
+
+  /** A small run leaves one data pack, not one for each that was open. */
+  #mergeSmall(): readonly OpenPack[] {
+    const [merged, ...others] = this.#data;
+    const sum = this.#data.reduce((bytes, pack) => bytes + pack.sizeBytes, 0);
+    if (merged === undefined || sum > this.#targetBytes) return this.#data;
+    for (const { body, entries, sizeBytes } of others) {
+      for (const bytes of body.views()) {
+        merged.body.append(bytes);
+        merged.digest.update(bytes);
+      }
+      merged.entries.push(...entries);
+      merged.sizeBytes += sizeBytes;
+      body.release();
+    }
+    return [merged];
   }
 
   /** Waits for uploads under way without judging them: for disposal after a failure. */
@@ -115,37 +138,23 @@ export class Packer {
     length.writeUInt32LE(sealedHeader.byteLength);
     const id = pack.digest.update(sealedHeader).update(length).digest("hex");
     const sizeBytes = pack.sizeBytes + sealedHeader.byteLength + HEADER_LENGTH_BYTES;
-    await store.put(objectKey.pack(id), [...pack.body, sealedHeader, length], {
+    await store.put(objectKey.pack(id), [...pack.body.views(), sealedHeader, length], {
       ifAbsent: true,
       signal,
     });
-    pack.body.length = 0;
+    pack.body.release();
     await onStored({ id, sizeBytes, header, blobs: pack.entries.length });
   }
 }
 
-function newPack(): OpenPack {
-  return { body: [], entries: [], digest: createHash("sha256"), sizeBytes: 0 };
-}
-
-/** A small run leaves one data pack, not one for each that was open. */
-function mergeSmall(packs: readonly OpenPack[], limitBytes: number): readonly OpenPack[] {
-  const sum = packs.reduce((bytes, pack) => bytes + pack.sizeBytes, 0);
-  if (sum > limitBytes) return packs;
-  const merged = newPack();
-  for (const pack of packs) {
-    for (const bytes of pack.body) merged.digest.update(bytes);
-    merged.body.push(...pack.body);
-    merged.entries.push(...pack.entries);
-    merged.sizeBytes += pack.sizeBytes;
-  }
-  return [merged];
+function newPack(pages: SlabPool): OpenPack {
+  return { body: new PackPages(pages), entries: [], digest: createHash("sha256"), sizeBytes: 0 };
 }
 
 function append(pack: OpenPack, type: BlobType, id: Bytes, sealed: SealedBlob): void {
   const { bytes, plainBytes, compressed } = sealed;
   const lengthBytes = bytes.byteLength;
-  pack.body.push(bytes);
+  pack.body.append(bytes);
   pack.digest.update(bytes);
   pack.sizeBytes += lengthBytes;
   pack.entries.push(

@@ -8,7 +8,7 @@ import type { Sealer, SealOutcome } from "../sealer.ts";
 import { Gate, Tasks } from "./gates.ts";
 
 /** Plain bytes that are being sealed or wait for a place in a pack; with the packs this bounds the writer's memory. */
-const IN_FLIGHT_BYTES = 16 * MIB;
+const IN_FLIGHT_BYTES = 8 * MIB;
 
 export interface BlobCounts {
   blobsNew: number;
@@ -51,7 +51,9 @@ export class BlobPipeline {
     await this.#room.enter(sizeBytes, this.#options.signal);
     this.#tasks.start(async () => {
       try {
-        done(await this.#store(type, plains));
+        const outcomes = await this.#store(type, plains);
+        done(outcomes);
+        this.#options.sealer.release?.(outcomes);
       } catch (thrown) {
         this.#options.onFailure(thrown);
         throw thrown;

@@ -1,0 +1,32 @@
+/** npm run bench -- NAME [--quick]: ours beside its peers, the last line is JSON, the result is kept in results/. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../src/kernel/index.ts";
+import { benchPostgres } from "./postgres.ts";
+import { keepResult } from "./report.ts";
+import { benchRepository } from "./repository.ts";
+import type { BenchOptions } from "./repository.ts";
+import type { BenchResult } from "./report.ts";
+
+const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
+  repository: benchRepository,
+  postgres: benchPostgres,
+};
+
+const [name = ""] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const quick = process.argv.includes("--quick");
+const bench = BENCHES[name];
+if (bench === undefined) {
+  console.error(`npm run bench -- NAME [--quick], NAME one of: ${Object.keys(BENCHES).join(", ")}`);
+  process.exit(2);
+}
+const folder = mkdtempSync(join(tmpdir(), "sparekeep-bench-"));
+try {
+  const result = await bench({ quick, folder });
+  keepResult(result, quick, systemClock.now());
+  const { ratios, ours, peer } = result;
+  console.log(JSON.stringify({ bench: name, ratios, ours, peer }));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
