@@ -19,7 +19,8 @@ export function entryPath(text: string): EntryPath {
 function nameText(name: Bytes): string {
   const text = Buffer.from(name).toString("utf8");
   const exact = Buffer.from(text, "utf8").equals(name);
-  if (exact && !needsEscape(text)) return text;
+  // These two mean other places wherever paths are read.
+  if (text === "." || text === "..") return "%2E".repeat(text.length);
   if (exact) return Array.from(text, escaped).join("");
   return [...name]
     .map((byte) =>
@@ -28,12 +29,6 @@ function nameText(name: Bytes): string {
         : hex(byte),
     )
     .join("");
-}
-
-function needsEscape(text: string): boolean {
-  return (
-    text === "" || text === "." || text === ".." || Array.from(text).some((c) => escaped(c) !== c)
-  );
 }
 
 function escaped(character: string): string {

@@ -17,7 +17,7 @@ export function testContext(
     env: () => undefined,
     toolDirectories: [],
     version: "0.0.0-test",
-    keyCost: { N: 32_768, r: 8, p: 1 },
+    keyCost: { N: 1024, r: 8, p: 1 },
     ...changes,
   };
 }
