@@ -163,6 +163,10 @@ load() {
   done
   build -c "$statement" <"$place" || { echo "restore.sh: not loaded: $place" >&2; missing=1; }
 }
+# A table of an extension: its own, so the temporary role needs leave to add what the source had added.
+configuration() {
+  [ -z "$builder" ] || admin -c "GRANT SELECT, INSERT ON $1 TO $builder" || missing=1
+}
 # Lines of 32 KiB in hex: no size limit, no change of encoding.
 large_object() {
   locate database/large-objects "$1" || { echo "restore.sh: no large object $1" >&2; missing=1; return 0; }

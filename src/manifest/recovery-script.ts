@@ -26,8 +26,10 @@ function loadLines(table: TableManifest, options: RecoveryOptions): string[] {
   const list = columns === "" ? "" : ` (${columns})`;
   const format = table.format === "binary" ? " WITH (FORMAT binary)" : "";
   const sql = `COPY ${sqlQualified(table.schema, table.name)}${list} FROM STDIN${format}`;
-  return table.parts.map((part) => {
+  const lines = table.parts.map((part) => {
     const names = partPath(table, part).map((name) => shellWord(options.storedName(name)));
     return `load ${shellWord(sql)} ${names.join(" ")}`;
   });
+  if (table.condition === undefined || lines.length === 0) return lines;
+  return [`configuration ${shellWord(sqlQualified(table.schema, table.name))}`, ...lines];
 }

@@ -39,6 +39,13 @@ describe("what a snapshot holds for its own recovery", () => {
     );
   });
 
+  test("lets the builder add to an extension's configuration", () => {
+    const [table] = sampleManifest().database.tables;
+    const tables = [{ ...table!, condition: "WHERE id > 1" }];
+    const script = textOf("restore.sh", sampleManifest({ tables }));
+    expect(script).toContain(`configuration '"public"."parts"'\n  load `);
+  });
+
   test("never gives a role more than its manifest may", () => {
     const manifest = sampleManifest();
     const [role] = manifest.database.roles;

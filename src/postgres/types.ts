@@ -3,12 +3,6 @@ import type { Bytes, Secret } from "../kernel/index.ts";
 export interface ConnectOptions {
   /** A connection URI or libpq keyword string; environment variables are not read. */
   readonly url: Secret;
-  /** Takes the place of what the string names: another database of the same server, another role with its password. */
-  readonly overrides?: {
-    readonly database?: string;
-    readonly user?: string;
-    readonly password?: Secret;
-  };
   /** Shown in `pg_stat_activity`, always `sparekeep <what>`. */
   readonly applicationName: string;
   /** Capture sessions are READ ONLY (I4). */

@@ -67,6 +67,7 @@ export async function orIssue(
     work.issues.push({
       ...issue,
       message: error.message,
+      cause: error.code,
       ...(hint === undefined ? {} : { hint }),
     });
     return false;

@@ -6,6 +6,7 @@ import { orIssue, rethrowFatal } from "./context.ts";
 import type { Work } from "./context.ts";
 import { restoreError } from "./errors.ts";
 import { inTransaction } from "./ledger.ts";
+import { onEitherPath } from "./search-path.ts";
 
 /** Definitions of the archive, run by the builder (R3). */
 
@@ -67,48 +68,17 @@ async function restoreBatch(work: Work, batch: readonly TocEntry[]): Promise<voi
   }
 }
 
-/**
- * One entry in a transaction of its own. Definitions name everything in full, but functions that they call may count on
- * a search path: after a failure the source's own is tried, which is what ran there.
- */
+/** One entry in a transaction of its own. */
 export async function restoreEntry(
   work: Work,
   connection: Connection,
   entry: TocEntry,
 ): Promise<void> {
-  try {
-    await runEntry(work, connection, entry, "");
-  } catch (error) {
-    rethrowFatal(error);
-    try {
-      await runEntry(work, connection, entry, `SET LOCAL search_path = ${sourcePath(work)};`);
-    } catch (second) {
-      rethrowFatal(second);
-      throw error;
-    }
-  }
-}
-
-async function runEntry(
-  work: Work,
-  connection: Connection,
-  entry: TocEntry,
-  prefix: string,
-): Promise<void> {
-  await inTransaction(connection, async () => {
-    await connection.query(`${prefix}${textOf(entry)}`);
+  await onEitherPath(work, connection, async () => {
+    await connection.query(textOf(entry));
     if (entry.owner !== "") await work.ledger.recordOwned(connection, entry.owner);
     await work.ledger.record(connection, itemOf(entry));
   });
-}
-
-export function sourcePath(work: Work): string {
-  const setting = work.options.manifest.database.server.settings.find((text) =>
-    text.startsWith("search_path="),
-  );
-  const path = setting?.slice("search_path=".length) ?? "";
-  // The catalog's list form is what SET takes; anything else must not reach the statement.
-  return /^(\s*("([^"]|"")+"|[a-z_][a-z0-9_]*)\s*(,|$))+$/.test(path) ? path : "public";
 }
 
 export function itemOf(entry: TocEntry): string {

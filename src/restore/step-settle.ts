@@ -3,6 +3,7 @@ import { quoteLiteral, quoteQualified } from "../postgres/index.ts";
 import { orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
 import { inTransaction } from "./ledger.ts";
+import { onEitherPath } from "./search-path.ts";
 import { queueOf, runOnSessions } from "./pool.ts";
 
 /** Sequences and planner statistics. */
@@ -40,7 +41,7 @@ export async function analyzeTables(work: Work, tables: readonly TableManifest[]
     async (connection, table) => {
       const object = `TABLE ${table.schema}.${table.name}`;
       await orIssue(work, { code: "analyze_failed", object }, () =>
-        inTransaction(connection, async () => {
+        onEitherPath(work, connection, async () => {
           await connection.query(`ANALYZE ${quoteQualified(table.schema, table.name)}`);
           await work.ledger.record(connection, analyzeItem(table));
         }),

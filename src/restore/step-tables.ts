@@ -4,11 +4,10 @@ import { partPath } from "../manifest/index.ts";
 import type { TableManifest, TablePart } from "../manifest/index.ts";
 import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
-import { orIssue, rethrowFatal } from "./context.ts";
+import { orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
-import { inTransaction } from "./ledger.ts";
 import { queueOf, runOnSessions } from "./pool.ts";
-import { sourcePath } from "./step-schema.ts";
+import { onEitherPath } from "./search-path.ts";
 import { countingFile } from "./snapshot-file.ts";
 
 /** Table contents: parts by size, largest first, each in one transaction with its progress row. */
@@ -33,17 +32,20 @@ export async function restoreTables(work: Work, tables: readonly TableManifest[]
     queueOf(pieces),
     async (connection, piece, signal) => {
       const object = `TABLE ${piece.table.schema}.${piece.table.name}`;
-      const before = doneBytes;
+      let pieceBytes = 0;
       await orIssue(work, { code: "table_failed", object }, () =>
         copyPiece(work, connection, piece, {
           signal,
-          onBytes: (size) => {
-            doneBytes += size;
+          onBytes: (sizeBytes) => {
+            pieceBytes += sizeBytes;
+            doneBytes += sizeBytes;
             report(object);
           },
         }),
       );
-      if (doneBytes < before) doneBytes = before;
+      // A second attempt counted twice, a failed one too little: done is done.
+      doneBytes += piece.part.sizeBytes - pieceBytes;
+      report(object);
     },
     pieces.length,
   );
@@ -58,45 +60,23 @@ interface CopyOptions {
   readonly onBytes: (sizeBytes: number) => void;
 }
 
+/** CHECK constraints and generated columns may call functions of the source. */
 async function copyPiece(
-  work: Work,
-  connection: Connection,
-  piece: Piece,
-  options: CopyOptions,
-): Promise<void> {
-  try {
-    await copyInTransaction(work, connection, piece, options, "");
-  } catch (error) {
-    rethrowFatal(error);
-    // CHECK constraints and generated columns may call functions that count on the source's search path.
-    const path = `SET LOCAL search_path = ${sourcePath(work)}`;
-    await copyInTransaction(work, connection, piece, options, path).catch((second: unknown) => {
-      rethrowFatal(second);
-      throw error;
-    });
-  }
-}
-
-async function copyInTransaction(
   work: Work,
   connection: Connection,
   { table, part }: Piece,
   options: CopyOptions,
-  prefix: string,
 ): Promise<void> {
-  await inTransaction(connection, async () => {
-    if (prefix !== "") await connection.query(prefix);
+  await onEitherPath(work, connection, async () => {
     const alone = table.parts.length === 1 && table.condition === undefined;
     // Truncated in the same transaction, a table may be filled with frozen rows: no vacuum has to freeze them later.
     if (alone) {
       await connection.query(`TRUNCATE ONLY ${quoteQualified(table.schema, table.name)}`);
     }
+    const file = countingFile(work.options, part, options.signal, partPath(table, part));
     const rows = await connection.copyIn(
       copyStatement(table, alone),
-      watch(
-        countingFile(work.options, part, options.signal, partPath(table, part)),
-        options.onBytes,
-      ),
+      watch(file, options.onBytes),
       { signal: options.signal },
     );
     equalText(part.path, "rows", part.rows, String(rows));

@@ -1,10 +1,9 @@
 import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
 import type { DatabaseManifest } from "../manifest/index.ts";
-import { orIssue, rethrowFatal } from "./context.ts";
+import { orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
 import { restoreError } from "./errors.ts";
-import { inTransaction } from "./ledger.ts";
-import { sourcePath } from "./step-schema.ts";
+import { onEitherPath } from "./search-path.ts";
 
 /**
  * Materialised views, in the source's order. They run with their owner's rights, which decide what row security lets
@@ -37,22 +36,11 @@ function nameOf(view: View): string {
 /** With row security as an ordinary session has it: what the owner may not see is left out, not an error. */
 async function refresh(work: Work, view: View): Promise<void> {
   await work.builder.query("SET row_security = on");
-  const sql = `REFRESH MATERIALIZED VIEW ${quoteQualified(view.schema, view.name)}`;
-  try {
-    await work.builder.query(sql);
-  } catch (error) {
-    rethrowFatal(error);
-    // Its functions may count on the source's search path, which is what ran there.
-    const retry = inTransaction(work.builder, async () => {
-      await work.builder.query(`SET LOCAL search_path = ${sourcePath(work)}`);
-      await work.builder.query(sql);
-    });
-    await retry.catch((second: unknown) => {
-      rethrowFatal(second);
-      throw error;
-    });
-  }
-  await work.builder.query(`ANALYZE ${quoteQualified(view.schema, view.name)}`);
+  const name = quoteQualified(view.schema, view.name);
+  await onEitherPath(work, work.builder, async () => {
+    await work.builder.query(`REFRESH MATERIALIZED VIEW ${name}`);
+    await work.builder.query(`ANALYZE ${name}`);
+  });
 }
 
 async function asMember(work: Work, view: View, run: () => Promise<void>): Promise<void> {

@@ -46,6 +46,8 @@ export interface RestoreIssue {
   readonly object: string;
   readonly message: string;
   readonly hint?: string;
+  /** Code of the error behind it, where there was one. */
+  readonly cause?: string;
 }
 
 export interface RestoreResult {

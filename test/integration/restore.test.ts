@@ -64,4 +64,68 @@ describe("a restore into an empty cluster", () => {
     ).toEqual([{ n: 1 }]);
     await target.query("DROP DATABASE back");
   });
+
+  test("adds to a configuration table the rows that were the user's", async () => {
+    await using source = await createTestDatabase({
+      script: "CREATE TABLE conf (a int); INSERT INTO conf VALUES (1), (2), (3);",
+    });
+    const made = await captureByHand(source);
+    const { database } = made.manifest;
+    const [table] = database.tables;
+    const missing = { ...table!, name: "of_an_absent_extension", condition: "WHERE a > 1" };
+    const tables = [{ ...table!, condition: "WHERE a > 0" }, missing];
+    const manifest = { ...made.manifest, database: { ...database, tables } };
+    await using target = await startCluster();
+    const plan = await planRestore(restoreOptions({ ...made, manifest }, target.url("back")));
+    const result = await plan.execute();
+    expect(result.issues).toEqual([]);
+    expect(result.verified).toEqual({ tables: 1, rows: 3n });
+    expect(result.withheld).toContainEqual({
+      object: "TABLE public.of_an_absent_extension",
+      reason: "configuration of an extension that was left out",
+    });
+  });
+
+  test("does not refresh a view as a role that could become a superuser", async () => {
+    await using sourceCluster = await startCluster({ superuser: "source_boot" });
+    await using source = await createTestDatabase({
+      cluster: sourceCluster,
+      script: `CREATE ROLE app; CREATE SCHEMA app AUTHORIZATION app; SET ROLE app;
+        CREATE MATERIALIZED VIEW app.one AS SELECT 1 AS a;`,
+    });
+    const made = await captureByHand(source);
+    await using target = await startCluster();
+    await target.query("CREATE ROLE app CREATEROLE");
+    const result = await (await planRestore(restoreOptions(made, target.url("back")))).execute();
+    expect(result.issues).toEqual([
+      {
+        code: "view_not_refreshed",
+        object: "MATERIALIZED VIEW app.one",
+        message: "its owner app could become a superuser here",
+        hint: "Refresh it by hand.",
+        cause: "restore.object_refused",
+      },
+    ]);
+  });
+
+  test("falls back on the source's search path where a function counts on it", async () => {
+    await using source = await createTestDatabase({
+      script: `CREATE FUNCTION rate() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2';
+        CREATE FUNCTION doubled(a int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN a * rate(); END';
+        CREATE TABLE t (a int, b int GENERATED ALWAYS AS (doubled(a)) STORED, CHECK (doubled(a) > 0));
+        INSERT INTO t (a) VALUES (1), (2);
+        CREATE INDEX ON t (doubled(a));
+        CREATE MATERIALIZED VIEW v AS SELECT doubled(a) FROM t;`,
+    });
+    const made = await captureByHand(source);
+    await using target = await startCluster();
+    const plan = await planRestore(restoreOptions(made, target.url("back")));
+    const result = await plan.execute();
+    expect(result.issues).toEqual([]);
+    const rows = await target.query(
+      "SELECT (SELECT array_agg(b ORDER BY b) FROM t) AS b, (SELECT array_agg(doubled ORDER BY doubled) FROM v) AS v",
+      { database: "back" },
+    );
+    expect(rows).toEqual([{ b: [2, 4], v: [2, 4] }]);
+  });
 });

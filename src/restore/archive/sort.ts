@@ -79,6 +79,12 @@ export function sortArchive(toc: ArchiveToc): SortedArchive {
       late.add(entry.dumpId);
       sorted.postData.push(entry);
     } else sorted.preData.push(entry);
+    if (entry.tablespace !== undefined && reason === undefined) {
+      withheld.push({
+        object: `TABLESPACE ${entry.tablespace} of ${describeEntry(entry)}`,
+        reason: "tablespaces are the server's; it is in the database's own",
+      });
+    }
   }
   return { ...sorted, grants, withheld };
 }
