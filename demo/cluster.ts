@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { chownSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
@@ -288,10 +288,4 @@ export function quoteName(name: string): string {
 
 export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
-}
-
-/** The last lines that the server wrote, for error messages. */
-export async function serverLog(folder: string): Promise<string> {
-  const text = await readFile(join(folder, "log"), "utf8");
-  return text.slice(-2000);
 }

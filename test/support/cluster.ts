@@ -4,7 +4,6 @@ import { startCluster as startThrowaway } from "../../demo/cluster.ts";
 import type { Cluster, ClusterOptions } from "../../demo/cluster.ts";
 
 export type { Cluster } from "../../demo/cluster.ts";
-export { quoteName, quoteText } from "../../demo/cluster.ts";
 
 const TEST_SETTINGS: Readonly<Record<string, string>> = {
   // A test's cluster never outlives the machine.

@@ -1,12 +1,6 @@
 import { compareImages, formatDifference, takeImage } from "../../demo/compare/compare.ts";
 
-export {
-  compareImages,
-  formatDifference,
-  takeImage,
-  type DatabaseImage,
-  type Difference,
-} from "../../demo/compare/compare.ts";
+export { compareImages, takeImage } from "../../demo/compare/compare.ts";
 
 export interface CompareSide {
   /** A superuser's connection URI. */
