@@ -79,6 +79,7 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
     command.exitOverride().configureOutput({
       writeOut: (text) => runtime.stdout.write(text),
       writeErr: (text) => runtime.stderr.write(text),
+      getOutHelpWidth: () => runtime.stdout.columns ?? 80,
       // What commander would print about a wrong command line is thrown as well, and rendered like any other error.
       outputError: () => undefined,
     });

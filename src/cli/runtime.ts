@@ -5,7 +5,7 @@ import type { LogLevel } from "../kernel/index.ts";
 /** The process as the command line sees it; main.ts builds the real one, tests another. */
 export interface CliRuntime {
   readonly stdin: Readable & { readonly isTTY?: boolean };
-  readonly stdout: Writable;
+  readonly stdout: Writable & { readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   /** False where NO_COLOR is set, or the terminal is dumb. */
   readonly color: boolean;
