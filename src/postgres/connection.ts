@@ -5,6 +5,7 @@ import type { AppError, Bytes } from "../kernel/index.ts";
 import { requestCancel } from "./cancel.ts";
 import type { SessionKey } from "./cancel.ts";
 import { createCopyFrames } from "./copy-frames.ts";
+import type { CopyFrames, CopyFramesStep } from "./copy-frames.ts";
 import { CopyInStatement } from "./copy-in.ts";
 import { CopyOutStatement } from "./copy-out.ts";
 import { describeTarget } from "./target.ts";
@@ -197,7 +198,12 @@ export class PgConnection implements Connection {
     const parsers = stream.listeners("data");
     stream.removeAllListeners("data");
     stream.on("data", (chunk: Buffer) => {
-      const { payload, messages } = frames.push(chunk);
+      const sorted = sortFrames(frames, chunk);
+      if (sorted instanceof Error) {
+        stream.destroy(sorted);
+        return;
+      }
+      const { payload, messages } = sorted;
       if (payload.byteLength > 0) this.#copy?.queue.push(payload);
       if (messages.byteLength === 0) return;
       const rest = Buffer.from(messages.buffer, messages.byteOffset, messages.byteLength);
@@ -212,4 +218,13 @@ function rowsOf<Row extends Record<string, unknown>>(
 ): readonly Row[] {
   const last = Array.isArray(result) ? result.at(-1) : result;
   return last?.rows ?? [];
+}
+
+/** The bytes of a server that does not keep to the protocol end the session; thrown here they would end the process. */
+function sortFrames(frames: CopyFrames, chunk: Buffer): CopyFramesStep | Error {
+  try {
+    return frames.push(chunk);
+  } catch (error) {
+    return error instanceof Error ? error : bug(String(error));
+  }
 }

@@ -79,13 +79,25 @@ describe("the queue", () => {
     expect([source.pauses, source.resumes]).toEqual([1, 1]);
   });
 
-  test("hands out buffers of its own", async () => {
+  test("gathers small pieces, and passes large ones on, all in order", async () => {
     const queue = new CopyOutQueue(socket());
-    const pushed = Buffer.from("abc");
-    queue.push(pushed);
+    const sizes = [10, 20, 40_000, 5, 70_000, 70_000, 300_000, 1];
+    for (const [i, size] of sizes.entries()) queue.push(Buffer.alloc(size, i));
     queue.end();
-    pushed.fill(0);
-    expect(Buffer.from((await queue.next()) ?? []).toString()).toBe("abc");
+    const chunks: Buffer[] = [];
+    for (let chunk = await queue.next(); chunk !== undefined; chunk = await queue.next()) {
+      chunks.push(Buffer.from(chunk));
+    }
+    const sent = Buffer.concat(sizes.map((size, i) => Buffer.alloc(size, i)));
+    expect(Buffer.concat(chunks).equals(sent)).toBe(true);
+    expect(chunks.length).toBeLessThan(sizes.length);
+  });
+
+  test("a large piece is not copied", async () => {
+    const queue = new CopyOutQueue(socket());
+    const large = Buffer.alloc(64 * 1024);
+    queue.push(large);
+    expect(await queue.next()).toBe(large);
   });
 
   test("an error comes before rows that were still queued", async () => {

@@ -11,7 +11,9 @@ import { bug } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { postgresError } from "./errors.ts";
 
+/** Small pieces (a unix socket gives 8 KiB at a time) are gathered up to this; large ones go on as they are. */
 const CHUNK_BYTES = 256 * 1024;
+const LARGE_BYTES = 32 * 1024;
 const PAUSE_AT_BYTES = 1024 * 1024;
 const RESUME_AT_BYTES = 512 * 1024;
 
@@ -38,8 +40,22 @@ export class CopyOutQueue {
     this.#source = source;
   }
 
+  /** `payload` is the queue's from here on. */
   push(payload: Bytes): void {
     if (this.#discarding) return;
+    if (payload.byteLength >= LARGE_BYTES) {
+      this.#cut();
+      this.#add(payload);
+    } else {
+      this.#gather(payload);
+    }
+    if (this.#queuedBytes >= PAUSE_AT_BYTES && !this.#paused) {
+      this.#paused = true;
+      this.#source.pause();
+    }
+  }
+
+  #gather(payload: Bytes): void {
     let at = 0;
     while (at < payload.byteLength) {
       // A buffer of its own for each chunk: the consumer may keep it or hand it to another thread.
@@ -49,10 +65,6 @@ export class CopyOutQueue {
       this.#filled += part.byteLength;
       at += part.byteLength;
       if (this.#filled === CHUNK_BYTES) this.#cut();
-    }
-    if (this.#queuedBytes >= PAUSE_AT_BYTES && !this.#paused) {
-      this.#paused = true;
-      this.#source.pause();
     }
   }
 
@@ -107,10 +119,14 @@ export class CopyOutQueue {
 
   #cut(): void {
     if (this.#filled === 0 || this.#discarding) return;
-    this.#chunks.push(this.#filling.subarray(0, this.#filled));
-    this.#queuedBytes += this.#filled;
+    this.#add(this.#filling.subarray(0, this.#filled));
     this.#filling = Buffer.alloc(0);
     this.#filled = 0;
+  }
+
+  #add(chunk: Bytes): void {
+    this.#chunks.push(chunk);
+    this.#queuedBytes += chunk.byteLength;
     this.#wakeUp();
   }
 

@@ -4,7 +4,7 @@ import type { AppError } from "../../src/kernel/index.ts";
 import { connect, quoteLiteral } from "../../src/postgres/index.ts";
 import type { Connection } from "../../src/postgres/index.ts";
 import type { CaptureResult } from "../../src/source/index.ts";
-import { captureToMemory } from "../support/capture.ts";
+import { captureToMemory, testTools } from "../support/capture.ts";
 import type { CaptureHooks, TestCapture } from "../support/capture.ts";
 import {
   createTestDatabase,
@@ -424,5 +424,23 @@ describe("a server in trouble", () => {
       },
     });
     expect(await failure(capture)).toMatchObject({ kind: "cancelled" });
+  });
+});
+
+describe("a pg_dump that fails", () => {
+  test("three times: its own error, and no table is read", async () => {
+    await using database = await createTestDatabase({ script: "CREATE TABLE t AS SELECT 1 AS a" });
+    const asked: string[] = [];
+    const tools = { ...(await testTools()), pgDump: "/bin/false" };
+    const capture = captureToMemory(database.url, {
+      tools,
+      hooks: {
+        beforeFile: async (path) => {
+          asked.push(path);
+        },
+      },
+    });
+    expect(await failure(capture)).toMatchObject({ code: "postgres.program_failed" });
+    expect(asked).toEqual([SCHEMA, SCHEMA, SCHEMA]);
   });
 });

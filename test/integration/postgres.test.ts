@@ -301,7 +301,7 @@ describe("COPY", () => {
     }
     expect(rows).toBe(100_000n);
     expect(sizeBytes).toBe(100_000 * 92 + 488_895);
-    expect(chunks).toBe(Math.ceil(sizeBytes / (256 * 1024)));
+    expect(chunks).toBeLessThan(sizeBytes / (32 * 1024));
     expect(await session.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
   });
 
