@@ -242,6 +242,19 @@ describe("rights", () => {
     expect(rowsOf(whole, "mine")).toBe("5");
   });
 
+  test("policies of a partitioned table hide nothing of its leaves", async () => {
+    await using database = await createTestDatabase({
+      script: `CREATE TABLE root (a int) PARTITION BY LIST (a);
+               CREATE TABLE leaf PARTITION OF root DEFAULT; INSERT INTO root VALUES (1), (2);
+               ALTER TABLE root ENABLE ROW LEVEL SECURITY`,
+    });
+    const role = await createRole();
+    await database.query(`GRANT SELECT ON root, leaf TO ${role.name}`);
+    const capture = await captureToMemory(database.cluster.url(database.name, role));
+    expect(capture.issues).toEqual([]);
+    expect(rowsOf(capture, "leaf")).toBe("2");
+  });
+
   test("row-level security that comes while the capture runs", async () => {
     await using database = await createTestDatabase({
       script: "CREATE TABLE mine AS SELECT i FROM generate_series(1, 5) i",
@@ -306,6 +319,22 @@ describe("locks of others", () => {
     await other.query("LOCK TABLE public.held");
     const capture = await captureToMemory(database.url, { lockTimeoutMs: 100 });
     expect(capture.issues).toMatchObject([{ code: "table_locked", object: "public.held" }]);
+    expect(tableNames(capture)).toEqual(["free"]);
+  });
+
+  test("a locked partitioned table takes its leaves with it", async () => {
+    await using database = await createTestDatabase({
+      script: `CREATE TABLE root (a int) PARTITION BY LIST (a);
+               CREATE TABLE leaf PARTITION OF root DEFAULT; CREATE TABLE free AS SELECT 2 AS a`,
+    });
+    await using other = await open(database.url);
+    await other.query("BEGIN");
+    await other.query("LOCK TABLE ONLY public.root");
+    const capture = await captureToMemory(database.url, { lockTimeoutMs: 100 });
+    expect(capture.issues).toMatchObject([
+      { code: "table_locked", object: "public.root" },
+      { code: "table_locked", object: "public.leaf" },
+    ]);
     expect(tableNames(capture)).toEqual(["free"]);
   });
 

@@ -172,13 +172,11 @@ async function sortOut(context: CaptureContext, relations: readonly Relation[]):
     const issue = locked.has(relation) ? lockedIssue(relation) : refusedBefore(relation);
     if (issue !== undefined) out.set(relation.oid, issue);
   }
-  const undescribed = withChildren(
-    ours,
-    ours.filter((one) => locked.has(one) || !one.readable),
-  );
-  for (const relation of undescribed) {
-    if (!out.has(relation.oid)) out.set(relation.oid, parentIssue(relation));
-  }
+  const start = ours.filter((one) => locked.has(one) || !one.readable);
+  const undescribed = withChildren(ours, start, (child, parent) => {
+    const code = out.get(parent)?.code ?? "permission_denied";
+    if (!out.has(child.oid)) out.set(child.oid, parentIssue(child, code));
+  });
   return {
     readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid)),
     excluded: undescribed,
@@ -190,19 +188,19 @@ async function sortOut(context: CaptureContext, relations: readonly Relation[]):
 function withChildren(
   relations: readonly Relation[],
   start: readonly Relation[],
+  onChild: (child: Relation, parentOid: number) => void,
 ): readonly Relation[] {
-  const result = new Set(start);
-  const oids = new Set(start.map((one) => one.oid));
+  const result = new Map(start.map((one) => [one.oid, one]));
   for (let before = -1; before !== result.size;) {
     before = result.size;
     for (const relation of relations) {
-      if (!result.has(relation) && relation.parents.some((parent) => oids.has(parent))) {
-        result.add(relation);
-        oids.add(relation.oid);
-      }
+      const parent = relation.parents.find((oid) => result.has(oid));
+      if (parent === undefined || result.has(relation.oid)) continue;
+      result.set(relation.oid, relation);
+      onChild(relation, parent);
     }
   }
-  return [...result];
+  return [...result.values()];
 }
 
 function lockedIssue(relation: Relation): CaptureIssue {
@@ -210,9 +208,9 @@ function lockedIssue(relation: Relation): CaptureIssue {
   return captureIssue("table_locked", name, `table ${name} stays locked by another session`);
 }
 
-function parentIssue(relation: Relation): CaptureIssue {
+function parentIssue(relation: Relation, code: CaptureIssue["code"]): CaptureIssue {
   const name = displayName(relation);
-  return captureIssue("permission_denied", name, `a parent of table ${name} is out of reach`);
+  return captureIssue(code, name, `a parent of table ${name} is out of reach`);
 }
 
 async function saveSchema(
