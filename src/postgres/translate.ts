@@ -32,11 +32,6 @@ const BY_STATE: Readonly<Record<string, PostgresCode>> = {
   XX002: "server_damaged",
 };
 
-/** The server ends the session with these; what was asked of it is void. */
-export function endsSession(thrown: unknown): boolean {
-  return thrown instanceof AppError && thrown.code === "postgres.connection_lost";
-}
-
 export function translateError(thrown: unknown, subject: Subject): AppError {
   if (thrown instanceof AppError) return thrown;
   if (isAbort(thrown)) return kernelError("cancelled", { message: "cancelled", cause: thrown });
