@@ -73,10 +73,48 @@ describe("creating", () => {
   test("against another who was quicker takes its own key away again", async () => {
     const { store, clock, random } = await createFixture();
     const before = await keysOf(store, "");
-    const racing: ObjectStore = { ...store, stat: async () => Promise.resolve(undefined) };
+    const racing: ObjectStore = {
+      ...store,
+      stat: () => Promise.resolve(undefined),
+      list: () => createMemoryStore({ clock }).list(""),
+    };
     const options = { password: PASSWORD, hostname: "h", username: "u", cost: CHEAP_COST };
     const error = await failure(createRepository({ store: racing, clock, random }, options));
     expect(error.code).toBe("repository.already_exists");
+    expect(await keysOf(store, "")).toEqual(before);
+  });
+
+  test("that fails at the config leaves no key, and works the next time", async () => {
+    const clock = createFakeClock();
+    const store = createMemoryStore({ clock });
+    const full: ObjectStore = {
+      ...store,
+      put: async (key, body, options) => {
+        if (key === "config") throw objectStoreError("full", { message: "disk that is full" });
+        await store.put(key, body, options);
+      },
+    };
+    const options = { password: PASSWORD, hostname: "h", username: "u", cost: CHEAP_COST };
+    const random = seededRandom("again");
+    const error = await failure(createRepository({ store: full, clock, random }, options));
+    expect(error.code).toBe("objectstore.full");
+    expect(await keysOf(store, "")).toEqual([]);
+    const { id } = await createRepository({ store, clock, random }, options);
+    const opened = await openRepository({ store, clock, random }, { password: PASSWORD });
+    expect(opened.id).toBe(id);
+  });
+
+  test("beside a key without a config touches nothing: the key may be all that is left", async () => {
+    const fixture = await createFixture();
+    const { store, clock, random } = fixture;
+    await store.remove("config");
+    const before = await keysOf(store, "");
+    const options = { password: PASSWORD, hostname: "h", username: "u", cost: CHEAP_COST };
+    const error = await failure(createRepository({ store, clock, random }, options));
+    expect(error).toMatchObject({
+      code: "repository.already_exists",
+      subject: { key: fixture.repository.keyId },
+    });
     expect(await keysOf(store, "")).toEqual(before);
   });
 });

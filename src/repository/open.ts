@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { asKeyId } from "../kernel/index.ts";
-import { AppError } from "../kernel/index.ts";
+import { AppError, toAppError } from "../kernel/index.ts";
 import type { Bytes, KeyId } from "../kernel/index.ts";
 import { createConfig, loadConfig, sealConfig } from "./config.ts";
 import type { RepositoryConfig } from "./config.ts";
@@ -31,7 +31,7 @@ const PROGRAM_VERSION = "sparekeep 0.1.0";
 export const createRepository: CreateRepository = async (context, options) => {
   const { store, clock, random } = context;
   const waits = options.signal === undefined ? {} : { signal: options.signal };
-  if ((await store.stat(objectKey.config, waits)) !== undefined) throw alreadyExists(context);
+  await requireNothingThere(context, options.signal);
   const cost = options.cost ?? (await calibrateCost(clock, random));
   const master = randomMasterKey(random);
   const { password, username, hostname } = options;
@@ -46,11 +46,9 @@ export const createRepository: CreateRepository = async (context, options) => {
   try {
     await store.put(objectKey.config, [sealConfig(core, config)], { ifAbsent: true, ...waits });
   } catch (thrown) {
-    if (thrown instanceof AppError && thrown.code === "objectstore.exists") {
-      await store.remove(objectKey.key(keyId));
-      throw alreadyExists(context);
-    }
-    throw thrown;
+    const taken = thrown instanceof AppError && thrown.code === "objectstore.exists";
+    await removeOrphanKey(context, keyId, taken);
+    throw taken ? alreadyExists(context) : thrown;
   }
   return repositoryOf(core, config, asKeyId(keyId));
 };
@@ -68,6 +66,41 @@ export const openRepository: OpenRepository = async (context, options) => {
   const core: RepositoryCore = { ...context, master };
   return repositoryOf(core, await loadConfig(core, options.signal), keyId);
 };
+
+/**
+ * A key without its config would stand in the way of the next attempt. It stays where the config may be ours after all: a
+ * write that failed for us may have reached the store.
+ */
+async function removeOrphanKey(
+  { store, log }: RepositoryContext,
+  keyId: string,
+  taken: boolean,
+): Promise<void> {
+  try {
+    const ours = !taken && (await store.stat(objectKey.config)) !== undefined;
+    if (!ours) await store.remove(objectKey.key(keyId));
+  } catch (thrown) {
+    // What stopped the creation is thrown by the caller and says more; the next attempt names the key that is left.
+    log?.warn({ err: toAppError(thrown), key: keyId }, "key left behind");
+  }
+}
+
+async function requireNothingThere(
+  context: RepositoryContext,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { store } = context;
+  const waits = signal === undefined ? {} : { signal };
+  if ((await store.stat(objectKey.config, waits)) !== undefined) throw alreadyExists(context);
+  const [key] = await listIds(store, "keys/", signal);
+  if (key === undefined) return;
+  // Never removed by us: if the config was lost, this key is what is left to open the data with.
+  throw repositoryError("already_exists", {
+    message: `key without a config at ${store.location}`,
+    subject: { location: store.location, key },
+    hint: "Remove keys/ if a creation was interrupted there, or restore `config` if a repository was.",
+  });
+}
 
 function alreadyExists({ store }: RepositoryContext): AppError {
   return repositoryError("already_exists", {

@@ -227,6 +227,44 @@ describe("a lock that is held long", () => {
     expect(lock.signal.aborted).toBe(false);
   });
 
+  test("leaves none of its files behind when a removal failed in between", async () => {
+    const core = testCore();
+    const inner = core.store;
+    let failing = true;
+    const store: ObjectStore = {
+      ...inner,
+      remove: async (key) => {
+        if (failing) throw objectStoreError("unavailable", { message: "store that is away" });
+        await inner.remove(key);
+      },
+    };
+    {
+      await using lock = await acquireLock({ ...core, store }, shared);
+      core.clock.advance(5 * MINUTE);
+      await lock.requireHeld();
+      expect(await keysOf(inner, "locks/")).toHaveLength(2);
+      failing = false;
+    }
+    expect(await keysOf(inner, "locks/")).toEqual([]);
+  });
+
+  test("and cannot be removed at the end is no failure of what was done under it", async () => {
+    const core = testCore();
+    const store: ObjectStore = {
+      ...core.store,
+      remove: () => Promise.reject(objectStoreError("denied", { message: "removal" })),
+    };
+    {
+      await using lock = await acquireLock({ ...core, store }, shared);
+      await lock.requireHeld();
+    }
+    expect(await keysOf(core.store, "locks/")).toHaveLength(1);
+    await plant(core, { exclusive: true });
+    await expect(acquireLock({ ...core, store }, shared)).rejects.toThrow(
+      expect.objectContaining({ code: "repository.locked" }),
+    );
+  });
+
   test("and that someone removed is lost", async () => {
     const core = testCore();
     await using lock = await acquireLock(core, shared);

@@ -1,5 +1,4 @@
-import { throwIfAborted, toAppError } from "../../kernel/index.ts";
-import type { AppError } from "../../kernel/index.ts";
+import { AppError, throwIfAborted, toAppError } from "../../kernel/index.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
@@ -45,7 +44,7 @@ export async function acquireLock(core: RepositoryCore, options: LockOptions): P
     await core.clock.sleep(WAIT_BEFORE_SECOND_LOOK_MS, options.signal);
     await requireNoConflict(core, options, id);
   } catch (thrown) {
-    await removeLock(core, id);
+    await removeLocks(core, new Set([id]));
     throw thrown;
   }
   return new HeldLock(core, options, id);
@@ -56,6 +55,8 @@ class HeldLock implements Lock {
   readonly #options: LockOptions;
   readonly #lost = new AbortController();
   readonly #ticker: Disposable;
+  /** Files of ours that a newer one replaced, until they are gone. */
+  readonly #old = new Set<string>();
   #id: string;
   #refreshedAtMs: number;
   #refreshing: Promise<void> | undefined;
@@ -86,7 +87,7 @@ class HeldLock implements Lock {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ticker[Symbol.dispose]();
     await this.#refreshing;
-    await removeLock(this.#core, this.#id);
+    await removeLocks(this.#core, this.#old.add(this.#id));
   }
 
   /** Wall time, so that the hours of a suspended machine count: its monotonic clock may have stood still. */
@@ -107,10 +108,11 @@ class HeldLock implements Lock {
   async #refresh(): Promise<void> {
     try {
       const startedAtMs = this.#nowMs();
-      const old = this.#id;
-      this.#id = await writeLock(this.#core, this.#options, this.#lost.signal);
+      const id = await writeLock(this.#core, this.#options, this.#lost.signal);
+      this.#old.add(this.#id);
+      this.#id = id;
       this.#refreshedAtMs = startedAtMs;
-      await this.#core.store.remove(objectKey.lock(old));
+      await removeLocks(this.#core, this.#old);
     } catch (thrown) {
       this.#core.log?.warn({ err: toAppError(thrown), lock: this.#id }, "lock refresh");
     }
@@ -131,9 +133,21 @@ async function writeLock(
   return (await saveUnpacked(core, "lock", lock, signal)).id;
 }
 
-/** Not stopped by an abort: a lock left behind would stand in others' way for half an hour. */
-async function removeLock(core: RepositoryCore, id: string): Promise<void> {
-  await core.store.remove(objectKey.lock(id));
+/**
+ * Not stopped by an abort: a lock left behind stands in others' way for half an hour. That is all it does, so a store that
+ * refuses to remove one is no failure of what was done under it: a committed snapshot stays a success. What could not be
+ * removed stays in `ids`.
+ */
+async function removeLocks(core: RepositoryCore, ids: Set<string>): Promise<void> {
+  for (const id of ids) {
+    try {
+      await core.store.remove(objectKey.lock(id));
+      ids.delete(id);
+    } catch (thrown) {
+      if (!(thrown instanceof AppError)) throw thrown;
+      core.log?.warn({ err: thrown, lock: id }, "lock left behind");
+    }
+  }
 }
 
 async function requireNoConflict(
