@@ -114,6 +114,8 @@ class ThrowawayCluster implements Cluster {
   }
 
   async initialise(options: ClusterOptions): Promise<void> {
+    const passfile = join(this.folder, "passfile");
+    await writeFile(passfile, `*:*:*:*:${this.password}\n`, { mode: 0o600 });
     for (const name of ["data", "socket"]) {
       await mkdir(join(this.folder, name), { mode: 0o700 });
       giveTo(join(this.folder, name), this.#user);
@@ -176,8 +178,6 @@ class ThrowawayCluster implements Cluster {
   }
 
   async psql(script: string, database = "postgres"): Promise<string> {
-    const passfile = join(this.folder, "passfile");
-    await writeFile(passfile, `*:*:*:*:${this.password}\n`, { mode: 0o600 });
     const host = join(this.folder, "socket");
     const result = await runChild({
       program: this.programs.psql,
@@ -191,7 +191,7 @@ class ThrowawayCluster implements Cluster {
       ]),
       cwd: "/",
       stdin: script,
-      env: { PGPASSFILE: passfile },
+      env: { PGPASSFILE: join(this.folder, "passfile") },
     });
     if (result.exitCode !== 0) {
       throw demoError("script", {

@@ -16,20 +16,26 @@ export interface MarketplaceOptions {
   readonly scale: number;
   readonly backupPassword: string;
   readonly signal?: AbortSignal;
-  /** `step` of `steps` begins. */
-  readonly onStep?: (step: number, steps: number, name: string) => void;
+  /** What is loaded now. */
+  readonly onStep?: (name: string) => void;
 }
 
+/** Files of one number are independent of each other and run side by side. */
 export async function loadMarketplace(options: MarketplaceOptions): Promise<void> {
   const { cluster, database } = options;
   const folder = join(import.meta.dirname, "marketplace");
   const files = (await readdir(folder)).filter((name) => name.endsWith(".sql")).toSorted();
+  const groups = Map.groupBy(files, (file) => file.slice(0, 2));
   await cluster.createDatabase(database);
-  for (const [index, file] of files.entries()) {
+  for (const group of groups.values()) {
     options.signal?.throwIfAborted();
-    options.onStep?.(index, files.length, file.replace(/^\d+-(.*)\.sql$/, "$1"));
-    const script = await readFile(join(folder, file), "utf8");
-    await cluster.psql(`\\set scale ${options.scale}\n${script}`, database);
+    options.onStep?.(group.map((file) => file.replace(/^\d+-(.*)\.sql$/, "$1")).join(", "));
+    await Promise.all(
+      group.map(async (file) => {
+        const script = await readFile(join(folder, file), "utf8");
+        await cluster.psql(`\\set scale ${options.scale}\n${script}`, database);
+      }),
+    );
   }
   await cluster.query(`ALTER ROLE ${BACKUP_ROLE} PASSWORD ${quoteText(options.backupPassword)}`);
 }

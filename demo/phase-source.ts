@@ -20,6 +20,8 @@ export const CLUSTER_SETTINGS = {
   full_page_writes: "off",
   synchronous_commit: "off",
   autovacuum: "off",
+  wal_level: "minimal",
+  max_wal_senders: "0",
   max_wal_size: "4GB",
   shared_buffers: "128MB",
 } as const;
@@ -100,7 +102,7 @@ export async function loadSource(phase: SourcePhase, cluster: Cluster): Promise<
       scale: phase.scale,
       backupPassword: phase.backupPassword,
       signal,
-      onStep: (_step, _steps, name) => (current = name),
+      onStep: (name) => (current = name),
     });
     await poll.stop();
     return await show(0);

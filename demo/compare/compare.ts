@@ -152,7 +152,7 @@ async function readTables(
 async function hashRows(client: Client, name: string): Promise<Fact> {
   const result = await client.query<{ count: string; hash: string }>(
     `SELECT count(*)::text AS count, md5(format('%s %s',
-        sum(('x' || left(hash, 16))::bit(64)::bigint::numeric), sum(('x' || right(hash, 16))::bit(64)::bigint::numeric))) AS hash
+        sum(('x' || left(hash, 16))::bit(64)::bigint), sum(('x' || right(hash, 16))::bit(64)::bigint))) AS hash
        FROM (SELECT md5(t::text) AS hash FROM ONLY ${name} AS t) AS hashes`,
   );
   const [row] = result.rows;

@@ -64,4 +64,3 @@ SELECT format('ALTER ROLE service_role IN DATABASE %I SET statement_timeout = ''
 \gexec
 SELECT format('COMMENT ON DATABASE %I IS ''SpareLink-like marketplace of the demo''', current_database())
 \gexec
-ANALYZE;

@@ -1,4 +1,5 @@
 -- Views, functions, triggers and indexes: after the data, as an application's years of migrations leave them.
+DROP SCHEMA seed CASCADE;
 SET ROLE postgres;
 SET search_path = public, extensions;
 
