@@ -79,7 +79,7 @@ esac
 
 if [ "$system" = "$source_system" ]; then
   if [ "$oid" = "$source_oid" ] || [ "$database" = "$source_database" ]; then
-    stop "this is the database that the backup was taken of" 2
+    stop "this is the database that the backup was taken of: restore under another name and rename it afterwards" 2
   fi
 fi
 
@@ -219,7 +219,12 @@ SELECT pg_catalog.format('ALTER DATABASE %I OWNER TO CURRENT_USER', pg_catalog.c
 EOF
   fi
   admin -f database/database.sql || missing=1
-  if [ -n "$builder" ]; then
+  mighty=$(admin -c "SELECT r.rolsuper FROM pg_catalog.pg_roles AS r JOIN pg_catalog.pg_database AS d ON d.datdba = r.oid WHERE d.datname = pg_catalog.current_database()")
+  if [ -n "$builder" ] && [ "$missing" != 0 ] && [ "$mighty" = t ]; then
+    # What could not be given away must not become a superuser's.
+    admin -c "ALTER ROLE $builder NOLOGIN NOBYPASSRLS"
+    say "role $builder stays: it owns what could not be given to its owner"
+  elif [ -n "$builder" ]; then
     admin -f - <<EOF
 SELECT pg_catalog.format('REASSIGN OWNED BY $builder TO %I', pg_catalog.pg_get_userbyid(datdba))
   FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database() \gexec

@@ -5,7 +5,7 @@ export const restoreError = errorTable("restore", {
     kind: "usage",
     meaning:
       "The target is the database that the snapshot was taken of, perhaps under another name.",
-    hint: "Name another database, or another server.",
+    hint: "Restore under another name and rename it afterwards, or name another server.",
   },
   target_not_empty: {
     kind: "usage",

@@ -33,7 +33,6 @@ async function findOut(options: RestoreOptions): Promise<Findings> {
   const { database } = options.manifest;
   const owners = new Set(
     [
-      database.server.owner,
       ...[...archive.preData, ...archive.postData].map((entry) => entry.owner),
       ...database.largeObjects.map((object) => object.owner),
     ].filter((owner) => owner !== "" && owner !== "pg_database_owner"),

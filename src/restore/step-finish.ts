@@ -75,24 +75,34 @@ function databaseOwner(work: Work): string {
   return known ? owner : work.target.adminName;
 }
 
-/** Whatever the builder still owns (extensions, mostly: they have no ALTER … OWNER) goes to the database's owner. */
+/** Extensions, which have no ALTER … OWNER, go to the database's owner; what else is left only to one without powers. */
 export async function dropBuilder(work: Work, builderRole: string): Promise<void> {
   const { admin } = work;
   const builder = quoteIdentifier(builderRole);
+  const owner = databaseOwner(work);
   await inTransaction(admin, async () => {
     await dropMarker(admin);
     const left = await admin.query<{ object: string }>(LEFT, [builder]);
-    await admin.query(`REASSIGN OWNED BY ${builder} TO ${quoteIdentifier(databaseOwner(work))}`);
-    await admin.query(`DROP OWNED BY ${builder}`);
-    await admin.query(`DROP ROLE ${builder}`);
+    const keeps = left.length > 0 && (owner === work.target.adminName || isPowerful(work, owner));
+    if (keeps) {
+      await admin.query(`ALTER ROLE ${builder} NOLOGIN NOBYPASSRLS`);
+    } else {
+      await admin.query(`REASSIGN OWNED BY ${builder} TO ${quoteIdentifier(owner)}`);
+      await admin.query(`DROP OWNED BY ${builder}`);
+      await admin.query(`DROP ROLE ${builder}`);
+    }
     for (const { object } of left) {
       work.issues.push({
         code: "owner_not_set",
         object,
-        message: "belongs to the database's owner, since its own owner could not be found",
+        message: `belongs to ${keeps ? builderRole : owner}, since its own owner could not be found`,
       });
     }
   });
+}
+
+function isPowerful(work: Work, role: string): boolean {
+  return work.target.roles.get(role)?.powerful === true;
 }
 
 const LEFT = `

@@ -71,6 +71,22 @@ describe("a restore", () => {
     );
   });
 
+  test("brings a dropped database back in its own place", async () => {
+    await using dropped = await createTestDatabase({
+      cluster: sourceCluster,
+      script:
+        "CREATE SCHEMA mine AUTHORIZATION app; SET ROLE app; CREATE TABLE mine.t AS SELECT 1 AS a;",
+    });
+    const snapshot = await captureByHand(dropped);
+    await sourceCluster.dropDatabase(dropped.name);
+    const again = await planRestore(restoreOptions(snapshot, dropped.url));
+    expect((await again.execute()).issues).toEqual([]);
+    const rows = await dropped.query(
+      "SELECT pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relname = 't'",
+    );
+    expect(rows).toEqual([{ owner: "app" }]);
+  });
+
   test.for([
     ["a table", "CREATE TABLE t (a int)", "relation public.t"],
     [
