@@ -7,7 +7,7 @@ import { createCliBench } from "../support/cli.ts";
 import type { CliBench } from "../support/cli.ts";
 import { failOnLeakedSessions, startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
-import { createRestic, finish } from "../support/restic.ts";
+import { createRestic, finish, OLDEST_RESTIC } from "../support/restic.ts";
 
 const SCRIPT = `
   create table part (id bigint generated always as identity primary key, name text not null);
@@ -201,7 +201,7 @@ describe("a table that cannot be read makes the run incomplete, never shorter", 
 
 describe("a repository that somebody works on, or that is damaged", () => {
   test("an exclusive lock of a living process: 11; of a dead one: none", async () => {
-    await using restic = await createRestic("system", bench.path("repo"), await password());
+    await using restic = await createRestic(OLDEST_RESTIC, bench.path("repo"), await password());
     const { promise: locked, resolve } = Promise.withResolvers<void>();
     const watcher = watch(bench.path("repo/locks"), (_event, name) => {
       if (name !== null && /^[0-9a-f]{64}$/.test(name)) resolve();
@@ -277,7 +277,7 @@ describe("Ctrl-C", () => {
       expect((await bench.json(["snapshots"])).document["snapshots"]).toEqual(before);
       expect((await bench.run(["check", "--read-data"])).code).toBe(0);
       await failOnLeakedSessions(cluster);
-      await using restic = await createRestic("system", bench.path("repo"), await password());
+      await using restic = await createRestic(OLDEST_RESTIC, bench.path("repo"), await password());
       await restic.run(["check", "--read-data"]);
       expect((await bench.run(["backup"])).code).toBe(0);
     },

@@ -7,7 +7,7 @@ import type { CliBench } from "../support/cli.ts";
 import { leakedSessions, startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { filesBelow } from "../support/restic-files.ts";
-import { createRestic } from "../support/restic.ts";
+import { createRestic, OLDEST_RESTIC } from "../support/restic.ts";
 
 /** Every write rather than one of each kind. */
 const LONG = process.env["TEST_LONG"] === "1";
@@ -55,7 +55,7 @@ afterAll(async () => {
 
 async function restored(snapshot: string): Promise<Map<string, string>> {
   const password = (await readFile(bench.path("sparekeep.password"), "utf8")).trim();
-  await using restic = await createRestic("system", bench.path("repo"), password);
+  await using restic = await createRestic(OLDEST_RESTIC, bench.path("repo"), password);
   await restic.run(["unlock"]);
   await restic.run(["check", "--read-data"]);
   await rm(bench.path("out"), { recursive: true, force: true });

@@ -6,7 +6,7 @@ import { createTemporaryFolder } from "../../src/objectstore/testing/index.ts";
 import type { TemporaryFolder } from "../../src/objectstore/testing/index.ts";
 import { filesBelow, withoutShards } from "../support/restic-files.ts";
 import { expectedFiles, PASSWORD, storeAt } from "../support/restic-repository.ts";
-import { createRestic, finish } from "../support/restic.ts";
+import { createRestic, finish, OLDEST_RESTIC } from "../support/restic.ts";
 import type { ResticResult } from "../support/restic.ts";
 import { createWithEarlier, earlierFiles } from "./crash/backup.ts";
 import { violationsAfter } from "./crash/violations.ts";
@@ -101,7 +101,7 @@ async function killAt(write: number, moment: Moment): Promise<"lived" | string[]
 
 /** The stock way: the dead process's lock goes, everything is read, the earlier snapshot is restored. */
 async function foundByRestic(repository: string, out: string): Promise<string[]> {
-  await using restic = await createRestic("system", repository, PASSWORD);
+  await using restic = await createRestic(OLDEST_RESTIC, repository, PASSWORD);
   await restic.run(["unlock"]);
   const { code, stderr } = await restic.run(["check", "--read-data"], { codes: [0, 1] });
   const found = code === 0 ? [] : [`restic check: ${stderr}`];

@@ -1,35 +1,54 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createTemporaryFolder } from "../../src/objectstore/testing/index.ts";
 
-/** The system's restic (0.14.0 in Debian 12, the oldest that we promise) and the newer ones that set-up unpacks. */
-export const RESTIC_VERSIONS = ["system", "0.18.0", "0.19.1"] as const;
-export type ResticVersion = (typeof RESTIC_VERSIONS)[number];
-/** `rewrite` and `repair` came after 0.14. */
-export const NEWER_RESTIC_VERSIONS = ["0.18.0", "0.19.1"] as const;
-
 const TOOLS = join(import.meta.dirname, "../../.tools/restic");
 
-/** Throws where the program is missing: a conformance test that would be skipped fails. */
-export function resticProgram(version: ResticVersion): string {
-  const folders =
-    version === "system"
-      ? (process.env["PATH"] ?? "").split(delimiter)
-      : [join(TOOLS, version, "usr/bin")];
-  for (const folder of folders) {
-    const path = join(folder, "restic");
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // Not in this folder; the next one may have it.
-    }
-  }
-  throw new Error(`restic ${version} is not installed: run \`npm run setup\``);
+interface FoundRestic {
+  readonly version: string;
+  readonly minor: number;
+  readonly program: string;
 }
+
+/** What set-up unpacked and what is in PATH, oldest first, each version once. */
+function findRestics(): readonly FoundRestic[] {
+  const unpacked = existsSync(TOOLS)
+    ? readdirSync(TOOLS).map((name) => join(TOOLS, name, "usr/bin"))
+    : [];
+  const found = new Map<string, FoundRestic>();
+  for (const folder of [...(process.env["PATH"] ?? "").split(delimiter), ...unpacked]) {
+    const program = join(folder, "restic");
+    if (!existsSync(program)) continue;
+    const { stdout } = spawnSync(program, ["version"], { encoding: "utf8" });
+    const [, version, minor] = /^restic (\d+\.(\d+)\.\d+)/.exec(stdout) ?? [];
+    if (version !== undefined) found.set(version, { version, minor: Number(minor), program });
+  }
+  return [...found.values()].sort((a, b) => a.minor - b.minor);
+}
+
+/** Throws where one is missing: a conformance test that would be skipped fails. */
+function requireRestics(): readonly FoundRestic[] {
+  const found = findRestics();
+  const complete = found[0]?.minor === 14 && found.some(({ minor }) => minor >= 18);
+  if (complete) return found;
+  const versions = found.map(({ version }) => version).join(", ");
+  throw new Error(
+    `restic 0.14 and 0.18 or newer are needed, found: ${versions}; run npm run setup`,
+  );
+}
+
+const RESTICS = requireRestics();
+/** From 0.14, the oldest that we promise to work with, to the newest. */
+export const RESTIC_VERSIONS = RESTICS.map(({ version }) => version);
+/** `rewrite` came after 0.14. */
+export const NEWER_RESTIC_VERSIONS = RESTICS.filter(({ minor }) => minor >= 18).map(
+  ({ version }) => version,
+);
+export const OLDEST_RESTIC = RESTIC_VERSIONS[0] ?? "";
+export const NEWEST_RESTIC = RESTIC_VERSIONS.at(-1) ?? "";
 
 export interface ResticResult {
   readonly code: number;
@@ -46,7 +65,7 @@ export interface ResticOptions {
 }
 
 export interface Restic extends AsyncDisposable {
-  readonly version: ResticVersion;
+  readonly version: string;
   /** Throws with restic's own words unless it ends with an expected code. */
   run(arguments_: readonly string[], options?: ResticOptions): Promise<ResticResult>;
   /** The last JSON document, or every line's where the command prints lines. */
@@ -61,11 +80,12 @@ export interface Restic extends AsyncDisposable {
 
 /** restic on one repository: its password in a file of its own, a private cache, nothing from the environment. */
 export async function createRestic(
-  version: ResticVersion,
+  version: string,
   repository: string,
   password: string,
 ): Promise<Restic> {
-  const program = resticProgram(version);
+  const program = RESTICS.find((restic) => restic.version === version)?.program;
+  if (program === undefined) throw new Error(`no restic ${version}`);
   const folder = await createTemporaryFolder();
   const passwordFile = join(folder.path, "password");
   await writeFile(passwordFile, password, { mode: 0o600 });
