@@ -81,11 +81,20 @@ async function restore(
     const question = `Type the name of the database to go on (${printable(preview.database)}):`;
     await confirmByTyping(runtime, question, preview.database);
   }
-  const result = await planned.execute();
+  const result = await executed(session, planned);
   progress.finish();
   if (json) await document({ plan: preview, ...result });
   else for (const line of describeResult(result)) await output.line(line);
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
+}
+
+async function executed(session: Session, planned: PlannedRestore): Promise<RestoredDatabase> {
+  try {
+    return await planned.execute();
+  } catch (thrown) {
+    session.progress.note("The restore is unfinished: the same command goes on where it ended.");
+    throw thrown;
+  }
 }
 
 async function planOf(
