@@ -38,11 +38,6 @@ export const repositoryError = errorTable("repository", {
     meaning: "An index file is not what its name says, or is not an index.",
     hint: "Run `restic repair index` and then a check with --read-data.",
   },
-  pack_damaged: {
-    kind: "corrupt",
-    meaning: "A pack file is truncated, or its header cannot be read.",
-    hint: "Run a check with --read-data to learn which snapshots are affected.",
-  },
   blob_damaged: {
     kind: "corrupt",
     meaning: "Every stored copy of a blob fails its MAC, its compression or its hash.",
