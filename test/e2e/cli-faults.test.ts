@@ -260,6 +260,26 @@ async function flipByte(path: string, position: number): Promise<void> {
   await file.write(byte, 0, 1, position);
 }
 
+test("a disk that is full: 1, no lock, no snapshot, and the next backup works", async () => {
+  await cluster.createDatabase("large");
+  const script = `create table random as
+    select string_agg(md5(i::text || random()), '') from generate_series(1, 200000) i group by i % 1000`;
+  await cluster.psql(script, "large");
+  const env = { DATABASE_URL: cluster.url("large") };
+  const before = (await bench.json(["snapshots"])).document["snapshots"];
+  const result = await bench.json(["backup"], { env, largestFileKib: 1024 });
+  expect(result).toMatchObject({
+    code: 1,
+    stderr: "",
+    document: { error: { code: "objectstore.full", kind: "exhausted" } },
+  });
+  expect(await locks()).toEqual([]);
+  expect((await bench.json(["snapshots"])).document["snapshots"]).toEqual(before);
+  expect((await bench.run(["check", "--read-data"])).code).toBe(0);
+  await failOnLeakedSessions(cluster);
+  expect((await bench.run(["backup"], { env })).code).toBe(0);
+});
+
 describe("Ctrl-C", () => {
   test.for(["SIGINT", "SIGTERM"] as const)(
     "%s in the middle of a backup: 130, no lock, no snapshot, a clean repository",

@@ -33,6 +33,8 @@ export interface CliBench extends AsyncDisposable {
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** The kernel refuses larger files: what a full disk is to a writer, without a small file system to mount. */
+  readonly largestFileKib?: number;
 }
 
 export interface JsonResult extends CliResult {
@@ -48,7 +50,12 @@ export async function createCliBench(
   await mkdir(folder);
   await mkdir(home);
   const start = (arguments_: readonly string[], options: CliOptions = {}): RunningCli => {
-    const child = spawn(process.execPath, [MAIN, ...arguments_], {
+    const line = [process.execPath, MAIN, ...arguments_];
+    const [program = "", ...rest] =
+      options.largestFileKib === undefined
+        ? line
+        : ["sh", "-c", 'ulimit -f "$0" && exec "$@"', String(options.largestFileKib * 2), ...line];
+    const child = spawn(program, rest, {
       cwd: folder,
       env: { HOME: home, PATH: process.env["PATH"] ?? "", ...env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
