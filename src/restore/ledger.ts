@@ -8,7 +8,8 @@ import type { Connection } from "../postgres/index.ts";
  */
 
 export const MARKER_SCHEMA = "sparekeep_restore";
-const MARK = "sparekeep: unfinished restore of snapshot ";
+/** How every mark of an unfinished restore begins, on its schema and on the roles that it made. */
+export const MARK = "sparekeep: unfinished restore of snapshot ";
 
 export function markOf(snapshot: string): string {
   return `${MARK}${snapshot}`;

@@ -16,7 +16,7 @@ export interface TargetRole {
   readonly powerful: boolean;
   /** CREATEROLE before version 16, or a way to it: can give itself the rights of `powerful`. */
   readonly creator: boolean;
-  /** Made by an interrupted restore of this snapshot: ours to finish. */
+  /** Made by an interrupted restore: ours to finish. */
   readonly unfinished: boolean;
 }
 

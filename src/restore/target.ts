@@ -4,7 +4,7 @@ import { parseTarget, withDatabase } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { openAdmin } from "./context.ts";
 import { restoreError } from "./errors.ts";
-import { MARKER_SCHEMA, markOf } from "./ledger.ts";
+import { MARK, MARKER_SCHEMA, markOf } from "./ledger.ts";
 import { SAFE_PREDEFINED_ROLES } from "./roles.ts";
 import type { TargetRole } from "./roles.ts";
 import type { RestoreOptions } from "./types.ts";
@@ -61,7 +61,7 @@ export async function inspectTarget(options: RestoreOptions): Promise<TargetFact
     exists: found !== undefined,
     versionNum: server.versionNum,
     ...login,
-    roles: await readRoles(server, snapshot),
+    roles: await readRoles(server),
     settingContexts: await readContexts(server),
     resumes,
     builderRole,
@@ -221,19 +221,17 @@ creators(oid) AS (
   UNION SELECT m.member FROM pg_auth_members AS m JOIN creators AS c ON c.oid = m.roleid)
 SELECT r.rolname AS name, EXISTS (SELECT FROM powers WHERE powers.oid = r.oid) AS powerful,
        EXISTS (SELECT FROM creators WHERE creators.oid = r.oid) AS creator,
-       coalesce(shobj_description(r.oid, 'pg_authid'), '') = $2 AS unfinished
+       starts_with(coalesce(shobj_description(r.oid, 'pg_authid'), ''), $2) AS unfinished
   FROM pg_roles AS r`;
 
-async function readRoles(
-  server: Connection,
-  snapshot: string,
-): Promise<ReadonlyMap<string, TargetRole>> {
+/** Bare roles of any interrupted restore are ours to finish, also where another snapshot is restored in its place. */
+async function readRoles(server: Connection): Promise<ReadonlyMap<string, TargetRole>> {
   const rows = await server.query<{
     name: string;
     powerful: boolean;
     creator: boolean;
     unfinished: boolean;
-  }>(ROLES, [[...SAFE_PREDEFINED_ROLES], markOf(snapshot)]);
+  }>(ROLES, [[...SAFE_PREDEFINED_ROLES], MARK]);
   return new Map(rows.map((row) => [row.name, row]));
 }
 

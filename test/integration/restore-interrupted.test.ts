@@ -152,5 +152,12 @@ describe("an interrupted restore", () => {
     await expect(planRestore(other)).rejects.toThrow(
       expect.objectContaining({ code: "restore.target_not_empty" }),
     );
+    // In its place, with the roles that the first one left bare.
+    await target.dropDatabase("back");
+    const result = await (await planRestore({ ...other, create: true })).execute();
+    expect(result.issues).toEqual([]);
+    expect(
+      await target.query("SELECT rolcanlogin, rolcreaterole FROM pg_roles WHERE rolname = 'app'"),
+    ).toEqual([{ rolcanlogin: true, rolcreaterole: true }]);
   });
 });
