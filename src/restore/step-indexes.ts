@@ -1,11 +1,11 @@
 import { AppError } from "../kernel/index.ts";
 import { describeEntry } from "./archive/sort.ts";
 import type { TocEntry } from "./archive/toc.ts";
-import { FRESH_SETTINGS, orIssue } from "./context.ts";
+import { orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
 import { runOnSessions } from "./pool.ts";
 import { createSchedule } from "./schedule.ts";
-import { itemOf, restoreEntry } from "./step-schema.ts";
+import { itemOf, restoreEntry, restoreInOrder } from "./step-schema.ts";
 
 /** The post-data section: heavy work on N sessions, then what only changes the catalog, in the archive's order. */
 
@@ -23,14 +23,12 @@ export async function restorePostData(work: Work): Promise<void> {
     doneBytes += 1;
     report(describeEntry(entry));
   });
-  for (const entry of [...again, ...late].toSorted(byArchive(entries))) {
-    await work.builder.query(FRESH_SETTINGS);
-    await orIssue(work, { code: "entry_failed", object: describeEntry(entry) }, () =>
-      restoreEntry(work, work.builder, entry),
-    );
-    if (!again.includes(entry)) doneBytes += 1;
-    report(describeEntry(entry));
-  }
+  const rest = [...again, ...late].toSorted(byArchive(entries));
+  doneBytes -= again.length;
+  await restoreInOrder(work, rest, (count) => {
+    doneBytes += count;
+    report("");
+  });
 }
 
 /** Heavy entries that wait for no light one: a constraint on an attached index has to keep its place. */

@@ -2,7 +2,7 @@ import { quoteIdentifier } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { describeEntry, extensionOf } from "./archive/sort.ts";
 import type { TocEntry } from "./archive/toc.ts";
-import { orIssue, rethrowFatal } from "./context.ts";
+import { FRESH_SETTINGS, orIssue, rethrowFatal } from "./context.ts";
 import type { Work } from "./context.ts";
 import { restoreError } from "./errors.ts";
 import { inTransaction } from "./ledger.ts";
@@ -22,13 +22,25 @@ const SUPERUSER_EXTENSIONS: ReadonlySet<string> = new Set([
 export async function restorePreData(work: Work): Promise<void> {
   const entries = work.archive.preData;
   let done = 0;
+  await restoreInOrder(work, entries, (count) => {
+    done += count;
+    work.report({ step: "schema", doneBytes: done, totalBytes: entries.length });
+  });
+}
+
+/** In the archive's order, on the one connection of the serial steps. */
+export async function restoreInOrder(
+  work: Work,
+  entries: readonly TocEntry[],
+  onDone: (count: number) => void,
+): Promise<void> {
   for (const batch of batches(entries)) {
     const left = batch.filter((entry) => !work.ledger.has(itemOf(entry)));
     const [only] = left;
+    await work.builder.query(FRESH_SETTINGS);
     if (only?.kind === "EXTENSION") await restoreExtension(work, only);
     else if (left.length > 0) await restoreBatch(work, left);
-    done += batch.length;
-    work.report({ step: "schema", doneBytes: done, totalBytes: entries.length });
+    onDone(batch.length);
   }
 }
 

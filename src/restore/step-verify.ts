@@ -71,7 +71,7 @@ async function readBack(
   const hasher = createRowHasher(fromHex(work.options.manifest.rowHashKey), table.format);
   const format = table.format === "binary" ? " WITH (FORMAT binary)" : "";
   const sql = `COPY ${sourceOf(table)} TO STDOUT${format}`;
-  for await (const chunk of connection.copyOut(sql, { signal })) {
+  for await (const chunk of connection.copyOut(sql, { signal, reuse: true })) {
     hasher.update(chunk);
     onBytes(chunk.byteLength);
   }
