@@ -1,6 +1,4 @@
 import { cp, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCliBench } from "../support/cli.ts";
 import type { CliBench } from "../support/cli.ts";
@@ -11,7 +9,7 @@ import { createRestic, OLDEST_RESTIC } from "../support/restic.ts";
 
 /** Every write rather than one of each kind. */
 const LONG = process.env["TEST_LONG"] === "1";
-const PRELOAD = pathToFileURL(join(import.meta.dirname, "crash/preload.ts")).href;
+const PRELOAD = new URL("./crash/preload.ts", import.meta.url).href;
 
 const SCRIPT = `
   create table part (id bigint generated always as identity primary key, name text not null);

@@ -1,5 +1,5 @@
 import { createCipheriv, createHash, randomBytes, scryptSync } from "node:crypto";
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { zstdDecompressSync } from "node:zlib";
 
 /**
  * restic's format written down a second time, slowly and from its design document alone, to make damaged and poisoned
@@ -81,12 +81,6 @@ export function openJson(sealed: Uint8Array, keys: FormatKeys): unknown {
   const plain = open(sealed, keys);
   const json = plain[0] === 2 ? zstdDecompressSync(plain.subarray(1)) : plain;
   return JSON.parse(json.toString());
-}
-
-export function sealJson(value: unknown, keys: FormatKeys): { id: string; bytes: Buffer } {
-  const json = zstdCompressSync(Buffer.from(JSON.stringify(value)));
-  const bytes = seal(Buffer.concat([Buffer.from([2]), json]), keys);
-  return { id: sha256(bytes), bytes };
 }
 
 export interface IndexBlob {
