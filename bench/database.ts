@@ -1,4 +1,7 @@
-/** A database as an application has it: keys, text, JSON, timestamps, indexes, constraints. About a GB at scale 1. */
+/**
+ * A database as an application has it: keys, text, JSON, timestamps, indexes, constraints. About a GB at scale 1. Rows lie
+ * in the order in which they were born, as they do where nothing rewrites them.
+ */
 export function databaseSql(scale: number): string {
   const shops = Math.round(5000 * scale);
   const profiles = Math.round(120_000 * scale);
@@ -8,6 +11,7 @@ export function databaseSql(scale: number): string {
   const audits = Math.round(900_000 * scale);
   return `
 SET client_min_messages = warning;
+SET ROLE app_owner;
 SELECT setseed(0.42);
 CREATE TYPE state AS ENUM ('open', 'quoted', 'accepted', 'shipped', 'closed');
 CREATE TABLE words AS SELECT ARRAY['brake','caliper','front','rear','left','Toyota','Hilux','Ranger','engine','gearbox',
@@ -32,17 +36,17 @@ INSERT INTO profiles SELECT gen_random_uuid(), 'user' || i || '@example.com', '+
 CREATE TEMP TABLE people AS SELECT row_number() OVER () - 1 AS n, id FROM profiles;
 CREATE UNIQUE INDEX ON people (n);
 INSERT INTO requests SELECT g, p.id, left(s, 40), s, (enum_range(NULL::state))[1 + g % 5], timestamptz '2026-01-01' + g * interval '20 s'
-  FROM generate_series(1, ${requests}) g JOIN sentences ON i = (g * 7919::bigint) % 20000 JOIN people p ON n = (g * 31) % ${profiles};
+  FROM generate_series(1, ${requests}) g JOIN sentences ON i = (g * 7919::bigint) % 20000 JOIN people p ON n = (g * 31) % ${profiles} ORDER BY g;
 INSERT INTO offers SELECT g, 1 + (g * 17) % ${requests}, 1 + (g * 13) % ${shops}, (random() * 9000)::numeric(10,2),
   s, gen_random_uuid(), timestamptz '2026-01-01' + g * interval '7 s'
-  FROM generate_series(1, ${offers}) g JOIN sentences ON i = (g * 104729::bigint) % 20000;
+  FROM generate_series(1, ${offers}) g JOIN sentences ON i = (g * 104729::bigint) % 20000 ORDER BY g;
 INSERT INTO messages SELECT g, 1 + (g * 23) % ${offers}, p.id, s || ' ' || md5(random()::text),
   CASE WHEN g % 3 > 0 THEN timestamptz '2026-01-01' + g * interval '4 s' END, timestamptz '2026-01-01' + g * interval '4 s'
-  FROM generate_series(1, ${messages}) g JOIN sentences ON i = (g * 15485863::bigint) % 20000 JOIN people p ON n = (g * 37) % ${profiles};
+  FROM generate_series(1, ${messages}) g JOIN sentences ON i = (g * 15485863::bigint) % 20000 JOIN people p ON n = (g * 37) % ${profiles} ORDER BY g;
 INSERT INTO audit_log SELECT g, p.id, 'offer.' || (enum_range(NULL::state))[1 + g % 5],
   jsonb_build_object('ip', '10.' || g % 256 || '.' || g % 199 || '.7', 'request', md5(g::text), 'agent', left(s, 60)),
   timestamptz '2026-01-01' + g * interval '9 s'
-  FROM generate_series(1, ${audits}) g JOIN sentences ON i = (g * 7919::bigint) % 20000 JOIN people p ON n = (g * 41) % ${profiles};
+  FROM generate_series(1, ${audits}) g JOIN sentences ON i = (g * 7919::bigint) % 20000 JOIN people p ON n = (g * 41) % ${profiles} ORDER BY g;
 DROP TABLE sentences;
 DROP FUNCTION say(int);
 DROP TABLE words;

@@ -36,7 +36,9 @@ export async function benchPostgres({ quick, folder }: BenchOptions): Promise<Be
   const runs = quick ? 2 : 3;
   const programs = findServerPrograms({ path: process.env["PATH"] });
   await using cluster = await startCluster({ programs, settings: SETTINGS });
-  await cluster.createDatabase("app");
+  // An ordinary role owns everything, as anywhere: what a superuser owns is not restored without --trust-source.
+  await cluster.query("CREATE ROLE app_owner");
+  await cluster.createDatabase("app", { owner: "app_owner" });
   await cluster.psql(databaseSql(scale), "app");
   const { main } = await build();
   const restic = await findRestic();

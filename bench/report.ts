@@ -14,7 +14,6 @@ export interface BenchResult {
 }
 
 interface StoredResult extends BenchResult {
-  readonly quick: boolean;
   readonly date: string;
   readonly commit: string;
   readonly machine: Machine;
@@ -44,12 +43,15 @@ const AIMS: Readonly<Record<string, string>> = {
   "postgres.pg_restore_j2": "≤ 0.8",
 };
 
-export function keepResult(result: BenchResult, quick: boolean, at: Date): void {
+/** Full runs only: a quick one says whether the benchmark works. */
+export function keepResult(result: BenchResult, at: Date): void {
   const date = at.toISOString().slice(0, 10);
-  const stored: StoredResult = { ...result, quick, date, commit: commitId(), machine: machine() };
+  const stored: StoredResult = { ...result, date, commit: commitId(), machine: machine() };
   mkdirSync(RESULTS, { recursive: true });
-  const name = `${result.bench}-${date}${quick ? "-quick" : ""}.json`;
-  writeFileSync(join(RESULTS, name), `${JSON.stringify(stored, undefined, 2)}\n`);
+  writeFileSync(
+    join(RESULTS, `${result.bench}-${date}.json`),
+    `${JSON.stringify(stored, undefined, 2)}\n`,
+  );
   writeFileSync(join(RESULTS, "README.md"), readme());
 }
 
@@ -81,19 +83,19 @@ function readme(): string {
     .filter(isStored)
     .toSorted((a, b) => b.date.localeCompare(a.date) || a.bench.localeCompare(b.bench));
   const head =
-    "# Benchmark results\n\nWritten by `npm run bench -- NAME [--quick]`. A ratio is ours / peer, measured in the same " +
+    "# Benchmark results\n\nWritten by `npm run bench -- NAME`. A ratio is ours / peer, measured in the same " +
     "run, alternating, medians; lower is better. `rss` is our peak in MiB.\n";
   return [head, ...results.map(section)].join("\n");
 }
 
 function section(result: StoredResult): string {
-  const { bench, date, quick, commit, machine } = result;
+  const { bench, date, commit, machine } = result;
   const rows = Object.entries(result.ratios).map(([key, ratio]) => {
     const aim = AIMS[`${bench}.${key}`] ?? "";
     return `| ${key} | ${ratio} | ${aim} | ${result.ours[key] ?? ""} | ${result.peer[key] ?? ""} |`;
   });
   return [
-    `## ${bench}, ${date}${quick ? " (--quick)" : ""}\n`,
+    `## ${bench}, ${date}\n`,
     `Commit ${commit}; ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Node ${machine.node}.\n`,
     "| key | ratio | aim | ours | peer |",
     "|---|---|---|---|---|",

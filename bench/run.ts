@@ -1,4 +1,4 @@
-/** npm run bench -- NAME [--quick]: ours beside its peers, the last line is JSON, the result is kept in results/. */
+/** npm run bench -- NAME [--quick]: ours beside its peers, the last line is JSON, a full result is kept in results/. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,8 @@ if (bench === undefined) {
 const folder = mkdtempSync(join(tmpdir(), "sparekeep-bench-"));
 try {
   const result = await bench({ quick, folder });
-  keepResult(result, quick, systemClock.now());
+  if (!quick) keepResult(result, systemClock.now());
+  for (const note of result.notes) console.log(note);
   const { ratios, ours, peer } = result;
   console.log(JSON.stringify({ bench: name, ratios, ours, peer }));
 } finally {

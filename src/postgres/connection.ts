@@ -4,7 +4,7 @@ import { bug, throwIfAborted } from "../kernel/index.ts";
 import type { AppError, Bytes } from "../kernel/index.ts";
 import { requestCancel } from "./cancel.ts";
 import type { SessionKey } from "./cancel.ts";
-import { createCopyFrames } from "./copy-frames.ts";
+import { createCopyFrames, PAYLOAD_BUFFER_BYTES } from "./copy-frames.ts";
 import type { CopyFrames, CopyFramesStep } from "./copy-frames.ts";
 import { CopyInStatement } from "./copy-in.ts";
 import { CopyOutStatement } from "./copy-out.ts";
@@ -15,6 +15,8 @@ import type { Connection, CopyOutOptions, WaitOptions } from "./types.ts";
 
 /** After a cancel request, or a polite goodbye, the socket is closed from our side. */
 const GOODBYE_MS = 5_000;
+/** As many as wait between the socket and the consumer before the socket is paused. */
+const SPARES = 20;
 
 export interface SessionParts {
   readonly client: Client;
@@ -34,6 +36,8 @@ export class PgConnection implements Connection {
   #lost: Error | undefined;
   #copy: CopyOutStatement | undefined;
   #filtered = false;
+  /** Buffers of rows that their consumer has done with. */
+  readonly #spares: Bytes[] = [];
   #ended = false;
 
   constructor(parts: SessionParts) {
@@ -83,6 +87,7 @@ export class PgConnection implements Connection {
         const chunk = await statement.queue.next();
         if (chunk === undefined) break;
         yield chunk;
+        if (options.reuse === true) this.#keepSpare(chunk);
       }
       options.onEnd?.(statement.rows);
     } finally {
@@ -190,11 +195,17 @@ export class PgConnection implements Connection {
    * From the first COPY on, all bytes of the socket pass the filter: put on while the session is idle, so at the
    * boundary of a message, and never taken off, so that no half header is lost in it.
    */
+  #keepSpare(chunk: Bytes): void {
+    const { buffer } = chunk;
+    if (buffer.byteLength !== PAYLOAD_BUFFER_BYTES || this.#spares.length >= SPARES) return;
+    this.#spares.push(new Uint8Array(buffer));
+  }
+
   #filterRows(): void {
     if (this.#filtered) return;
     this.#filtered = true;
     const { stream } = this.#client.connection;
-    const frames = createCopyFrames();
+    const frames = createCopyFrames(this.#spares);
     const parsers = stream.listeners("data");
     stream.removeAllListeners("data");
     stream.on("data", (chunk: Buffer) => {

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes, toHex } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
-import { createCopyFrames } from "./copy-frames.ts";
+import { createCopyFrames, PAYLOAD_BUFFER_BYTES } from "./copy-frames.ts";
 
 interface Message {
   readonly type: string;
@@ -99,6 +99,20 @@ describe("createCopyFrames", () => {
     frames.push(frame(row(Buffer.from("other"))));
     expect(Buffer.from(first).toString()).toBe("first");
     expect(toHex(chunk)).toBe(before);
+  });
+
+  test("spare buffers are taken for large payloads, and only for those", () => {
+    const spare = new Uint8Array(PAYLOAD_BUFFER_BYTES);
+    const spares: Bytes[] = [spare];
+    const frames = createCopyFrames(spares);
+    expect(frames.push(frame(row(Buffer.from("small")))).payload.buffer).not.toBe(spare.buffer);
+    const large = frames.push(frame(row(new Uint8Array(50_000).fill(7)))).payload;
+    expect(large.buffer).toBe(spare.buffer);
+    expect(toHex(large)).toBe("07".repeat(50_000));
+    expect(spares).toEqual([]);
+    const next = frames.push(frame(row(new Uint8Array(50_000).fill(8)))).payload;
+    expect(next.buffer.byteLength).toBe(PAYLOAD_BUFFER_BYTES);
+    expect(large[49_999]).toBe(7);
   });
 
   test.for([

@@ -27,7 +27,11 @@ const INPUT_BYTES = kernel.inputBytes();
 const PAYLOAD = kernel.payload();
 const MESSAGES = kernel.messages();
 
-export function createCopyFrames(): CopyFrames {
+/** Of this size are the buffers of large payloads, and those that can be used again. */
+export const PAYLOAD_BUFFER_BYTES = INPUT_BYTES;
+
+/** `spares`: buffers that nobody needs any more; taken from before new ones are made. */
+export function createCopyFrames(spares: Bytes[] = []): CopyFrames {
   let openBytes = 0;
   let openIsData = 0;
   /** Up to four bytes of a header that was cut. */
@@ -47,8 +51,8 @@ export function createCopyFrames(): CopyFrames {
     openIsData = kernel.openIsData();
     headerPart = memory.slice(INPUT + length - left, INPUT + length);
     return {
-      payload: copyOf(PAYLOAD, kernel.payloadBytes()),
-      messages: copyOf(MESSAGES, kernel.messagesBytes()),
+      payload: copyOf(PAYLOAD, kernel.payloadBytes(), spares),
+      messages: copyOf(MESSAGES, kernel.messagesBytes(), []),
     };
   };
 
@@ -67,8 +71,10 @@ export function createCopyFrames(): CopyFrames {
   };
 }
 
-function copyOf(from: number, length: number): Bytes {
-  const copy = Buffer.allocUnsafeSlow(length);
+function copyOf(from: number, length: number, spares: Bytes[]): Bytes {
+  const buffer = length * 2 < PAYLOAD_BUFFER_BYTES ? undefined : spares.pop();
+  const roomBytes = length * 2 < PAYLOAD_BUFFER_BYTES ? length : PAYLOAD_BUFFER_BYTES;
+  const copy = buffer ?? Buffer.allocUnsafeSlow(roomBytes);
   copy.set(memory.subarray(from, from + length));
-  return copy;
+  return copy.subarray(0, length);
 }

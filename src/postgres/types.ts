@@ -40,6 +40,8 @@ export interface WaitOptions {
 export interface CopyOutOptions extends WaitOptions {
   /** Called once after the last chunk, with the server's own row count. */
   readonly onEnd?: (rows: bigint) => void;
+  /** Each chunk is valid only until the next one is asked for: its memory is used again. */
+  readonly reuse?: boolean;
 }
 
 export type Connect = (options: ConnectOptions) => Promise<Connection>;

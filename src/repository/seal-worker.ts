@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Transferable } from "node:worker_threads";
 import { AppError, bug, concatBytes } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
+import { YoungCollector } from "./collect-young.ts";
 import { IV_BYTES, SEAL_OVERHEAD_BYTES } from "./crypto/sealed.ts";
 import { blobIdOf, sealBlob } from "./seal.ts";
 import type { SealedBlob } from "./seal.ts";
@@ -81,6 +82,7 @@ function transferable(...buffers: readonly ArrayBufferLike[]): Transferable[] {
 function main(): void {
   const port = parentPort;
   const start: unknown = workerData;
+  const garbage = new YoungCollector(0);
   if (port === null || !isWorkerStart(start)) throw bug("sealing thread that no pool has started");
   port.on("message", (request: unknown) => {
     if (!isWorkerRequest(request)) throw bug("message that a sealing thread does not know");
@@ -90,6 +92,7 @@ function main(): void {
       } else {
         const reply = sealBatch(request, start);
         port.postMessage(reply, transferable(reply.sealed, reply.plain));
+        garbage.passed(1);
       }
     } catch (thrown) {
       held.delete(request.batch);

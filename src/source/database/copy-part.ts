@@ -113,6 +113,7 @@ async function storePart(
   const sent: { rows?: bigint } = {};
   const rows = session.copyOut(sql, {
     signal: context.signal,
+    reuse: true,
     onEnd: (count) => (sent.rows = count),
   });
   const copy = rows[Symbol.asyncIterator]();
