@@ -66,10 +66,30 @@ export async function runDemo(options: DemoOptions = {}): Promise<DemoRun> {
   return { exitCode: child.exitCode, output, left };
 }
 
-/** Everything that the demo starts has its temporary folder among its arguments or as its working folder. */
+/** Everything that the demo starts has its temporary folder among its arguments. */
 function processesOf(folder: string): string[] {
+  return runningCommands().filter((line) => line.includes(folder));
+}
+
+/** Lean images of Linux hold no `ps`; other systems hold no `/proc`. */
+function runningCommands(): string[] {
+  if (process.platform === "linux") {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => `${pid} ${commandOf(pid)}`);
+  }
   const listed = spawnSync("ps", ["-A", "-ww", "-o", "pid=,args="], { encoding: "utf8" });
-  return listed.stdout.split("\n").filter((line) => line.includes(folder));
+  if (listed.status !== 0) throw new Error(`ps ended with ${listed.status}: ${listed.stderr}`);
+  return listed.stdout.split("\n");
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    // Ended since the folder was listed, so it is not left.
+    return "";
+  }
 }
 
 /** An account that is not root, as others on the machine: undefined where the tests run as one already. */
