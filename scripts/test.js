@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { GATES } from "./gates.js";
 import { handOver } from "./setup/child.js";
 import { ROOT } from "./setup/place.js";
-import { main, say } from "./setup/report.js";
+import { main } from "./setup/report.js";
 import { readyForTests } from "./setup/setup.js";
 import { passes } from "./setup/steps.js";
 import { judge, lastLine, total } from "./test-outcome.js";
@@ -42,7 +42,9 @@ await main(async (signal) => {
     signal.throwIfAborted();
     outcomes.push(await runProject(project, ready));
   }
-  for (const finding of outcomes.flatMap((outcome) => outcome.findings)) say(`FAIL  ${finding}`);
+  const findings = outcomes.flatMap((outcome) => outcome.findings);
+  // All to one stream, so that the counts come last.
+  for (const finding of findings) process.stdout.write(`FAIL  ${finding}\n`);
   if (outcomes.length === 0) throw new Error(`no project is called ${values.only ?? ""}`);
   counts = total(outcomes);
   return counts.failed === 0 ? 0 : 1;
