@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { asBlobId, asSnapshotId, collectBytes } from "../../src/kernel/index.ts";
+import { asBlobId, asSnapshotId } from "../../src/kernel/index.ts";
 import type { Bytes } from "../../src/kernel/index.ts";
 import type {
   Entry,
@@ -24,7 +24,10 @@ export class MemorySnapshot {
   };
 
   async save(path: EntryPath, content: AsyncIterable<Bytes>): Promise<SavedFile> {
-    return this.put(keyOf(path), Buffer.from(await collectBytes(content)));
+    const parts: Buffer[] = [];
+    // A chunk is valid only until the next one is asked for.
+    for await (const chunk of content) parts.push(Buffer.from(chunk));
+    return this.put(keyOf(path), Buffer.concat(parts));
   }
 
   put(path: string, bytes: Buffer): SavedFile {
