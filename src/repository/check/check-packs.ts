@@ -7,10 +7,10 @@ import type { BlobIndex } from "../index/blob-index.ts";
 import { STALE_MS } from "../lock/conflicts.ts";
 import { parseLock } from "../lock/lock-file.ts";
 import { listFiles } from "../list.ts";
-import { headerEntryBytes, packOverheadBytes } from "../pack/header.ts";
+import { packSizes } from "../index/lost-packs.ts";
 import { AppError } from "../../kernel/index.ts";
 import { loadUnpacked, unpackedPrefix } from "../unpacked.ts";
-import { Bitset } from "./bitset.ts";
+import { Bitset } from "../bitset.ts";
 import type { Findings } from "./findings.ts";
 
 export interface CheckStep {
@@ -46,9 +46,10 @@ export async function checkPacks(step: CheckStep, index: BlobIndex): Promise<Kno
   }
   const missing = new Bitset(index.packIds.length);
   const groups = groupByPack(index);
+  const expectedBytes = packSizes(index);
   index.packIds.forEach((id, number) => {
     const actual = sizes[number] ?? -1;
-    const expected = expectedSize(index, groups, number);
+    const expected = expectedBytes[number];
     const subject = { pack: id };
     if (actual < 0) {
       missing.add(number);
@@ -81,16 +82,6 @@ function bump(counts: Uint32Array, at: number, by: number): void {
 
 export function positionsOf({ starts, order }: PackGroups, pack: number): Uint32Array {
   return order.subarray(starts[pack] ?? 0, starts[pack + 1] ?? 0);
-}
-
-function expectedSize(index: BlobIndex, groups: PackGroups, pack: number): number {
-  let blobBytes = 0;
-  let headerBytes = 0;
-  for (const position of positionsOf(groups, pack)) {
-    blobBytes += index.lengthAt(position);
-    headerBytes += headerEntryBytes(index.compressedAt(position));
-  }
-  return blobBytes + packOverheadBytes(headerBytes);
 }
 
 /** Blobs that indexes state different lengths for: one of them is wrong, whichever. */

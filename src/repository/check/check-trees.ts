@@ -7,7 +7,7 @@ import type { TreeNode } from "../tree/node.ts";
 import { parseTree } from "../tree/parse-tree.ts";
 import type { Snapshot } from "../types.ts";
 import { isUsableName } from "../tree/names.ts";
-import { Bitset } from "./bitset.ts";
+import { Bitset } from "../bitset.ts";
 import type { CheckStep, KnownPacks } from "./check-packs.ts";
 import type { FindingCode } from "./findings.ts";
 

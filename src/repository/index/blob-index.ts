@@ -1,5 +1,6 @@
 import type { Bytes } from "../../kernel/index.ts";
 import { bug } from "../../kernel/index.ts";
+import type { Bitset } from "../bitset.ts";
 import type { BlobType } from "../seal.ts";
 
 /**
@@ -40,6 +41,7 @@ export class BlobIndex {
   readonly #segments: Uint32Array[] = [];
   #slots = new Uint32Array(FIRST_SLOTS);
   #size = 0;
+  #lostPacks: Bitset | undefined;
 
   /** Entries, each place of a blob counted. */
   get size(): number {
@@ -61,6 +63,16 @@ export class BlobIndex {
     return number;
   }
 
+  /** `undefined` where no index names the pack. */
+  knownPackNumber(id: string): number | undefined {
+    return this.#packNumbers.get(id);
+  }
+
+  /** By pack number: what lies in these does not count as known to `claim`. */
+  disbelieve(lostPacks: Bitset): void {
+    this.#lostPacks = lostPacks;
+  }
+
   /** One place of a blob; the same place again is ignored. */
   add(blob: Omit<PlacedBlob, "pack">, pack: number): void {
     const tag = tagOf(blob.type, pack);
@@ -76,9 +88,12 @@ export class BlobIndex {
     this.#insert(blob.id, tag, blob.offset, blob.lengthBytes, plain);
   }
 
-  /** True when the blob was unknown until now; it is known from here on. */
+  /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
   claim(id: Bytes, type: BlobType): boolean {
-    if (this.has(id, type)) return false;
+    for (let p = this.#find(id, type, -1); p >= 0; p = this.#find(id, type, p)) {
+      // A claim before this one has no pack yet, and is in no set.
+      if (this.#lostPacks?.has(this.packNumberAt(p)) !== true) return false;
+    }
     this.#insert(id, tagOf(type, NO_PACK), 0, 0, 0);
     return true;
   }

@@ -12,6 +12,7 @@ import { deriveKey } from "../crypto/master-key.ts";
 import { repositoryError } from "../errors.ts";
 import { IndexCollector } from "../index/index-collector.ts";
 import { loadIndex } from "../index/load-index.ts";
+import { disbelieveLostPacks } from "../index/lost-packs.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { Lock } from "../lock/lock.ts";
 import { Packer } from "../pack/packer.ts";
@@ -58,6 +59,7 @@ export async function acquireWriter(
   const lock = await acquireLock(core, { exclusive: false, owner, ...waits });
   try {
     const index = await loadIndex(core, signal);
+    await disbelieveLostPacks(core, index, signal);
     const level = COMPRESSION_LEVEL;
     const sealer = createSealer({ keys: core.master.keys, random: core.random, level });
     return new Writer(parts, options, { lock, index, sealer });
