@@ -96,7 +96,8 @@ describe("the program killed in the middle of a backup of a real database", () =
       await rm(bench.path("repo"), { recursive: true });
       await cp(bench.path("pristine"), bench.path("repo"), { recursive: true });
       const killed = await backUpUntil(at);
-      expect([where, killed.code, killed.stdout]).toEqual([where, null, ""]);
+      const { code, stdout, stderr } = killed;
+      expect({ where, code, stdout, stderr }).toMatchObject({ where, code: null, stdout: "" });
       expect([where, await restored(earlier.id)]).toEqual([where, earlier.files]);
 
       const { document } = await bench.json(["snapshots"]);
