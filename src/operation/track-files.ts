@@ -13,6 +13,10 @@ export function trackFiles(inner: SnapshotWriter): {
       files.set(textOf(path), saved.sizeBytes);
       return saved;
     },
+    discard: (path) => {
+      inner.discard(path);
+      files.delete(textOf(path));
+    },
     commit: (options) => inner.commit(options),
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };

@@ -137,6 +137,8 @@ export interface SnapshotWriter extends AsyncDisposable {
     content: AsyncIterable<Bytes>,
     metadata: FileMetadata,
   ): Promise<SavedFile>;
+  /** Takes a saved file out of the snapshot again; `repository.path_not_found` when there is none. Its blobs stay stored. */
+  discard(path: EntryPath): void;
   /** Data, then index, then snapshot (I1); each acknowledged by the store before the next is begun. Once only. */
   commit(options: SnapshotOptions): Promise<SnapshotSummary>;
 }

@@ -99,6 +99,29 @@ describe("DDL between the snapshot and the COPY", () => {
     expect(capture.paths.filter((path) => path.includes("victim"))).toEqual([]);
   });
 
+  test.for([1, 2])(
+    "TRUNCATE between two parts of a table, with %i connections, keeps none of them",
+    async (connections) => {
+      await using database = await createTestDatabase({ script: TABLES });
+      let stored = 0;
+      const capture = await captureToMemory(database.url, {
+        connections,
+        splitBytes: 8192,
+        hooks: {
+          afterFile: async (path) => {
+            if (!path.includes("victim")) return;
+            stored += 1;
+            if (stored === 2) await database.query("TRUNCATE victim");
+          },
+        },
+      });
+      expect(stored).toBeGreaterThanOrEqual(2);
+      expect(capture.issues).toMatchObject([{ code: "table_rewritten", object: "public.victim" }]);
+      expect(tableNames(capture)).toEqual(["bystander"]);
+      expect(capture.paths.filter((path) => path.includes("victim"))).toEqual([]);
+    },
+  );
+
   test("DROP TABLE", async () => {
     await using database = await createTestDatabase({ script: TABLES });
     const capture = await captureToMemory(database.url, {
@@ -401,6 +424,24 @@ describe("a server in trouble", () => {
   test.for(["copy", "control"])("a lost %s session: that part is read again", async (name) => {
     await using database = await createTestDatabase({ script: BIG });
     const capture = await withBroken(database, name);
+    expect(capture.issues).toEqual([]);
+    expect([rowsOf(capture, "big"), rowsOf(capture, "small")]).toEqual(["20000", "1"]);
+  });
+
+  test("a session lost just after a part was stored: the part is read again", async () => {
+    await using database = await createTestDatabase({ script: BIG });
+    let broken = false;
+    const capture = await captureToMemory(database.url, {
+      connections: 1,
+      hooks: {
+        afterFile: async (path) => {
+          if (!path.includes("big") || broken) return;
+          broken = true;
+          await terminate(database, "copy");
+        },
+      },
+    });
+    expect(broken).toBe(true);
     expect(capture.issues).toEqual([]);
     expect([rowsOf(capture, "big"), rowsOf(capture, "small")]).toEqual(["20000", "1"]);
   });

@@ -109,6 +109,7 @@ function hooked(writer: SnapshotWriter, hooks: CaptureHooks): SnapshotWriter {
       await hooks.afterFile?.(path);
       return saved;
     },
+    discard: (path) => writer.discard(path),
     commit: (options) => writer.commit(options),
     [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
   };

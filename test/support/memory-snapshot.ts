@@ -39,6 +39,7 @@ export class MemorySnapshot {
   writer(): SnapshotWriter {
     return {
       saveFile: (path, content) => this.save(path, content),
+      discard: (path) => void this.files.delete(keyOf(path)),
       commit: () => Promise.reject(new Error("a snapshot in memory is never committed")),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { PendingFolder, reservePath, showPath } from "./pending.ts";
+import { discardPath, PendingFolder, reservePath, showPath } from "./pending.ts";
 
 const file = { mode: 0o600, modifiedAtMs: 0, sizeBytes: 0, content: "" };
 
@@ -26,6 +26,32 @@ describe("paths of a snapshot being written", () => {
     expect(() => reservePath(root, path)).toThrow(
       expect.objectContaining({ code: "repository.invalid_path" }),
     );
+  });
+
+  test("discarded or abandoned leave no empty folder behind, and nobody else's file goes with them", () => {
+    const root = new PendingFolder();
+    reservePath(root, ["a", "b", "kept"]).save(file);
+    reservePath(root, ["a", "b", "c", "file"]).save(file);
+    reservePath(root, ["x", "y"]).abandon();
+    discardPath(root, ["a", "b", "c", "file"]);
+    expect([...root.children.keys()]).toEqual(["a"]);
+    const slot = reservePath(root, ["a", "b", "c"]);
+    discardPath(root, ["a", "b", "kept"]);
+    slot.save(file);
+    discardPath(root, ["a", "b", "c"]);
+    expect(root.children.size).toBe(0);
+  });
+
+  test("that hold no saved file cannot be discarded", () => {
+    const root = new PendingFolder();
+    reservePath(root, ["a", "open"]);
+    reservePath(root, ["a", "saved"]).save(file);
+    for (const path of [["a"], ["a", "open"], ["a", "none"], ["a", "saved", "below"], ["b"], []]) {
+      expect(() => discardPath(root, path)).toThrow(
+        expect.objectContaining({ code: "repository.path_not_found" }),
+      );
+    }
+    expect([...root.children.keys()]).toEqual(["a"]);
   });
 
   test("cost at most a few hundred bytes each", () => {

@@ -19,8 +19,10 @@ export interface PendingFile {
 
 /** Keyed by true name. `reserved`: a file whose content is still being read. */
 export class PendingFolder {
-  readonly children = new Map<string, PendingFolder | PendingFile | "reserved">();
+  readonly children = new Map<string, Pending>();
 }
+
+type Pending = PendingFolder | PendingFile | "reserved";
 
 /** Deeper paths no system could restore: PATH_MAX allows about 2,000 one-letter folders. */
 const MAX_DEPTH = 1024;
@@ -48,8 +50,35 @@ export function reservePath(root: PendingFolder, path: EntryPath): PendingSlot {
   folder.children.set(name, "reserved");
   return {
     save: (file) => void folder.children.set(name, file),
-    abandon: () => void folder.children.delete(name),
+    abandon: () => removeFrom(root, names),
   };
+}
+
+/** Takes a saved file out again; its path is free then. */
+export function discardPath(root: PendingFolder, path: EntryPath): void {
+  const names = path.map(nameKey);
+  const entry = names.reduce<Pending | undefined>(
+    (parent, name) => (parent instanceof PendingFolder ? parent.children.get(name) : undefined),
+    root,
+  );
+  if (entry === undefined || entry === "reserved" || entry instanceof PendingFolder) {
+    throw repositoryError("path_not_found", {
+      message: `no saved file ${showPath(path)} to discard`,
+      subject: { path: showPath(path) },
+    });
+  }
+  removeFrom(root, names);
+}
+
+/** With the folders that held nothing else: a reserved path is an entry, so nobody is about to put something there. */
+function removeFrom(folder: PendingFolder, names: readonly string[]): void {
+  const [name = "", ...rest] = names;
+  const child = folder.children.get(name);
+  if (rest.length > 0 && child instanceof PendingFolder) {
+    removeFrom(child, rest);
+    if (child.children.size > 0) return;
+  }
+  folder.children.delete(name);
 }
 
 function folderIn(parent: PendingFolder, name: string, path: EntryPath): PendingFolder {

@@ -112,6 +112,25 @@ describe("a snapshot writer", () => {
     expect((await sizeOf()) - before).toBeLessThan(before * 0.2);
   });
 
+  test("keeps nothing of a file that was discarded, and its path can be taken again", async () => {
+    const { repository } = await createFixture();
+    await using writer = await repository.acquireWriter(WRITER);
+    await writer.saveFile(["a", "b", "0"], streamOf(rows(2000)), TABLE);
+    await writer.saveFile(["a", "b", "1"], streamOf("x"), TABLE);
+    await writer.saveFile(["c"], streamOf("c"), FILE);
+    writer.discard(["a", "b", "0"]);
+    writer.discard(["a", "b", "1"]);
+    writer.discard(["c"]);
+    await writer.saveFile(["c"], streamOf("again"), FILE);
+    const { id, files } = await writer.commit(COMMIT);
+    expect(files).toBe(1);
+    const reader = await repository.acquireReader();
+    const snapshot = await repository.resolveSnapshot(id);
+    expect((await entriesOf(reader, snapshot)).map(pathOf)).toEqual(["c"]);
+    expect(() => writer.discard(["c"])).toThrow(/committed/);
+    expect((await repository.check({ readData: true })).findings).toEqual([]);
+  });
+
   test("reports progress that only grows", async () => {
     const { repository } = await createFixture();
     const seen: WriteProgress[] = [];

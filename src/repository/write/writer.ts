@@ -18,7 +18,7 @@ import type { Lock } from "../lock/lock.ts";
 import { Packer } from "../pack/packer.ts";
 import type { CreateSealer, Sealer } from "../sealer.ts";
 import { formatSnapshot } from "../snapshot-file.ts";
-import { PendingFolder, reservePath } from "../tree/pending.ts";
+import { discardPath, PendingFolder, reservePath } from "../tree/pending.ts";
 import type { PendingFile } from "../tree/pending.ts";
 import { latin1 } from "../tree/names.ts";
 import { saveTree } from "../tree/save-tree.ts";
@@ -144,6 +144,11 @@ class Writer implements SnapshotWriter {
     } finally {
       this.#saving -= 1;
     }
+  }
+
+  discard(path: EntryPath): void {
+    this.#requireOpen();
+    discardPath(this.#root, path);
   }
 
   async commit(options: SnapshotOptions): Promise<SnapshotSummary> {

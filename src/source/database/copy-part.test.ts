@@ -14,11 +14,15 @@ import { readServerIdentity } from "./server-identity.ts";
 function fakeSession(
   rows: readonly Record<string, unknown>[],
   copy?: { readonly text: string; readonly count: bigint },
+  lostAt?: string,
 ): Connection {
   const session = {
     versionNum: 150_000,
     backendPid: 1,
-    query: async () => rows,
+    query: async (sql: string) => {
+      if (sql === lostAt) throw new Error("session lost");
+      return rows;
+    },
     async *copyOut(_sql: string, options: CopyOutOptions = {}) {
       yield Buffer.from(copy?.text ?? "");
       options.onEnd?.(copy?.count ?? 0n);
@@ -51,16 +55,18 @@ class FakeControl extends ControlSession {
   }
 }
 
-function context(): CaptureContext {
+function context(kept: string[] = []): CaptureContext {
   const { signal } = new AbortController();
   const url = new Secret("postgresql://nobody@127.0.0.1:1/none");
   const session = { url, lockTimeoutMs: 1, signal };
   const writer: SnapshotWriter = {
-    saveFile: async (_path, content: AsyncIterable<Bytes>) => {
+    saveFile: async (path, content: AsyncIterable<Bytes>) => {
       let sizeBytes = 0;
       for await (const chunk of content) sizeBytes += chunk.byteLength;
+      kept.push(path.join("/"));
       return { sizeBytes, sha256: "00", blobs: 1, newBytes: 0 };
     },
+    discard: (path) => void kept.splice(kept.indexOf(path.join("/")), 1),
     commit: async () => Promise.reject(new Error("not committed here")),
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -93,7 +99,9 @@ function context(): CaptureContext {
 describe("one part", () => {
   test("rows counted by us and by the server are the same number", async () => {
     const session = fakeSession([], { text: "1\n2\n", count: 2n });
-    const part = await copyPart(context(), session, { table: TABLE, index: 0, format: "text" });
+    const kept: string[] = [];
+    const part = await copyPart(context(kept), session, { table: TABLE, index: 0, format: "text" });
+    expect(kept).toEqual(["database/tables/public/t/0000.copy"]);
     expect(part).toMatchObject({
       rows: "2",
       sizeBytes: 4,
@@ -106,6 +114,15 @@ describe("one part", () => {
     await expect(
       copyPart(context(), session, { table: TABLE, index: 0, format: "text" }),
     ).rejects.toMatchObject({ code: "source.row_count_differs", kind: "corrupt" });
+  });
+
+  test("whose session is lost after it was stored, at its COMMIT, is not kept: it will be read again", async () => {
+    const session = fakeSession([], { text: "1\n2\n", count: 2n }, "COMMIT");
+    const kept: string[] = [];
+    await expect(
+      copyPart(context(kept), session, { table: TABLE, index: 0, format: "text" }),
+    ).rejects.toThrow("session lost");
+    expect(kept).toEqual([]);
   });
 
   test("a stream that ends inside a row is an error", async () => {

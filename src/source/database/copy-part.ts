@@ -28,16 +28,40 @@ export interface PartRequest {
   readonly format: "text" | "binary";
 }
 
-/** `undefined`: the part holds no rows, and no file is kept. */
+/** `undefined`: the part holds no rows, and no file is kept. Nor is one of a part that fails, however late. */
 export async function copyPart(
   context: CaptureContext,
   session: Connection,
   request: PartRequest,
 ): Promise<TablePart | undefined> {
-  return await underSnapshot(session, context.snapshot.id, async () => {
-    const current = await lockTable(context, session, request.table);
-    return await storePart(context, session, request, copyStatement(request, current));
-  });
+  let stored = false;
+  try {
+    return await underSnapshot(session, context.snapshot.id, async () => {
+      const current = await lockTable(context, session, request.table);
+      const sql = copyStatement(request, current);
+      return await storePart(context, session, request, sql, () => (stored = true));
+    });
+  } catch (error) {
+    // A session lost at its COMMIT: the part is read again, and its path must be free.
+    if (stored) discardPart(context, request);
+    throw error;
+  }
+}
+
+/** Takes a stored part out of the snapshot again. */
+export function discardPart(
+  context: CaptureContext,
+  part: Pick<PartRequest, "table" | "index" | "format">,
+): void {
+  context.writer.discard(pathOfPart(part));
+}
+
+function pathOfPart({
+  table,
+  index,
+  format,
+}: Pick<PartRequest, "table" | "index" | "format">): readonly string[] {
+  return ["database", "tables", table.schema, table.name, partName(index, format)];
 }
 
 /** The table may have another name by now; it is locked under the one it has, and looked at again once it is. */
@@ -107,6 +131,7 @@ async function storePart(
   session: Connection,
   request: PartRequest,
   sql: string,
+  onStored: () => void,
 ): Promise<TablePart | undefined> {
   const { table, format } = request;
   const hasher = createRowHasher(context.options.rowHashKey, format);
@@ -124,11 +149,12 @@ async function storePart(
       return undefined;
     }
     const content = observed(context, table, copy, first.value, (chunk) => hasher.update(chunk));
-    const path = ["database", "tables", table.schema, table.name, partName(request.index, format)];
+    const path = pathOfPart(request);
     const saved = await context.writer.saveFile(path, content, {
       kind: "table",
       modifiedAt: context.takenAt,
     });
+    onStored();
     const sum = hasher.finish();
     if (sum.rows !== sent.rows) throw countDiffers(table, sum.rows, sent.rows);
     return {

@@ -1,14 +1,14 @@
 /**
  * All tables, by several sessions at once: largest first, in rounds. A part that met a lock or a lost session comes
  * again in the next round; a table with a value too large for text comes again as binary; a table with an issue is
- * given up, and says so.
+ * given up, and says so. What was already stored of either leaves the snapshot again.
  */
 import { AppError } from "../../kernel/index.ts";
 import type { TableManifest, TablePart } from "../../manifest/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { addHashes } from "./add-hashes.ts";
 import type { CaptureContext } from "./context.ts";
-import { copyPart } from "./copy-part.ts";
+import { copyPart, discardPart } from "./copy-part.ts";
 import { holdsHugeValue } from "./huge-values.ts";
 import { PartRefused, captureIssue, displayName, tableIssue } from "./issues.ts";
 import type { PageRange } from "./parts.ts";
@@ -112,18 +112,33 @@ async function runTask(
   if (state.issue !== undefined || task.generation !== state.generation) return true;
   try {
     await chooseFormat(context, session, state);
-    const range = state.ranges[index];
+    const { format, ranges } = state;
+    const range = ranges[index];
+    const request = { table: state.work.table, index, format };
     const part = await copyPart(context, session, {
-      table: state.work.table,
-      index,
-      format: state.format,
+      ...request,
       ...(range === undefined ? {} : { range }),
     });
-    if (task.generation === state.generation) finishPart(context, state, index, part);
+    // Given up, or begun anew, while this part was read.
+    const stale = state.issue !== undefined || task.generation !== state.generation;
+    if (!stale) finishPart(context, state, index, part);
+    else if (part !== undefined) discardPart(context, request);
     return true;
   } catch (error) {
-    return judge(error, task, again);
+    return judge(context, error, task, again);
   }
+}
+
+function giveUp(context: CaptureContext, state: TableState, issue: CaptureIssue): void {
+  state.issue ??= issue;
+  discardParts(context, state);
+}
+
+function discardParts(context: CaptureContext, state: TableState): void {
+  const { format } = state;
+  const { table } = state.work;
+  for (const index of state.parts.keys()) discardPart(context, { table, index, format });
+  state.parts = new Map();
 }
 
 function finishPart(
@@ -150,11 +165,16 @@ function chooseFormat(
 }
 
 /** True: the session can go on. Throws what ends the whole run. */
-function judge(error: unknown, task: PartTask, again: PartTask[]): boolean {
+function judge(
+  context: CaptureContext,
+  error: unknown,
+  task: PartTask,
+  again: PartTask[],
+): boolean {
   const { state } = task;
   const { table } = state.work;
   if (error instanceof PartRefused) {
-    state.issue ??= error.issue;
+    giveUp(context, state, error.issue);
     return true;
   }
   if (error instanceof AppError && error.code === "postgres.connection_lost") {
@@ -172,18 +192,18 @@ function judge(error: unknown, task: PartTask, again: PartTask[]): boolean {
   }
   if (task.generation !== state.generation) return true;
   if (issue.code === "value_too_large" && state.format === "text") {
-    startBinary(state, again);
+    startBinary(context, state, again);
     return true;
   }
-  state.issue ??= issue;
+  giveUp(context, state, issue);
   return true;
 }
 
 /** All parts of a table have one format: what was read as text is read again. */
-function startBinary(state: TableState, again: PartTask[]): void {
+function startBinary(context: CaptureContext, state: TableState, again: PartTask[]): void {
+  discardParts(context, state);
   state.format = "binary";
   state.generation += 1;
-  state.parts = new Map();
   state.done = new Set();
   again.push(...tasksOf(state));
 }
