@@ -1,4 +1,4 @@
-import { toHex } from "../kernel/index.ts";
+import { AppError, toHex } from "../kernel/index.ts";
 import type { Bytes, RandomBytes } from "../kernel/index.ts";
 import { objectKey } from "./core.ts";
 import type { RepositoryCore } from "./core.ts";
@@ -37,6 +37,24 @@ export async function loadConfig(
     if (opened !== undefined) return parseConfig(opened, core.store.location);
   }
   throw damaged(core.store.location, "that does not open with the repository's key");
+}
+
+/**
+ * Throws where the repository that was opened no longer is: an unmounted disk leaves an empty folder, into which a whole
+ * backup would go that no key opens; so would one into a new repository in the old one's place.
+ */
+export async function requireStillThere(core: RepositoryCore, signal?: AbortSignal): Promise<void> {
+  try {
+    await loadConfig(core, signal);
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== "objectstore.not_found") throw thrown;
+    const { location } = core.store;
+    throw repositoryError("not_found", {
+      message: `no repository any more at ${location}`,
+      subject: { location },
+      cause: thrown,
+    });
+  }
 }
 
 export function parseConfig(json: Bytes, location: string): RepositoryConfig {

@@ -7,6 +7,7 @@ import {
   toHex,
 } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
+import { requireStillThere } from "../config.ts";
 import type { RepositoryCore } from "../core.ts";
 import { deriveKey } from "../crypto/master-key.ts";
 import { repositoryError } from "../errors.ts";
@@ -56,6 +57,7 @@ export async function acquireWriter(
   const { hostname, username, pid, signal } = options;
   const waits = signal === undefined ? {} : { signal };
   const owner = { hostname, username, pid };
+  await requireStillThere(core, signal);
   const lock = await acquireLock(core, { exclusive: false, owner, ...waits });
   try {
     const index = await loadIndex(core, signal);
