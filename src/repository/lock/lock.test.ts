@@ -227,6 +227,47 @@ describe("a lock that is held long", () => {
     expect(lock.signal.aborted).toBe(false);
   });
 
+  test("ages by the longer of two clocks: one may be set back, the other stand still", async () => {
+    for (const stopped of ["now", "monotonicMs"] as const) {
+      const core = testCore();
+      const [startedAt, startedAtMs] = [core.clock.now(), core.clock.monotonicMs()];
+      const clock = {
+        ...core.clock,
+        ...(stopped === "now" ? { now: () => startedAt } : { monotonicMs: () => startedAtMs }),
+      };
+      await using lock = await acquireLock({ ...core, clock }, shared);
+      const [first] = await keysOf(core.store, "locks/");
+      core.clock.advance(5 * MINUTE);
+      await lock.requireHeld();
+      expect(await keysOf(core.store, "locks/")).not.toEqual([first]);
+      const away = { ...core.store, put: () => Promise.reject(new Error("away")) };
+      await using other = await acquireLock({ ...core, clock }, shared);
+      Object.assign(core.store, away);
+      core.clock.advance(26 * MINUTE);
+      expect([lock.signal.aborted, other.signal.aborted]).toEqual([true, true]);
+    }
+  });
+
+  test("is not taken for lost when it is written anew while it is looked for", async () => {
+    const core = testCore();
+    const inner = core.store;
+    let looks = 0;
+    const store: ObjectStore = {
+      ...inner,
+      stat: async (key, options) => {
+        looks += 1;
+        if (looks === 1) {
+          core.clock.advance(5 * MINUTE);
+          for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+        }
+        return await inner.stat(key, options);
+      },
+    };
+    await using lock = await acquireLock({ ...core, store }, shared);
+    await lock.requireHeld();
+    expect(looks).toBe(2);
+  });
+
   test("leaves none of its files behind when a removal failed in between", async () => {
     const core = testCore();
     const inner = core.store;

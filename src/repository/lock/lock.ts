@@ -36,6 +36,15 @@ export interface Lock extends AsyncDisposable {
   requireHeld(signal?: AbortSignal): Promise<void>;
 }
 
+interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+function momentOf({ clock }: RepositoryCore): Moment {
+  return { wallMs: clock.now().getTime(), monotonicMs: clock.monotonicMs() };
+}
+
 export async function acquireLock(core: RepositoryCore, options: LockOptions): Promise<Lock> {
   throwIfAborted(options.signal);
   const id = await writeLock(core, options, options.signal);
@@ -58,14 +67,14 @@ class HeldLock implements Lock {
   /** Files of ours that a newer one replaced, until they are gone. */
   readonly #old = new Set<string>();
   #id: string;
-  #refreshedAtMs: number;
+  #refreshedAt: Moment;
   #refreshing: Promise<void> | undefined;
 
   constructor(core: RepositoryCore, options: LockOptions, id: string) {
     this.#core = core;
     this.#options = options;
     this.#id = id;
-    this.#refreshedAtMs = this.#nowMs();
+    this.#refreshedAt = momentOf(core);
     this.#ticker = core.clock.every(RETRY_REFRESH_MS, () => this.#tick());
   }
 
@@ -74,12 +83,15 @@ class HeldLock implements Lock {
   }
 
   async requireHeld(signal?: AbortSignal): Promise<void> {
-    if (this.#nowMs() - this.#refreshedAtMs >= GIVE_UP_MS)
-      this.#abandon("too old to be vouched for");
+    if (this.#ageMs() >= GIVE_UP_MS) this.#abandon("too old to be vouched for");
     throwIfAborted(this.#lost.signal);
     await this.#refreshing;
     const options = signal === undefined ? {} : { signal };
-    if ((await this.#core.store.stat(objectKey.lock(this.#id), options)) !== undefined) return;
+    // Again where a refresh put another in its place meanwhile.
+    for (let looked = ""; looked !== this.#id;) {
+      looked = this.#id;
+      if ((await this.#core.store.stat(objectKey.lock(looked), options)) !== undefined) return;
+    }
     this.#abandon("that was removed by someone else");
     throwIfAborted(this.#lost.signal);
   }
@@ -90,13 +102,18 @@ class HeldLock implements Lock {
     await removeLocks(this.#core, this.#old.add(this.#id));
   }
 
-  /** Wall time, so that the hours of a suspended machine count: its monotonic clock may have stood still. */
-  #nowMs(): number {
-    return this.#core.clock.now().getTime();
+  /**
+   * By the wall clock, so that the hours of a suspended machine count, whose monotonic clock may have stood still; and by
+   * the monotonic one, because a wall clock may be set back.
+   */
+  #ageMs(): number {
+    const now = momentOf(this.#core);
+    const { wallMs, monotonicMs } = this.#refreshedAt;
+    return Math.max(now.wallMs - wallMs, now.monotonicMs - monotonicMs);
   }
 
   #tick(): void {
-    const ageMs = this.#nowMs() - this.#refreshedAtMs;
+    const ageMs = this.#ageMs();
     if (ageMs >= GIVE_UP_MS) this.#abandon("that could not be refreshed for 25 minutes");
     if (ageMs < REFRESH_MS || this.#refreshing !== undefined || this.#lost.signal.aborted) return;
     this.#refreshing = this.#refresh().finally(() => {
@@ -107,11 +124,11 @@ class HeldLock implements Lock {
   /** Never rejects: a refresh that fails is tried again a minute later, until the lock is given up. */
   async #refresh(): Promise<void> {
     try {
-      const startedAtMs = this.#nowMs();
+      const startedAt = momentOf(this.#core);
       const id = await writeLock(this.#core, this.#options, this.#lost.signal);
       this.#old.add(this.#id);
       this.#id = id;
-      this.#refreshedAtMs = startedAtMs;
+      this.#refreshedAt = startedAt;
       await removeLocks(this.#core, this.#old);
     } catch (thrown) {
       this.#core.log?.warn({ err: toAppError(thrown), lock: this.#id }, "lock refresh");
