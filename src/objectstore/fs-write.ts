@@ -28,8 +28,14 @@ export interface WriteOptions {
   readonly signal: AbortSignal | undefined;
   /** `link(2)`; a test hands in one that the file system refuses. */
   readonly link: typeof link;
-  /** Folders that this store has already made durable and cleaned. */
-  readonly preparedFolders: Set<string>;
+  /** As `syncFolder`; a test hands in one that waits. */
+  readonly syncFolder: (folder: string) => Promise<void>;
+  /** Of the store. Folders below it are made durable up to here. */
+  readonly root: string;
+  /** Folders that this store has made durable, or is about to. */
+  readonly preparedFolders: Map<string, Promise<void>>;
+  /** Those that it has cleaned. */
+  readonly cleanedFolders: Set<string>;
 }
 
 /**
@@ -42,14 +48,14 @@ export async function writeDurably(
   options: WriteOptions,
 ): Promise<void> {
   const folder = dirname(path);
-  await prepareFolder(folder, options.preparedFolders);
+  await prepareFolder(folder, options);
   const temporary = join(folder, `~${toHex(options.random(12))}`);
   try {
     const writtenAt = await writeTemporary(temporary, body, options.signal);
     throwIfAborted(options.signal);
     await giveName(temporary, path, options);
-    await syncFolder(folder);
-    await removeStale(folder, writtenAt, options.preparedFolders);
+    await options.syncFolder(folder);
+    await removeStale(folder, writtenAt, options.cleanedFolders);
   } catch (thrown) {
     await unlinkIfThere(temporary);
     throw thrown;
@@ -150,14 +156,28 @@ export function undefinedIfMissing(thrown: unknown): undefined {
   throw thrown;
 }
 
-/** New folders are durable only when each one's parent was synced. */
-async function prepareFolder(folder: string, prepared: ReadonlySet<string>): Promise<void> {
-  if (prepared.has(folder)) return;
+/** Once a folder and store. Who finds it being made waits: a name in it is no more durable than the folder's own. */
+function prepareFolder(folder: string, options: WriteOptions): Promise<void> {
+  const { preparedFolders } = options;
+  const known = preparedFolders.get(folder);
+  if (known !== undefined) return known;
+  const prepared = makeFolder(folder, options).catch((thrown: unknown) => {
+    preparedFolders.delete(folder);
+    throw thrown;
+  });
+  preparedFolders.set(folder, prepared);
+  return prepared;
+}
+
+/**
+ * New folders are durable only when each one's parent was synced; so are those that were there, for whoever made them may
+ * have died before. Above the store only what was made here is synced: the rest may not be ours to open.
+ */
+async function makeFolder(folder: string, { root, syncFolder }: WriteOptions): Promise<void> {
   const firstMade = await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-  if (firstMade === undefined) return;
-  for (let made = folder; made.length >= firstMade.length; made = dirname(made)) {
-    await syncFolder(dirname(made));
-  }
+  const reached = (made: string): boolean =>
+    made.length <= root.length && (firstMade === undefined || made.length < firstMade.length);
+  for (let made = folder; !reached(made); made = dirname(made)) await syncFolder(dirname(made));
 }
 
 export async function syncFolder(folder: string): Promise<void> {
@@ -172,9 +192,9 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /** Once a folder and store: removes what crashed writers left, by the clock of the file system that also dated it. */
-async function removeStale(folder: string, writtenAt: Date, prepared: Set<string>): Promise<void> {
-  if (prepared.has(folder)) return;
-  prepared.add(folder);
+async function removeStale(folder: string, writtenAt: Date, cleaned: Set<string>): Promise<void> {
+  if (cleaned.has(folder)) return;
+  cleaned.add(folder);
   for (const name of await readdir(folder)) {
     if (!TEMPORARY.test(name)) continue;
     const path = join(folder, name);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { createFsStore } from "./index.ts";
 import { fsError } from "./fs-errors.ts";
@@ -44,6 +45,36 @@ describe("fs store", () => {
     const code = await codeOf(() => aborted.put("b", [patternBytes(10)], { signal }));
     expect(code).toBe("kernel.cancelled");
     expect(await readdir(folder.path)).toEqual(["a"]);
+  });
+
+  test("has a folder durable before anything in it, also for who did not make it", async () => {
+    await using folder = await createTemporaryFolder();
+    await mkdir(join(folder.path, "data/left"), { recursive: true });
+    const synced: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const syncFolder = async (path: string): Promise<void> => {
+      if (path === join(folder.path, "data")) await gate.promise;
+      synced.push(path.slice(folder.path.length));
+    };
+    const store = createFsStore(folder.path, { random: randomBytes, syncFolder });
+    const done: string[] = [];
+    const put = async (key: string): Promise<void> => {
+      await store.put(key, [patternBytes(10)]);
+      done.push(key);
+    };
+    const first = put("data/ab/x");
+    // The folder is there now, its name not yet durable.
+    while (!(await readdir(join(folder.path, "data"))).includes("ab")) await setImmediate();
+    const puts = [first, put("data/ab/y"), put("data/left/z")];
+    await store.put("other/w", [patternBytes(10)]);
+    expect(done).toEqual([]);
+    gate.resolve();
+    await Promise.all(puts);
+    // Of the folder of the store itself nothing was made, and above it nothing is looked at.
+    expect(new Set(synced)).toEqual(new Set(["/data/ab", "/data/left", "/data", "", "/other"]));
+    synced.length = 0;
+    await put("data/ab/v");
+    expect(synced).toEqual(["/data/ab"]);
   });
 
   test("does not list leftovers, and removes those older than a day with the next put", async () => {

@@ -20,6 +20,8 @@ export interface FsStoreOptions {
   readonly random: RandomBytes;
   /** For tests. */
   readonly link?: WriteOptions["link"];
+  /** For tests. */
+  readonly syncFolder?: WriteOptions["syncFolder"];
 }
 
 /**
@@ -29,8 +31,14 @@ export interface FsStoreOptions {
  */
 export function createFsStore(folder: string, options: FsStoreOptions): ObjectStore {
   const root = resolve(folder);
-  const preparedFolders = new Set<string>();
-  const writeOptions = { random: options.random, link: options.link ?? link, preparedFolders };
+  const writeOptions = {
+    random: options.random,
+    link: options.link ?? link,
+    syncFolder: options.syncFolder ?? syncFolder,
+    root,
+    preparedFolders: new Map<string, Promise<void>>(),
+    cleanedFolders: new Set<string>(),
+  };
   const at = (key: string): string => join(root, ...parseKey(key));
   return {
     location: root,
