@@ -66,7 +66,10 @@ describe("fs store", () => {
     // The folder is there now, its name not yet durable.
     while (!(await readdir(join(folder.path, "data"))).includes("ab")) await setImmediate();
     const puts = [first, put("data/ab/y"), put("data/left/z")];
-    await store.put("other/w", [patternBytes(10)]);
+    // Long enough for each of the others to have come to its end.
+    for (let other = 0; other < 20; other += 1) {
+      await store.put(`other/${other}`, [patternBytes(10)]);
+    }
     expect(done).toEqual([]);
     gate.resolve();
     await Promise.all(puts);
