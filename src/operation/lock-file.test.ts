@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -55,6 +55,15 @@ test("of a breaker that died in the middle is broken too", async () => {
   await writeFile(`${path}.break-${"ab".repeat(16)}-0`, lockOf("web1", DEAD, "cd".repeat(16)));
   await using _lock = await acquireLockFile(path, options());
   expect(await readdir(folder)).toContain("x.lock");
+});
+
+test("that was broken while its owner was stopped is not taken from the next owner", async () => {
+  const others = lockOf("web2", 5);
+  {
+    await using _lock = await acquireLockFile(path, options());
+    await writeFile(path, others);
+  }
+  expect(await readFile(path, "utf8")).toBe(others);
 });
 
 const LOCKED = { code: "operation.audit_locked" };

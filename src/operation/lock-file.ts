@@ -52,7 +52,13 @@ export async function acquireLockFile(
   } finally {
     await unlink(own);
   }
-  return { [Symbol.asyncDispose]: () => unlinkIfThere(path) };
+  return { [Symbol.asyncDispose]: () => release(path, owner.token) };
+}
+
+/** Held for too long, by a process that was stopped, it was broken: then it is somebody else's by now. */
+async function release(path: string, token: string): Promise<void> {
+  const now = await readOwner(path);
+  if (typeof now === "object" && now.token === token) await unlinkIfThere(path);
 }
 
 async function writeNew(path: string, text: string): Promise<void> {

@@ -57,6 +57,8 @@ describe("connection strings", () => {
     ["postgresql://u:hunter2@a/x?options=-cfoo", "unknown parameter options"],
     ["postgresql://u:hunter2@a/x?sslmode=maybe", "unknown sslmode"],
     ["postgresql://u:hunter2%zz@a/x", "percent escape"],
+    ["postgresql://u:x?hunter2=y@a/x", "an unknown parameter"],
+    ["postgresql://u:x@a/x?sslmode=hunter2", "an unknown sslmode"],
     ["postgresql://u:hunter2@a/x?sslmode", "without a value"],
     ["mysql://u:hunter2@a/x", "neither a URI nor"],
     ["host='a user=hunter2", "neither a URI nor"],

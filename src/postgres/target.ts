@@ -49,6 +49,41 @@ const KNOWN = new Set([
   "sslkey",
 ]);
 
+/** Of libpq and of other clients; we take none of them. */
+const NAMEABLE = new Set([
+  "options",
+  "service",
+  "passfile",
+  "hostaddr",
+  "replication",
+  "target_session_attrs",
+  "load_balance_hosts",
+  "tcp_user_timeout",
+  "requirepeer",
+  "require_auth",
+  "requiressl",
+  "sslpassword",
+  "sslcrl",
+  "sslcrldir",
+  "sslsni",
+  "sslcompression",
+  "sslcertmode",
+  "sslnegotiation",
+  "ssl_min_protocol_version",
+  "ssl_max_protocol_version",
+  "krbsrvname",
+  "gsslib",
+  "gssdelegation",
+  "pgbouncer",
+  "pool_mode",
+  "pool_timeout",
+  "connection_limit",
+  "schema",
+  "supa",
+]);
+const ESCAPE =
+  "Remove it; in a password write ? as %3F, # as %23, & as %26, @ as %40 and / as %2F.";
+
 export function parseTarget(url: Secret): ConnectionTarget {
   const text = url.reveal().trim();
   const parameters = /^postgres(ql)?:\/\//.test(text) ? readUri(text) : readKeywords(text);
@@ -165,6 +200,8 @@ function readKeywords(text: string): Map<string, string> {
 function targetOf(parameters: ReadonlyMap<string, string>): ConnectionTarget {
   for (const key of parameters.keys()) {
     if (!KNOWN.has(key) && !IGNORED.has(key)) {
+      // An unescaped "?" in a password makes parameters of its rest: only known words are repeated.
+      if (!NAMEABLE.has(key)) throw invalid("connection string has an unknown parameter", ESCAPE);
       throw invalid(`connection string has the unknown parameter ${key}`, `Remove ${key} from it.`);
     }
   }
@@ -240,6 +277,6 @@ function sslModeOf(text: string | undefined, host: string, local: boolean): SslM
       }
       return text === "require" || text === "verify-ca" ? "require" : "disable";
     default:
-      throw invalid(`connection string has the unknown sslmode ${JSON.stringify(text)}`);
+      throw invalid("connection string has an unknown sslmode", "Write sslmode=verify-full.");
   }
 }

@@ -48,12 +48,20 @@ describe("from a file", () => {
     ["plain", "secret", "secret"],
     ["with a line end", "secret\n", "secret"],
     ["with a Windows line end", "secret\r\n", "secret"],
-    ["only one line end goes", "secret\n\n", "secret\n"],
-    ["spaces stay", " s \n", " s "],
+    ["with white space around, as restic reads it", " \t\nse cret \n\n", "se cret"],
+    ["with a byte order mark", "\uFEFFsecret\n", "secret"],
   ])("%s", async ([name, content, expected]) => {
     const file = await secretFile(name ?? "", content ?? "");
     const secret = await resolveSecret({ file }, none);
     expect(secret.reveal()).toBe(expected);
+  });
+
+  test("that is no UTF-8 is refused, not changed into another secret", async () => {
+    const file = await secretFile("latin1", Buffer.from("p\xe4ss", "latin1"));
+    await expect(resolveSecret({ file }, none)).rejects.toMatchObject({
+      code: "secrets.unreadable",
+      message: `secret file ${file}: not UTF-8 text`,
+    });
   });
 
   test.for([0o640, 0o604, 0o660, 0o644])("mode %o is refused", async (mode) => {

@@ -9,7 +9,10 @@ export type EnvironmentLookup = (name: string) => string | undefined;
 
 const MAX_SECRET_BYTES = 64 * 1024;
 
-/** The secret that `reference` names. One line end at the end of a file does not count, as with restic. */
+/**
+ * The secret that `reference` names. A file is read as restic reads `--password-file`: a byte order mark and white space
+ * around the text do not count, so that both open a repository with the same file.
+ */
 export async function resolveSecret(
   reference: SecretReference,
   env: EnvironmentLookup,
@@ -37,12 +40,22 @@ async function fromFile(path: string): Promise<Secret> {
     const buffer = Buffer.alloc(MAX_SECRET_BYTES + 1);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
     if (bytesRead > MAX_SECRET_BYTES) throw unreadable(path, "larger than 64 KiB");
-    const text = buffer.toString("utf8", 0, bytesRead).replace(/\r?\n$/, "");
+    const text = textOf(buffer.subarray(0, bytesRead), path).trim();
     buffer.fill(0);
     if (text === "") throw emptySecret(`file ${path}`, { file: path });
     return new Secret(text);
   } finally {
     await file.close();
+  }
+}
+
+/** A byte replaced because it is no UTF-8 would make another password of it. */
+function textOf(bytes: Uint8Array, path: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // What the decoder throws could show the bytes.
+    throw unreadable(path, "not UTF-8 text");
   }
 }
 
