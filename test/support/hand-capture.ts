@@ -26,7 +26,7 @@ export async function captureByHand(database: TestDatabase): Promise<Made> {
     "--schema-only",
     `--dbname=${database.url}`,
   ]);
-  const path = "database/schema.pgdump";
+  const path = "database/schema.dump";
   const schema = { path, ...only(files.put(path, archive)) };
   const manifest: Manifest = {
     format: MANIFEST_FORMAT,

@@ -38,7 +38,7 @@ function sampleDatabase(): DatabaseManifest {
       insertLsnAfter: "0/1A2B3C4",
     },
     clientTools: { pgDump: "pg_dump (PostgreSQL) 15.18" },
-    schema: { path: "database/schema.pgdump", sizeBytes: 10, sha256: ZERO_HASH },
+    schema: { path: "database/schema.dump", sizeBytes: 10, sha256: ZERO_HASH },
     roles: [
       {
         name: "app_owner",
