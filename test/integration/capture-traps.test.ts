@@ -104,6 +104,7 @@ describe("DDL between the snapshot and the COPY", () => {
     async (connections) => {
       await using database = await createTestDatabase({ script: TABLES });
       let stored = 0;
+      let truncated: Promise<unknown> | undefined;
       const capture = await captureToMemory(database.url, {
         connections,
         splitBytes: 8192,
@@ -111,10 +112,15 @@ describe("DDL between the snapshot and the COPY", () => {
           afterFile: async (path) => {
             if (!path.includes("victim")) return;
             stored += 1;
-            if (stored === 2) await database.query("TRUNCATE victim");
+            if (stored !== 2) return;
+            // It waits for the parts that are being read, and those to come wait behind it.
+            truncated = database.query("TRUNCATE victim");
+            const queued = "SELECT pid FROM pg_locks WHERE NOT granted AND mode LIKE 'AccessExcl%'";
+            while ((await database.query(queued)).length === 0);
           },
         },
       });
+      await truncated;
       expect(stored).toBeGreaterThanOrEqual(2);
       expect(capture.issues).toMatchObject([{ code: "table_rewritten", object: "public.victim" }]);
       expect(tableNames(capture)).toEqual(["bystander"]);
