@@ -88,8 +88,15 @@ export async function leakedSessions(cluster: Cluster): Promise<string[]> {
   return rows.map((row) => row.left);
 }
 
-/** For `afterEach`: fails the test that left a session, a slot or a prepared transaction of ours behind. */
+/**
+ * For `afterEach`: fails the test that left a session, a slot or a prepared transaction of ours behind. A server
+ * process notices a closed connection only at its next read or write, so one that is on its way out is waited for.
+ */
 export async function failOnLeakedSessions(cluster: Cluster): Promise<void> {
-  const left = await leakedSessions(cluster);
+  let left = await leakedSessions(cluster);
+  for (let round = 0; round < 100 && left.length > 0; round += 1) {
+    await cluster.query("SELECT pg_sleep(0.1)");
+    left = await leakedSessions(cluster);
+  }
   if (left.length > 0) throw new Error(`left behind on the server: ${left.join("; ")}`);
 }
