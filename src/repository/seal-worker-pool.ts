@@ -26,7 +26,7 @@ const ENTRY = new URL(
 /** Buffers lie outside these; what is bounded here are objects, which are few. A small young generation frees buffers soon. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
 
-/** Of each about a MiB. */
+/** Of each about half a MiB. */
 const SPARES = 8;
 
 interface SealedBatch {

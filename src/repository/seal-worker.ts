@@ -1,10 +1,9 @@
 /** The thread that seals: started by seal-worker-pool.ts alone. Holds the batches between their two requests. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { Transferable } from "node:worker_threads";
-import { AppError, bug, concatBytes } from "../kernel/index.ts";
+import { AppError, bug, concatBytes, KIB } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
-import { YoungCollector } from "./collect-young.ts";
-import { IV_BYTES, SEAL_OVERHEAD_BYTES } from "./crypto/sealed.ts";
+import { IV_BYTES } from "./crypto/sealed.ts";
 import { blobIdOf, sealBlob } from "./seal.ts";
 import type { SealedBlob } from "./seal.ts";
 import { isWorkerRequest, isWorkerStart, viewsOf } from "./seal-worker-messages.ts";
@@ -16,6 +15,7 @@ import type {
   SealRequest,
   WorkerStart,
 } from "./seal-worker-messages.ts";
+import { WorkerGarbage } from "./worker-garbage.ts";
 
 const held = new Map<number, HashRequest>();
 
@@ -41,7 +41,7 @@ function sealBatch(request: SealRequest, start: WorkerStart): SealedReply {
     batch: request.batch,
     sealed: joined(
       blobs.flatMap((blob) => (blob === undefined ? [] : [blob.bytes])),
-      batch,
+      batch.spare,
     ),
     lengths: Uint32Array.from(blobs, (blob) => blob?.bytes.byteLength ?? 0),
     compressed: Uint8Array.from(blobs, isCompressed),
@@ -54,12 +54,13 @@ function isCompressed(blob: SealedBlob | undefined): number {
   return blob?.compressed === true ? 1 : 0;
 }
 
-/** Room for the worst case, so that it can be used again; pages that nothing was written to cost nothing. */
-function joined(parts: readonly Bytes[], { plain, lengths, spare }: HashRequest): ArrayBuffer {
+/** In steps, so that what came back from one batch fits the next one too. */
+const ROOM_BYTES = 256 * KIB;
+
+function joined(parts: readonly Bytes[], spare: ArrayBuffer | undefined): ArrayBuffer {
   const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
   const fits = spare !== undefined && spare.byteLength >= sizeBytes;
-  const roomBytes = plain.byteLength + lengths.length * SEAL_OVERHEAD_BYTES;
-  const whole = fits ? spare : new ArrayBuffer(Math.max(sizeBytes, roomBytes));
+  const whole = fits ? spare : new ArrayBuffer(Math.ceil(sizeBytes / ROOM_BYTES) * ROOM_BYTES);
   const bytes = new Uint8Array(whole);
   let at = 0;
   for (const part of parts) {
@@ -82,7 +83,7 @@ function transferable(...buffers: readonly ArrayBufferLike[]): Transferable[] {
 function main(): void {
   const port = parentPort;
   const start: unknown = workerData;
-  const garbage = new YoungCollector(0);
+  const garbage = new WorkerGarbage();
   if (port === null || !isWorkerStart(start)) throw bug("sealing thread that no pool has started");
   port.on("message", (request: unknown) => {
     if (!isWorkerRequest(request)) throw bug("message that a sealing thread does not know");
@@ -91,8 +92,9 @@ function main(): void {
         port.postMessage(hashBatch(request));
       } else {
         const reply = sealBatch(request, start);
+        const plainBytes = reply.plain.byteLength;
         port.postMessage(reply, transferable(reply.sealed, reply.plain));
-        garbage.passed(1);
+        garbage.sealed(plainBytes);
       }
     } catch (thrown) {
       held.delete(request.batch);

@@ -1,7 +1,6 @@
 import type { Bytes } from "../../kernel/index.ts";
 import { MIB } from "../../kernel/index.ts";
 import { SlabPool } from "../chunker/slabs.ts";
-import { YoungCollector } from "../collect-young.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
 import type { Packer } from "../pack/packer.ts";
 import type { BlobType } from "../seal.ts";
@@ -36,8 +35,6 @@ export class BlobPipeline {
   readonly #options: PipelineOptions;
   readonly #room = new Gate(IN_FLIGHT_BYTES);
   readonly #tasks = new Tasks();
-  /** What the source sent, and the messages of the threads. */
-  readonly #garbage = new YoungCollector(IN_FLIGHT_BYTES);
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -62,7 +59,6 @@ export class BlobPipeline {
         throw thrown;
       } finally {
         this.#room.leave(sizeBytes);
-        this.#garbage.passed(sizeBytes);
         settled();
       }
     });
