@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /** Composition root: the only reader of the environment, the only owner of the process. */
-import { readFileSync } from "node:fs";
+import { createWriteStream, fstatSync, readFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { homedir, hostname, userInfo } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { runCli } from "./cli/index.ts";
 import type { CliRuntime } from "./cli/index.ts";
-import { createLog, kernelError, systemClock } from "./kernel/index.ts";
+import { createLog, kernelError, MIB, systemClock } from "./kernel/index.ts";
 import type { LogLevel } from "./kernel/index.ts";
 import type { OperationContext } from "./operation/index.ts";
 import { clientToolFolders } from "./postgres/index.ts";
@@ -38,6 +39,14 @@ function stateDirectory(): string {
   return join(base, "sparekeep");
 }
 
+/** Node's own stream for a file loses what a full disk leaves of a write that was begun: a file is written by this one. */
+function standardOutput(): Writable {
+  const fd = 1;
+  return fstatSync(fd).isFile()
+    ? createWriteStream("", { fd, autoClose: false, highWaterMark: MIB })
+    : process.stdout;
+}
+
 async function contextFor(signal: AbortSignal, logLevel: LogLevel): Promise<OperationContext> {
   return {
     clock: systemClock,
@@ -58,7 +67,7 @@ const signal = interruptible();
 const noColor = env("NO_COLOR") ?? "";
 const runtime: CliRuntime = {
   stdin: process.stdin,
-  stdout: process.stdout,
+  stdout: standardOutput(),
   stderr: process.stderr,
   color: noColor === "" && env("TERM") !== "dumb",
   version: productVersion(),

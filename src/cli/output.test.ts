@@ -24,6 +24,20 @@ test("a reader that went away is known from a disk that is full", async () => {
   });
 });
 
+test("a disk found full after the last write was taken is told by flush", async () => {
+  const late = new Writable({
+    write: (_chunk, _encoding, done) => {
+      const full = Object.assign(new Error("full"), { code: "ENOSPC" });
+      setImmediate(() => done(full));
+    },
+  });
+  const output = createOutput(late, signal);
+  await output.line("x");
+  await expect(output.flush()).rejects.toMatchObject({ code: "cli.output_failed" });
+  await expect(output.flush()).rejects.toMatchObject({ code: "cli.output_failed" });
+  await createOutput(new PassThrough(), signal).flush();
+});
+
 test("what is written waits for a slow reader", async () => {
   const stream = new PassThrough({ highWaterMark: 4 });
   const output = createOutput(stream, signal);

@@ -7,6 +7,8 @@ import { cliError } from "./errors.ts";
 export interface Output {
   write(bytes: Bytes | string): Promise<void>;
   line(text?: string): Promise<void>;
+  /** Throws what became of the last writes: a disk may be found full after the stream took them. */
+  flush(): Promise<void>;
 }
 
 export function createOutput(stream: Writable, signal: AbortSignal): Output {
@@ -18,7 +20,17 @@ export function createOutput(stream: Writable, signal: AbortSignal): Output {
     if (broken === undefined && !stream.write(bytes)) await drained(stream, signal);
     if (broken !== undefined) throw closed(broken);
   };
-  return { write, line: (text = "") => write(`${text}\n`) };
+  const flush = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // Its turn comes when everything before it was written, or failed.
+    stream.write("", (error) => {
+      broken ??= error ?? undefined;
+      resolve();
+    });
+    await promise;
+    if (broken !== undefined) throw closed(broken);
+  };
+  return { write, line: (text = "") => write(`${text}\n`), flush };
 }
 
 async function drained(stream: Writable, signal: AbortSignal): Promise<void> {

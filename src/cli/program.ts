@@ -15,6 +15,7 @@ import { cliError, EXIT_OUTPUT_CLOSED } from "./errors.ts";
 import { errorDocument, toJson } from "./json.ts";
 import { renderError } from "./render-error.ts";
 import type { CliRuntime } from "./runtime.ts";
+import { createOutput } from "./output.ts";
 import { inSession } from "./session.ts";
 import type { Session } from "./session.ts";
 
@@ -46,19 +47,32 @@ const EXIT_CODES = `Exit codes: 0 done; 2 usage or policy; 3 incomplete; 10 no r
 /** Runs one command line (without the program's own name) and returns its exit code. Nothing is thrown. */
 export async function runCli(argv: readonly string[], runtime: CliRuntime): Promise<number> {
   let exitCode = 0;
+  const output = createOutput(runtime.stdout, runtime.signal);
+  // Nobody reads progress and messages any more: no reason to give the work up.
+  runtime.stderr.on("error", () => undefined);
   const run: RunVerb = async (flags, work) => {
-    exitCode = await inSession(runtime, flags, work);
+    exitCode = await inSession(runtime, output, flags, work);
   };
   const program = createProgram(runtime, run);
   try {
-    if (argv.length === 0) {
-      program.outputHelp();
-      return 0;
-    }
-    await program.parseAsync([...argv], { from: "user" });
+    await parse(program, argv);
+    await output.flush();
     return exitCode;
   } catch (thrown) {
     return report(thrown, argv, runtime);
+  }
+}
+
+/** `--help` and `--version` are thrown by commander, and are no error. */
+async function parse(program: Command, argv: readonly string[]): Promise<void> {
+  if (argv.length === 0) {
+    program.outputHelp();
+    return;
+  }
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError) || thrown.exitCode !== 0) throw thrown;
   }
 }
 
@@ -93,10 +107,11 @@ function examplesText(examples: Verb["examples"]): string {
 }
 
 function report(thrown: unknown, argv: readonly string[], runtime: CliRuntime): number {
-  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
   const error = errorOf(thrown, runtime);
   if (error.code === "cli.output_closed") return EXIT_OUTPUT_CLOSED;
-  if (argv.includes("--json")) runtime.stdout.write(`${toJson(errorDocument(error))}\n`);
+  // A document that standard output did not take is told on standard error.
+  const asDocument = argv.includes("--json") && error.code !== "cli.output_failed";
+  if (asDocument) runtime.stdout.write(`${toJson(errorDocument(error))}\n`);
   else runtime.stderr.write(renderError(error, runtime.color && runtime.stderr.isTTY === true));
   return exitCodeOf(error);
 }

@@ -2,7 +2,6 @@ import type { OperationContext } from "../operation/index.ts";
 import { logLevelOf } from "./common-options.ts";
 import type { OutputFlags } from "./common-options.ts";
 import { toJson } from "./json.ts";
-import { createOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { createProgress, silentProgress } from "./progress.ts";
 import type { ProgressDisplay } from "./progress.ts";
@@ -23,12 +22,12 @@ export interface Session {
 /** Runs one verb; its exit code is what `work` returns. Progress is off the screen before anything else is printed. */
 export async function inSession(
   runtime: CliRuntime,
+  output: Output,
   flags: OutputFlags,
   work: (session: Session) => Promise<number>,
 ): Promise<number> {
   const context = await runtime.context(logLevelOf(flags));
   const json = flags.json === true;
-  const output = createOutput(runtime.stdout, runtime.signal);
   const { stderr: stream, color } = runtime;
   const quiet = json || flags.quiet === true;
   using progress = quiet ? silentProgress : createProgress({ stream, clock: context.clock, color });

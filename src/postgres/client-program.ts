@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -26,6 +27,8 @@ export interface ClientProgram {
   /** Session settings of the program's connections. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly stdin?: AsyncIterable<Bytes>;
+  /** Each warning of a program that ended well: what it left out or could not make sense of. */
+  readonly onWarning?: (text: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -44,8 +47,16 @@ export async function* runClientProgram(
 ): AsyncGenerator<Bytes, void, undefined> {
   throwIfAborted(options.signal);
   const folder = await mkdtemp(join(tmpdir(), "sparekeep-"));
+  const running: { child?: Child } = {};
+  // A process that ends at once (a second Ctrl-C) leaves neither the password's file nor the program behind.
+  const onExit = (): void => {
+    running.child?.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", onExit);
   try {
     const child = await start(options, folder);
+    running.child = child;
     const ended = exitOf(child);
     using _abort = killOnAbort(child, options.signal);
     const stderr = collectTail(child.stderr);
@@ -68,6 +79,7 @@ export async function* runClientProgram(
     judge(options, exit, redact(await stderr, options));
   } finally {
     await rm(folder, { recursive: true, force: true });
+    process.off("exit", onExit);
   }
 }
 
@@ -233,8 +245,13 @@ function redact(text: string, options: ClientProgram): string {
 }
 
 function judge(options: ClientProgram, exit: Exit, stderr: string): void {
-  if (exit.code === 0) return;
   const name = basename(options.program);
+  if (exit.code === 0) {
+    const mark = `${name}: warning: `;
+    const warnings = stderr.split("\n").filter((line) => line.startsWith(mark));
+    for (const line of warnings) options.onWarning?.(cleanText(line.slice(mark.length)));
+    return;
+  }
   const end = exit.signal ?? exit.error?.message ?? `exit code ${exit.code}`;
   const reason = cleanText(stderr.split("\n").slice(-6).join(" ")) || "no reason given";
   throw postgresError("program_failed", {

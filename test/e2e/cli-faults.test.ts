@@ -1,7 +1,6 @@
 import { watch } from "node:fs";
 import { chmod, cp, mkdir, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCliBench } from "../support/cli.ts";
 import type { CliBench } from "../support/cli.ts";
@@ -279,68 +278,6 @@ test("a disk that is full: 1, no lock, no snapshot, and the next backup works", 
   await failOnLeakedSessions(cluster);
   expect((await bench.run(["backup"], { env })).code).toBe(0);
 });
-
-describe("Ctrl-C", () => {
-  test.for(["SIGINT", "SIGTERM"] as const)(
-    "%s in the middle of a backup: 130, no lock, no snapshot, a clean repository",
-    async (signal) => {
-      const before = (await bench.json(["snapshots"])).document["snapshots"];
-      await using blocker = await blockTable("secret");
-      const running = bench.start(["backup"]);
-      await blocker.waitedFor();
-      running.child.kill(signal);
-      const result = await running.ended;
-      expect(result.code).toBe(130);
-      expect(result.stderr).toContain(`error: interrupted by ${signal}\n`);
-      await blocker.release();
-      expect(await locks()).toEqual([]);
-      expect((await bench.json(["snapshots"])).document["snapshots"]).toEqual(before);
-      expect((await bench.run(["check", "--read-data"])).code).toBe(0);
-      await failOnLeakedSessions(cluster);
-      await using restic = await createRestic(OLDEST_RESTIC, bench.path("repo"), await password());
-      await restic.run(["check", "--read-data"]);
-      expect((await bench.run(["backup"])).code).toBe(0);
-    },
-  );
-
-  test("SIGHUP, by which restic asks whether a lock's owner lives, ends nothing", async () => {
-    await using blocker = await blockTable("secret");
-    const running = bench.start(["backup"]);
-    await blocker.waitedFor();
-    running.child.kill("SIGHUP");
-    await blocker.release();
-    expect(await running.ended).toMatchObject({ code: 0 });
-  });
-});
-
-interface Blocker extends AsyncDisposable {
-  /** Resolves once a session of ours waits for the table. */
-  waitedFor(): Promise<void>;
-  release(): Promise<void>;
-}
-
-/** Another session's ACCESS EXCLUSIVE lock: a backup waits for it, at a known place. */
-async function blockTable(table: string): Promise<Blocker> {
-  const client = new pg.Client({ connectionString: cluster.url("shop") });
-  await client.connect();
-  await client.query(`begin; lock table ${table} in access exclusive mode`);
-  let open = true;
-  const release = async (): Promise<void> => {
-    if (open) await client.end();
-    open = false;
-  };
-  return {
-    waitedFor: async () => {
-      // On connections of their own: a transaction sees pg_stat_activity as it first saw it.
-      const waiting = `select pid from pg_stat_activity
-        where application_name like 'sparekeep %' and wait_event_type = 'Lock'`;
-      while ((await cluster.query(waiting)).length === 0)
-        await cluster.query("select pg_sleep(0.02)");
-    },
-    release,
-    [Symbol.asyncDispose]: release,
-  };
-}
 
 describe("foreign text", () => {
   test("cannot send control codes to the terminal", async () => {

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createTemporaryFolder } from "../../src/objectstore/testing/index.ts";
@@ -33,6 +34,8 @@ export interface CliBench extends AsyncDisposable {
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** Standard output is this file instead of a pipe. */
+  readonly stdoutFile?: string;
   /** The kernel refuses larger files: what a full disk is to a writer, without a small file system to mount. */
   readonly largestFileKib?: number;
 }
@@ -55,12 +58,15 @@ export async function createCliBench(
       options.largestFileKib === undefined
         ? line
         : ["sh", "-c", 'ulimit -f "$0" && exec "$@"', String(options.largestFileKib * 2), ...line];
+    const { stdoutFile } = options;
+    const stdout = stdoutFile === undefined ? undefined : openSync(stdoutFile, "a");
     const child = spawn(program, rest, {
       cwd: folder,
       env: { HOME: home, PATH: process.env["PATH"] ?? "", ...env, ...options.env },
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", stdout ?? "pipe", "pipe"],
     });
-    child.stdin.end(options.input ?? "");
+    if (stdout !== undefined) closeSync(stdout);
+    child.stdin?.end(options.input ?? "");
     return watched(child);
   };
   const run = (arguments_: readonly string[], options?: CliOptions): Promise<CliResult> =>
