@@ -11,6 +11,7 @@ export interface RepositoryCore {
   readonly random: RandomBytes;
   readonly log?: Log;
   readonly createSealer?: CreateSealer;
+  readonly packBytes?: number;
 }
 
 /** Keys of the objects, as restic's default layout has them. docs/spec/repository.md §layout */

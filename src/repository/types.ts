@@ -21,6 +21,8 @@ export interface RepositoryContext {
   readonly log?: Log;
   /** How blobs are sealed; by default by a pool of worker threads. */
   readonly createSealer?: CreateSealer;
+  /** What a pack aims at, 16 MiB by default; tests fill many small ones. */
+  readonly packBytes?: number;
 }
 
 export interface KeyDerivationCost {

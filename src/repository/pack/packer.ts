@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
+import { bug } from "../../kernel/index.ts";
 import type { Bytes, RandomBytes } from "../../kernel/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
 import { SlabPool } from "../chunker/slabs.ts";
 import { objectKey } from "../core.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
-import { IV_BYTES, sealBytes } from "../crypto/sealed.ts";
+import { IV_BYTES, SEAL_OVERHEAD_BYTES, sealBytes } from "../crypto/sealed.ts";
 import type { BlobType, SealedBlob } from "../seal.ts";
 import { Gate, Tasks } from "../write/gates.ts";
-import { formatHeaderEntry, HEADER_LENGTH_BYTES, PACK_TARGET_BYTES } from "./header.ts";
+import { formatHeaderEntry, HEADER_LENGTH_BYTES } from "./header.ts";
 import { PackPages } from "./pages.ts";
 
 /**
@@ -37,7 +38,7 @@ export interface PackerOptions {
   readonly signal: AbortSignal;
   /** Called after the store acknowledged the pack; the next pack may be acknowledged before it is done. */
   readonly onStored: (pack: StoredPack) => Promise<void>;
-  readonly targetBytes?: number;
+  readonly targetBytes: number;
 }
 
 interface OpenPack {
@@ -59,7 +60,7 @@ export class Packer {
 
   constructor(options: PackerOptions) {
     this.#options = options;
-    this.#targetBytes = options.targetBytes ?? PACK_TARGET_BYTES;
+    this.#targetBytes = options.targetBytes;
     this.#data = Array.from({ length: OPEN_DATA_PACKS }, () => newPack(this.#pages));
     this.#tree = newPack(this.#pages);
   }
@@ -154,6 +155,8 @@ function newPack(pages: SlabPool): OpenPack {
 function append(pack: OpenPack, type: BlobType, id: Bytes, sealed: SealedBlob): void {
   const { bytes, plainBytes, compressed } = sealed;
   const lengthBytes = bytes.byteLength;
+  // A buffer that travelled on to a thread leaves views of no bytes behind.
+  if (lengthBytes < SEAL_OVERHEAD_BYTES) throw bug("sealed blob whose buffer was used again");
   pack.body.append(bytes);
   pack.digest.update(bytes);
   pack.sizeBytes += lengthBytes;

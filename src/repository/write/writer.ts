@@ -16,6 +16,7 @@ import { loadIndex } from "../index/load-index.ts";
 import { disbelieveLostPacks } from "../index/lost-packs.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { Lock } from "../lock/lock.ts";
+import { PACK_TARGET_BYTES } from "../pack/header.ts";
 import { Packer } from "../pack/packer.ts";
 import type { CreateSealer, Sealer } from "../sealer.ts";
 import { formatSnapshot } from "../snapshot-file.ts";
@@ -111,6 +112,7 @@ class Writer implements SnapshotWriter {
       keys: core.master.keys,
       random: core.random,
       signal,
+      targetBytes: core.packBytes ?? PACK_TARGET_BYTES,
       onStored: async (pack) => {
         this.#wrote(pack.sizeBytes);
         await this.#collector.add(pack);
