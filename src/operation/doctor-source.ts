@@ -84,8 +84,42 @@ async function rightsFindings(
     const message = `${hidden.length} tables whose row-level security hides rows from the role: ${listed(hidden)}`;
     findings.push({ status: "fail", subject, message, fix: "Give the role BYPASSRLS." });
   }
+  findings.push(...(await unreadableOthers(connection, subject)));
   if (findings.length > 0) return findings;
   return [{ status: "ok", subject, message: `all ${tables.length} tables can be read whole` }];
+}
+
+const SEQUENCES = `
+  select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind = 'S' and c.relpersistence <> 't'
+    and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+    and not (has_sequence_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE'))
+    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+  order by 1`;
+
+/** Each has rights of its own; membership in pg_read_all_data does not give them. */
+const LARGE_OBJECTS = `
+  select m.oid::text as name from pg_largeobject_metadata m
+  where not pg_has_role(m.lomowner, 'USAGE')
+    and not exists (select from aclexplode(m.lomacl) a where a.privilege_type = 'SELECT'
+                     and (a.grantee = 0 or pg_has_role(a.grantee, 'USAGE')))
+  order by m.oid`;
+
+async function unreadableOthers(
+  connection: Connection,
+  subject: string,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const examine = async (sql: string, what: string, fix: string): Promise<void> => {
+    const names = (await connection.query<{ name: string }>(sql)).map(({ name }) => name);
+    if (names.length === 0) return;
+    const message = `${names.length} ${what} that the role may not read: ${listed(names)}`;
+    findings.push({ status: "fail", subject, message, fix });
+  };
+  await examine(SEQUENCES, "sequences", "Grant pg_read_all_data to the role.");
+  await examine(LARGE_OBJECTS, "large objects", "Grant the role SELECT on each large object.");
+  return findings;
 }
 
 function listed(names: readonly string[]): string {

@@ -255,6 +255,26 @@ describe("kinds of tables", () => {
     expect(leftOut.get("public.ext_internal")).toContain("extension plpgsql");
   });
 
+  test("what pg_dump leaves out by itself, and what belongs to the whole server, is said too", async () => {
+    await using database = await createTestDatabase({
+      script: `CREATE SUBSCRIPTION far CONNECTION 'host=127.0.0.1 port=1 dbname=x' PUBLICATION p
+                 WITH (connect = false)`,
+    });
+    const role = { name: `reader_${process.pid}`, password: "secret" };
+    await database.psql(`CREATE ROLE ${role.name} LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data;
+      GRANT SET ON PARAMETER log_min_duration_statement TO ${role.name}`);
+    try {
+      const capture = await captureToMemory(database.cluster.url(database.name, role));
+      const leftOut = new Map(capture.database.leftOut.map((one) => [one.object, one.reason]));
+      expect(leftOut.get("schema")).toContain("subscriptions not dumped");
+      expect(leftOut.get("rights on the parameter log_min_duration_statement")).toBeDefined();
+    } finally {
+      await database.psql(
+        "ALTER SUBSCRIPTION far DISABLE; ALTER SUBSCRIPTION far SET (slot_name = NONE); DROP SUBSCRIPTION far",
+      );
+    }
+  });
+
   test("materialised views in the order that they are refreshed in", async () => {
     await using database = await createTestDatabase({
       script: `

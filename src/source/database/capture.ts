@@ -17,7 +17,7 @@ import { copyTables, refusedBefore } from "./copy-tables.ts";
 import type { TableWork } from "./copy-tables.ts";
 import { captureIssue, displayName } from "./issues.ts";
 import { copyLargeObjects, listLargeObjects } from "./large-objects.ts";
-import { readLeftOut } from "./left-out.ts";
+import { leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -25,6 +25,7 @@ import { estimateSizes, readBlockBytes, readRelations, readSizes } from "./relat
 import type { Relation } from "./relations.ts";
 import { readRoles } from "./roles.ts";
 import { pgDumpVersion, saveSchemaArchive } from "./schema-archive.ts";
+import type { SchemaArchive } from "./schema-archive.ts";
 import { listSequences, readSequences } from "./sequences.ts";
 import { readServerIdentity } from "./server-identity.ts";
 import { exportSnapshot, openSession, underSnapshot } from "./snapshot.ts";
@@ -111,13 +112,13 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
       ...(snapshot.insertLsnAfter === undefined ? {} : { insertLsnAfter: snapshot.insertLsnAfter }),
     },
     clientTools: { pgDump: await pgDumpVersion(context) },
-    schema,
+    schema: schema.file,
     roles: catalog.roles,
     tables: tables.tables,
     sequences: sequences.sequences,
     largeObjects: largeObjects.largeObjects,
     materializedViews: catalog.materializedViews,
-    leftOut: catalog.leftOut,
+    leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema)],
   };
   const issues = [...reach.issues, ...tables.issues, ...sequences.issues, ...largeObjects.issues];
   return { database, issues };
@@ -216,7 +217,7 @@ function parentIssue(relation: Relation, code: CaptureIssue["code"]): CaptureIss
 async function saveSchema(
   context: CaptureContext,
   excluded: readonly Relation[],
-): Promise<DatabaseManifest["schema"]> {
+): Promise<SchemaArchive> {
   try {
     return await saveSchemaArchive(context, excluded);
   } catch (error) {

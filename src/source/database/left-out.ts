@@ -16,7 +16,13 @@ export async function readLeftOut(
     ...relations.flatMap(relationLeftOut),
     ...(await readGlobalSettings(session)),
     ...(await readTablespaces(session)),
+    ...(await readParameterRights(session)),
   ];
+}
+
+/** pg_dump ends well although it left something out: subscriptions, where the role is no superuser. */
+export function leftOutBySchema(warning: string): LeftOut {
+  return { object: "schema", reason: `pg_dump warned: ${warning}` };
 }
 
 function relationLeftOut(relation: Relation): readonly LeftOut[] {
@@ -50,5 +56,17 @@ async function readTablespaces(session: Connection): Promise<readonly LeftOut[]>
   return rows.map((row) => ({
     object: `tablespace ${row.name}`,
     reason: "a place on the server's disks; a restore uses the default one",
+  }));
+}
+
+/** Rights on parameters exist since 15; they hold for the whole server. */
+async function readParameterRights(session: Connection): Promise<readonly LeftOut[]> {
+  if (session.versionNum < 150_000) return [];
+  const rows = await session.query<{ name: string }>(
+    "SELECT parname::text AS name FROM pg_parameter_acl ORDER BY 1",
+  );
+  return rows.map((row) => ({
+    object: `rights on the parameter ${row.name}`,
+    reason: "hold for every database of the server, not for this one alone",
   }));
 }

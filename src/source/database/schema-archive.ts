@@ -7,11 +7,18 @@ import type { Relation } from "./relations.ts";
 const ARCHIVE_PATH = ["database", "schema.dump"];
 const VERSION_MAX_BYTES = 1_000;
 
+export interface SchemaArchive {
+  readonly file: StoredFile;
+  /** What pg_dump left out or could not read, though it ended well. */
+  readonly warnings: readonly string[];
+}
+
 /** pg_dump locks every table that it describes (ACCESS SHARE) until it ends, seconds for a schema. */
 export async function saveSchemaArchive(
   context: CaptureContext,
   excluded: readonly Relation[],
-): Promise<StoredFile> {
+): Promise<SchemaArchive> {
+  const warnings: string[] = [];
   const { tools, source } = context.options;
   const content = runClientProgram({
     program: tools.pgDump,
@@ -29,12 +36,14 @@ export async function saveSchemaArchive(
     url: source.url,
     settings: { timezone: "UTC", lc_monetary: "C", default_transaction_read_only: "on" },
     signal: context.signal,
+    onWarning: (text) => warnings.push(text),
   });
   const saved = await context.writer.saveFile(ARCHIVE_PATH, content, {
     kind: "file",
     modifiedAt: context.takenAt,
   });
-  return { path: ARCHIVE_PATH.join("/"), sizeBytes: saved.sizeBytes, sha256: saved.sha256 };
+  const { sizeBytes, sha256 } = saved;
+  return { file: { path: ARCHIVE_PATH.join("/"), sizeBytes, sha256 }, warnings };
 }
 
 /** Quoted, so that no character of a name is a wildcard. */
