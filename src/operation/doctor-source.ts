@@ -86,6 +86,10 @@ async function rightsFindings(
   }
   findings.push(...(await unreadableOthers(connection, subject)));
   if (findings.length > 0) return findings;
+  if (tables.length === 0) {
+    const fix = "Check the database name of the connection string.";
+    return [{ status: "warn", subject, message: "a database without a single table", fix }];
+  }
   return [{ status: "ok", subject, message: `all ${tables.length} tables can be read whole` }];
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,7 +78,7 @@ describe("from a file", () => {
     expect((await resolveSecret({ file }, none)).reveal()).toBe("secret");
   });
 
-  test("missing, empty, a folder, too large", async () => {
+  test("missing, empty, a folder, a pipe that nobody writes to, too large", async () => {
     const missing = join(folder, "missing");
     await expect(resolveSecret({ file: missing }, none)).rejects.toMatchObject({
       code: "secrets.missing",
@@ -89,6 +90,11 @@ describe("from a file", () => {
     const directory = join(folder, "directory");
     await mkdir(directory, { mode: 0o700 });
     await expect(resolveSecret({ file: directory }, none)).rejects.toMatchObject({
+      code: "secrets.unreadable",
+    });
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", ["-m", "600", pipe]);
+    await expect(resolveSecret({ file: pipe }, none)).rejects.toMatchObject({
       code: "secrets.unreadable",
     });
     const large = await secretFile("large", Buffer.alloc(65 * 1024, "x"));

@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { constants, open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { Secret } from "../kernel/index.ts";
 import { secretsError } from "./errors.ts";
@@ -61,7 +61,8 @@ function textOf(bytes: Uint8Array, path: string): string {
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    return await open(path, "r");
+    // A named pipe that nobody writes to would be waited for without an end; it is refused below.
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (thrown) {
     const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
     if (code === "ENOENT" || code === "ENOTDIR") {

@@ -1,10 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { silentLog, systemClock } from "../../src/kernel/index.ts";
 import { doctor } from "../../src/operation/index.ts";
-import type { DoctorResult } from "../../src/operation/index.ts";
-import { testContext } from "../../src/operation/testing/context.ts";
+import type { DoctorResult, OperationContext } from "../../src/operation/index.ts";
 import { clientToolFolders } from "../../src/postgres/index.ts";
 import { captureToMemory } from "../support/capture.ts";
 import { createTestDatabase } from "../support/cluster.ts";
@@ -16,10 +17,19 @@ beforeAll(async () => {
 afterAll(() => rm(stateDirectory, { recursive: true }));
 
 async function examined(url: string): Promise<DoctorResult> {
-  const context = testContext({
-    stateDirectory,
+  const context: OperationContext = {
+    clock: systemClock,
+    random: (size) => randomBytes(size),
+    log: silentLog,
+    signal: new AbortController().signal,
+    actor: "ann",
+    hostname: "web1",
+    pid: process.pid,
+    env: () => undefined,
     toolDirectories: await clientToolFolders(process.env["PATH"]),
-  });
+    stateDirectory,
+    version: "0.0.0-test",
+  };
   const source = { kind: "postgres", connection: { text: url } } as const;
   const policy = { name: "p", sources: { db: source }, destinations: {}, plans: {}, targets: {} };
   return doctor(context, { policy, nodeVersion: "v24.0.0" });
@@ -49,4 +59,11 @@ test("sequences and large objects that a backup would miss are found, and then a
     GRANT SELECT ON LARGE OBJECT 8002, 8003 TO ${role.name};`);
   expect(await examined(url)).toMatchObject({ outcome: "ok" });
   expect((await captureToMemory(url)).issues).toEqual([]);
+});
+
+test("a database without tables is most likely not the one that was meant", async () => {
+  await using database = await createTestDatabase();
+  const { outcome, findings } = await examined(database.url);
+  expect(outcome).toBe("warn");
+  expect(findings.at(-1)).toMatchObject({ message: "a database without a single table" });
 });
