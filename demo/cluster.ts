@@ -168,6 +168,9 @@ class ThrowawayCluster implements Cluster {
     options: QueryOptions = {},
   ): Promise<Row[]> {
     const client = new Client({ connectionString: this.url(options.database, options.role) });
+    // A server that is stopped in the middle says so twice: to the query, which rejects, and to whoever listens here.
+    // Unheard, the second would end the process before it has cleaned up.
+    client.on("error", () => undefined);
     await client.connect();
     try {
       const result = await client.query<Row>(sql, [...(options.values ?? [])]);

@@ -95,15 +95,16 @@ describe("npm run demo", () => {
     ["while indexes are built", /^5\/6[\s\S]*^tables:/m],
     ["while it is compared", /^6\/6/m],
   ];
-  test.for(MOMENTS)("Ctrl-C %s: exit 130, nothing left", async ([, when]) => {
-    const kept = join(folder, "interrupted");
+  test.for(MOMENTS)("Ctrl-C %s: exit 130, nothing left", async ([moment, when]) => {
+    const name = `interrupted-${moment.replaceAll(" ", "-")}`;
+    const kept = join(folder, name);
     const run = await runDemo({
       args: ["--small", "--keep", kept],
       interrupt: { when, signal: "SIGINT" },
     });
     expect(run.output).toContain("stopped by SIGINT; everything that was started is gone");
     expect(run).toEqual(expect.objectContaining({ exitCode: 130, left: [] }));
-    expect(readdirSync(folder)).not.toContain("interrupted");
+    expect(readdirSync(folder)).not.toContain(name);
     expect(run.output).not.toContain("Destroyed and recovered");
   });
 

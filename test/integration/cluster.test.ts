@@ -55,6 +55,17 @@ describe("throwaway cluster", () => {
     expect(existsSync(cluster.folder)).toBe(false);
   });
 
+  test("a query under way when the server is stopped rejects, and ends nothing else", async () => {
+    await using cluster = await startCluster();
+    const queries = Array.from({ length: 8 }, () => cluster.query("SELECT pg_sleep(60)"));
+    const settled = Promise.allSettled(queries);
+    const sleeping =
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%sleep(60)'";
+    await expect.poll(() => cluster.query(sleeping), { timeout: 20_000 }).toEqual([{ n: 8 }]);
+    await cluster.stop("immediate");
+    expect((await settled).map(({ status }) => status)).toEqual(queries.map(() => "rejected"));
+  });
+
   test("an abort ends it", async () => {
     const abort = new AbortController();
     const cluster = await startCluster({ signal: abort.signal });

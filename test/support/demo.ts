@@ -58,12 +58,18 @@ export async function runDemo(options: DemoOptions = {}): Promise<DemoRun> {
   child.stdout.setEncoding("utf8").on("data", take);
   child.stderr.setEncoding("utf8").on("data", take);
   await once(child, "close");
-  const left = [
-    ...processesOf(temporary),
-    ...readdirSync(temporary, { recursive: true }).map(String),
-  ];
+  const left = [...processesOf(temporary), ...filesIn(temporary)];
   rmSync(temporary, { recursive: true, force: true });
   return { exitCode: child.exitCode, output, left };
+}
+
+function filesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder, { recursive: true }).map(String);
+  } catch (error) {
+    // Somebody is still deleting in it: that is left behind, and must not hide what the demo said.
+    return [String(error)];
+  }
 }
 
 /** Everything that the demo starts has its temporary folder among its arguments. */
