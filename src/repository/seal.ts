@@ -61,6 +61,8 @@ export function openBlob(
 export function compress(plain: Bytes, level: number): Bytes {
   return zstdCompressSync(plain, {
     chunkSize: Math.max(1024, plain.byteLength + (plain.byteLength >> 7) + 512),
+    // Stated in the frame, as restic does, and tables no larger than the content needs.
+    pledgedSrcSize: plain.byteLength,
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
 }

@@ -9,7 +9,7 @@ export class SlabPool {
   readonly #sizes = new Set<number>();
   readonly #limit: number;
 
-  constructor(limit = 12) {
+  constructor(limit = 6) {
     this.#limit = limit;
   }
 

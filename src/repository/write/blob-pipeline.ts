@@ -8,7 +8,7 @@ import type { Sealer, SealOutcome } from "../sealer.ts";
 import { Gate, Tasks } from "./gates.ts";
 
 /** Plain bytes that are being sealed or wait for a place in a pack; with the packs this bounds the writer's memory. */
-const IN_FLIGHT_BYTES = 8 * MIB;
+const IN_FLIGHT_BYTES = 5 * MIB;
 
 export interface BlobCounts {
   blobsNew: number;
