@@ -43,6 +43,17 @@ describe("the blob index", () => {
     },
   );
 
+  test("takes a blob at four thousand places, as a poisoned index may list it", () => {
+    const index = new BlobIndex();
+    const pack = index.packNumber("ab".repeat(32));
+    for (let offset = 0; offset < 4_000; offset += 1) {
+      index.add({ id: idOf(1), type: "data", offset, lengthBytes: 100 }, pack);
+    }
+    const offsets = index.positions(idOf(1), "data").map((position) => index.offsetAt(position));
+    expect(offsets).toEqual(Array.from({ length: 4_000 }, (_, offset) => offset));
+    expect(index.claim(idOf(1), "data")).toBe(false);
+  });
+
   test("keeps every field, at the ends of their ranges", () => {
     const index = new BlobIndex();
     const pack = index.packNumber("cd".repeat(32));

@@ -21,6 +21,7 @@ const TREE_BIT = 0x8000_0000;
 const NO_PACK = 0x7fff_ffff;
 const MAX_PACKS = NO_PACK - 1;
 const FIRST_SLOTS = 1 << 12;
+const NO_POSITIONS: readonly number[] = [];
 
 export interface BlobPlace {
   readonly pack: string;
@@ -77,11 +78,7 @@ export class BlobIndex {
   add(blob: Omit<PlacedBlob, "pack">, pack: number): void {
     const tag = tagOf(blob.type, pack);
     const plain = blob.plainBytes ?? 0;
-    for (
-      let p = this.#find(blob.id, blob.type, -1);
-      p >= 0;
-      p = this.#find(blob.id, blob.type, p)
-    ) {
+    for (const p of this.positions(blob.id, blob.type)) {
       const same = this.#word(p, 8) === tag && this.#word(p, 9) === blob.offset;
       if (same && this.#word(p, 10) === blob.lengthBytes && this.#word(p, 11) === plain) return;
     }
@@ -90,7 +87,7 @@ export class BlobIndex {
 
   /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
   claim(id: Bytes, type: BlobType): boolean {
-    for (let p = this.#find(id, type, -1); p >= 0; p = this.#find(id, type, p)) {
+    for (const p of this.positions(id, type)) {
       // A claim before this one has no pack yet, and is in no set.
       if (this.#lostPacks?.has(this.packNumberAt(p)) !== true) return false;
     }
@@ -99,19 +96,22 @@ export class BlobIndex {
   }
 
   has(id: Bytes, type: BlobType): boolean {
-    return this.#find(id, type, -1) >= 0;
+    return this.position(id, type) >= 0;
   }
 
   /** Every place of the blob, in the order in which they were added. */
   positions(id: Bytes, type: BlobType): readonly number[] {
-    const found: number[] = [];
-    for (let p = this.#find(id, type, -1); p >= 0; p = this.#find(id, type, p)) found.push(p);
-    return found;
+    return this.has(id, type) ? this.#all(id, type) : NO_POSITIONS;
   }
 
   /** The first place, or −1. */
   position(id: Bytes, type: BlobType): number {
-    return this.#find(id, type, -1);
+    const first = wordOf(id, 0);
+    const mask = this.#slots.length - 1;
+    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+      const position = (this.#slots[slot] ?? 0) - 1;
+      if (position < 0 || this.#is(position, first, id, type)) return position;
+    }
   }
 
   at(position: number): PlacedBlob {
@@ -163,18 +163,20 @@ export class BlobIndex {
     return segment?.[(position & SEGMENT_MASK) * WORDS + word] ?? 0;
   }
 
-  /** The next position of this blob after `after` in probe order, or −1. */
-  #find(id: Bytes, type: BlobType, after: number): number {
+  /** In one pass: a poisoned index may list one blob any number of times. */
+  #all(id: Bytes, type: BlobType): readonly number[] {
     const first = wordOf(id, 0);
     const mask = this.#slots.length - 1;
-    let passed = after < 0;
+    const found: number[] = [];
     for (let slot = first & mask; ; slot = (slot + 1) & mask) {
       const position = (this.#slots[slot] ?? 0) - 1;
-      if (position < 0) return -1;
-      if (passed) {
-        if (this.#word(position, 0) === first && this.#equals(position, id, type)) return position;
-      } else if (position === after) passed = true;
+      if (position < 0) return found;
+      if (this.#is(position, first, id, type)) found.push(position);
     }
+  }
+
+  #is(position: number, first: number, id: Bytes, type: BlobType): boolean {
+    return this.#word(position, 0) === first && this.#equals(position, id, type);
   }
 
   #equals(position: number, id: Bytes, type: BlobType): boolean {
