@@ -1,7 +1,10 @@
 import { defineConfig } from "vitest/config";
 
+/** They run whole tools over planted projects: too slow for every commit. */
+const GATES = ["gates", "test-runner", "wasm"].map((name) => `test/gates/${name}.test.ts`);
+
 /**
- * Five projects, one a level of test. Those that start servers run few files at a time: the tests must be green on a
+ * Six projects, one a level of test. Those that start servers run few files at a time: the tests must be green on a
  * machine of two cores. `scripts/test.js` runs them one after the other and counts what ran.
  */
 export default defineConfig({
@@ -14,10 +17,21 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "test/architecture.test.ts", "test/gates/**/*.test.ts"],
+          exclude: GATES,
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: "gates",
+          include: GATES,
+          testTimeout: 60_000,
+          hookTimeout: 30_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -27,7 +41,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -37,7 +51,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -47,7 +61,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
       {
@@ -57,7 +71,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

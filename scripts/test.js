@@ -19,7 +19,7 @@ import { judge, lastLine, total } from "./test-outcome.js";
  * @typedef {import("./setup/setup.js").Ready} Ready
  */
 
-const PROJECTS = ["unit", "integration", "conformance", "fault", "e2e"];
+const PROJECTS = ["unit", "gates", "integration", "conformance", "fault", "e2e"];
 
 const { values } = parseArgs({
   options: {

@@ -7,6 +7,7 @@ import type { Ended, SetupPlace } from "../support/setup-place.ts";
 const PROGRAMS = ["initdb", "pg_ctl", "postgres", "pg_dump", "pg_restore", "psql"];
 const GREEN = {
   unit: ["passed", "passed"],
+  gates: ["passed"],
   integration: ["passed"],
   conformance: ["passed"],
   fault: ["passed"],
@@ -36,7 +37,7 @@ function readyPlace(scenario: Readonly<Record<string, readonly string[]>>): Setu
   place.write("scenario.json", JSON.stringify(scenario));
   place.write(
     "scripts/test-minimums.json",
-    JSON.stringify({ unit: 2, integration: 1, conformance: 1, fault: 1, e2e: 1 }),
+    JSON.stringify({ unit: 2, gates: 1, integration: 1, conformance: 1, fault: 1, e2e: 1 }),
   );
   for (const name of PROGRAMS) place.fake(name, `echo "postgres (PostgreSQL) 15.1"`);
   for (const tool of ["tsc", "oxlint", "oxfmt", "knip", "vitest"]) tooling(place, tool, "exit 0");
@@ -66,14 +67,14 @@ describe("npm test", () => {
 
   test("is green when every gate and every test is, and ends in one plain line", async () => {
     const ended = await run(GREEN);
-    expect(lastLineOf(ended)).toBe("10 passed, 0 failed, 0 skipped");
+    expect(lastLineOf(ended)).toBe("11 passed, 0 failed, 0 skipped");
     expect(ended.code).toBe(0);
     expect(ended.output).toMatch(/required .*integration,conformance,fault,e2e with \/.*\/bin\n/);
   });
 
   test("fails on a failed test, and still runs the others", async () => {
     const ended = await run({ ...GREEN, integration: ["failed", "passed"] });
-    expect(lastLineOf(ended)).toBe("10 passed, 1 failed, 0 skipped");
+    expect(lastLineOf(ended)).toBe("11 passed, 1 failed, 0 skipped");
     expect(ended.code).toBe(1);
   });
 
@@ -82,7 +83,7 @@ describe("npm test", () => {
     async (name) => {
       const ended = await run({ ...GREEN, [name]: ["passed", "skipped"] });
       expect(ended.output).toContain(`FAIL  ${name}: skipped although required: ${name} 1`);
-      expect(lastLineOf(ended)).toBe("10 passed, 1 failed, 1 skipped");
+      expect(lastLineOf(ended)).toBe("11 passed, 1 failed, 1 skipped");
       expect(ended.code).toBe(1);
     },
   );
@@ -111,7 +112,7 @@ describe("npm test", () => {
   test("fails on a gate, and shows what it said", async () => {
     const ended = await run(GREEN, (place) => tooling(place, "knip", "echo unusedThing; exit 1"));
     expect(ended.output).toContain("unusedThing");
-    expect(lastLineOf(ended)).toBe("9 passed, 1 failed, 0 skipped");
+    expect(lastLineOf(ended)).toBe("10 passed, 1 failed, 0 skipped");
     expect(ended.code).toBe(1);
   });
 
