@@ -18,4 +18,7 @@ export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
+export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";
+export { createInlineSealer } from "./sealer.ts";
+export type { CreateSealer } from "./sealer.ts";
 export { storedNameOf } from "./tree/names.ts";

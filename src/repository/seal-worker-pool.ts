@@ -19,7 +19,7 @@ const WORKERS = 2;
 /** Up to here the caller's thread is done before a thread would have started. */
 const INLINE_BYTES = 2 * 1024 * 1024;
 /** From source in a checkout, from `dist` in a package: the file beside this one, of the same kind. */
-const ENTRY = new URL(
+export const SEAL_WORKER = new URL(
   import.meta.url.endsWith(".ts") ? "./seal-worker.ts" : "./seal-worker.js",
   import.meta.url,
 );
@@ -119,7 +119,7 @@ class SealThread {
     this.#options = options;
     const { encrypt, macK, macR } = options.keys;
     const start: WorkerStart = { encrypt, macK, macR, level: options.level };
-    this.#worker = new Worker(options.entry ?? ENTRY, {
+    this.#worker = new Worker(options.entry ?? SEAL_WORKER, {
       workerData: start,
       resourceLimits: RESOURCE_LIMITS,
       // Neither the environment with its secrets nor the flags of whoever started us (a test runner, a profiler).

@@ -6,11 +6,18 @@ import type { Bytes } from "../../src/kernel/index.ts";
 import { createMemoryStore, objectStoreError } from "../../src/objectstore/index.ts";
 import type { MemoryStore, ObjectStore } from "../../src/objectstore/index.ts";
 import { listKeys } from "../../src/objectstore/testing/index.ts";
-import { openRepository } from "../../src/repository/index.ts";
-import type { EntryKind, Repository, SnapshotWriter } from "../../src/repository/index.ts";
-import { createPoolSealer } from "../../src/repository/seal-worker-pool.ts";
-import { createInlineSealer } from "../../src/repository/sealer.ts";
-import type { CreateSealer } from "../../src/repository/sealer.ts";
+import {
+  createInlineSealer,
+  createPoolSealer,
+  openRepository,
+  SEAL_WORKER,
+} from "../../src/repository/index.ts";
+import type {
+  CreateSealer,
+  EntryKind,
+  Repository,
+  SnapshotWriter,
+} from "../../src/repository/index.ts";
 import { createOurs, PASSWORD, WRITER } from "../support/restic-repository.ts";
 
 /**
@@ -226,8 +233,7 @@ describe.for(Object.entries(SEALERS))("buffers used again, sealed by %s", ([name
 });
 
 test("a sealing thread that dies in the middle ends the backup, with nothing amiss", async () => {
-  const seals = new URL("../../src/repository/seal-worker.ts", import.meta.url).href;
-  const dies = `import { parentPort } from "node:worker_threads"; import "${seals}";
+  const dies = `import { parentPort } from "node:worker_threads"; import "${SEAL_WORKER.href}";
     let left = 48; parentPort.on("message", () => { if (left-- === 0) process.exit(9); });`;
   const entry = new URL(`data:text/javascript,${encodeURIComponent(dies)}`);
   const chance = chanceOf("death");
