@@ -20,7 +20,7 @@ export interface DatabaseManifest {
   readonly source: string;
   readonly server: ServerIdentity;
   readonly snapshot: {
-    /** `pg_current_snapshot()` of the exporting transaction: the base's position (engine-traps 2). */
+    /** `pg_current_snapshot()` of the exporting transaction: the base's position in the stream. */
     readonly pgSnapshot: string;
     readonly takenAt: string;
     /** `pg_current_wal_insert_lsn()` read after it was taken, `X/Y`; absent on a standby. */
@@ -107,7 +107,7 @@ export interface TableManifest {
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** GENERATED ALWAYS AS IDENTITY columns take COPY values as they are; listed for the reader. */
   readonly rows: string;
-  /** Sum modulo 2^256 of the keyed row hashes, 64 hex digits (engine-traps 7). */
+  /** Sum modulo 2^256 of the keyed row hashes, 64 hex digits. */
   readonly rowHash: string;
   /** Concatenated in order they are the table; restored in any order. A table without rows has none. */
   readonly parts: readonly TablePart[];

@@ -7,7 +7,7 @@ import type { RowHashKernel } from "./row-hash-kernel.generated.ts";
 
 /**
  * Sum modulo 2^256 of BLAKE3 (keyed, 32-byte output) of each row: order does not matter, duplicates count, sums of
- * parts add up (engine-traps 7). A text row is its COPY line without the newline; a binary row is its tuple bytes
+ * parts add up. A text row is its COPY line without the newline; a binary row is its tuple bytes
  * (field count included), the file header and trailer left out.
  */
 export interface RowHasher {

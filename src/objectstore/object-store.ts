@@ -3,7 +3,7 @@ import type { Bytes } from "../kernel/index.ts";
 export interface ObjectStat {
   readonly key: string;
   readonly sizeBytes: number;
-  /** The store's clock, not ours; lock ages are judged by it (engine-traps 19). */
+  /** The store's clock, not ours; lock ages are judged by it. */
   readonly modifiedAt: Date;
 }
 

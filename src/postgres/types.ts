@@ -14,7 +14,7 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One session with the fixed settings of engine-traps 4 (datestyle ISO, timezone UTC, row_security off, …). */
+/** One session with fixed settings that keep COPY text the same everywhere (datestyle ISO, timezone UTC, row_security off, …). */
 export interface Connection extends AsyncDisposable {
   /** `server_version_num`, 150018. */
   readonly versionNum: number;

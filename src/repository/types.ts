@@ -11,7 +11,7 @@ import type {
 import type { ObjectStore } from "../objectstore/index.ts";
 import type { CreateSealer } from "./sealer.ts";
 
-/** Average chunk: about 64 KiB for tables (engine-traps 17), 1 MiB for files. */
+/** Average chunk: about 64 KiB for tables (updates there are scattered), 1 MiB for files. */
 export type EntryKind = "table" | "file";
 
 export interface RepositoryContext {

@@ -13,7 +13,7 @@ export interface RestoreOptions {
   readonly create: boolean;
   readonly tools: ClientTools;
   readonly connections: number;
-  /** Lets objects be built by a superuser (engine-traps 23). Off unless the user said `--trust-source`. */
+  /** Lets objects be built by a superuser, which lets hostile functions of the source reach files and programs. Off unless the user said `--trust-source`. */
   readonly trustSource: boolean;
   readonly clock: Clock;
   /** Names and protects the temporary role that builds. */

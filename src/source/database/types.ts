@@ -13,7 +13,7 @@ export interface CaptureOptions {
   readonly tools: ClientTools;
   /** COPY connections besides the one that holds the snapshot. */
   readonly connections: number;
-  /** Tables and leaves above this (heap and TOAST) are read in parts by ctid (engine-traps 6). */
+  /** Tables and leaves above this (heap and TOAST) are read in parts by ctid. */
   readonly splitBytes: number;
   readonly rowHashKey: Bytes;
   /** How long a read waits for another session's lock before the table is an issue; tried three times. */
