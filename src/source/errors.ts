@@ -7,6 +7,12 @@ export const sourceError = errorTable("source", {
       "The session that holds the exported snapshot ended before everything was read under it.",
     hint: "Look for a restart or a terminated session in the server's log, then run again.",
   },
+  budget_spent: {
+    kind: "exhausted",
+    meaning:
+      "Reading took longer, or held VACUUM back further, than a capture may; nothing was stored as a snapshot.",
+    hint: "Run it with more connections, from nearer to the server, or at a quieter hour.",
+  },
   row_count_differs: {
     kind: "corrupt",
     meaning: "The rows received are not as many as the server says that it sent.",

@@ -11,6 +11,7 @@
 import { AppError, throwIfAborted } from "../../kernel/index.ts";
 import type { DatabaseManifest, RoleManifest, ServerIdentity } from "../../manifest/index.ts";
 import type { Connection } from "../../postgres/index.ts";
+import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
 import type { CaptureContext } from "./context.ts";
 import { ControlSession } from "./control.ts";
 import { copyTables, refusedBefore } from "./copy-tables.ts";
@@ -74,17 +75,25 @@ async function captureOnce(
   await using snapshot = await exportSnapshot(session);
   const takenAt = options.clock.now();
   await using control = new ControlSession(session);
-  return await captureUnder({
-    writer,
-    options,
+  let spent: AppError | undefined;
+  await using _watch = watchBudget({
+    budget: options.budget ?? DEFAULT_BUDGET,
+    clock: options.clock,
     session,
-    signal,
-    fail: () => failed.abort(),
-    snapshot,
-    control,
-    meter,
-    takenAt,
+    holderPid: snapshot.holderPid,
+    onSpent: (error) => {
+      spent = error;
+      failed.abort(error);
+    },
   });
+  const fail = (): void => failed.abort();
+  const context = { writer, options, session, signal, fail, snapshot, control, meter, takenAt };
+  try {
+    return await captureUnder(context);
+  } catch (error) {
+    // Whatever fails after the budget was spent fails because of it.
+    throw spent ?? error;
+  }
 }
 
 async function captureUnder(context: CaptureContext): Promise<CaptureResult> {

@@ -81,6 +81,7 @@ function context(kept: string[] = []): CaptureContext {
     snapshot: {
       id: "1",
       pgSnapshot: "1:1:",
+      holderPid: 1,
       versionNum: 150_000,
       [Symbol.asyncDispose]: async () => undefined,
     },

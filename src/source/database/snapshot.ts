@@ -20,6 +20,8 @@ export interface ExportedSnapshot extends AsyncDisposable {
   readonly pgSnapshot: string;
   readonly insertLsnAfter?: string;
   readonly versionNum: number;
+  /** Of the session that holds it. */
+  readonly holderPid: number;
 }
 
 /** A COPY of the largest table may take long; it does not take for ever. */
@@ -52,6 +54,7 @@ export async function exportSnapshot(options: SessionOptions): Promise<ExportedS
       pgSnapshot: row.pg_snapshot,
       ...(insertLsnAfter === undefined ? {} : { insertLsnAfter }),
       versionNum: session.versionNum,
+      holderPid: session.backendPid,
       [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
     };
   } catch (error) {

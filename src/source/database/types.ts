@@ -8,6 +8,14 @@ export interface DatabaseSource {
   readonly url: Secret;
 }
 
+/** Beyond it a capture ends with `source.budget_spent`. */
+export interface CaptureBudget {
+  readonly durationMs: number;
+  /** Transactions, as PostgreSQL's `age(xid)` counts them. */
+  readonly xminAge: number;
+  readonly lookEveryMs: number;
+}
+
 export interface CaptureOptions {
   readonly source: DatabaseSource;
   readonly tools: ClientTools;
@@ -18,6 +26,8 @@ export interface CaptureOptions {
   readonly rowHashKey: Bytes;
   /** How long a read waits for another session's lock before the table is an issue; tried three times. */
   readonly lockTimeoutMs?: number;
+  /** By default a day, and 200,000,000 transactions. */
+  readonly budget?: CaptureBudget;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal?: AbortSignal;
