@@ -27,7 +27,7 @@ export const SEAL_WORKER = new URL(
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
 
 /** Of each about half a MiB. */
-const SPARES = 8;
+const SPARES = 4;
 
 interface SealedBatch {
   readonly outcomes: readonly SealOutcome[];

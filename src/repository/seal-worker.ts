@@ -4,8 +4,8 @@ import type { Transferable } from "node:worker_threads";
 import { AppError, bug, concatBytes, KIB } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { IV_BYTES } from "./crypto/sealed.ts";
-import { blobIdOf, sealBlob } from "./seal.ts";
-import type { SealedBlob } from "./seal.ts";
+import { blobIdOf, sealWith } from "./seal.ts";
+import type { BlobCodec, SealedBlob } from "./seal.ts";
 import { isWorkerRequest, isWorkerStart, viewsOf } from "./seal-worker-messages.ts";
 import type {
   FailedReply,
@@ -15,7 +15,8 @@ import type {
   SealRequest,
   WorkerStart,
 } from "./seal-worker-messages.ts";
-import { WorkerGarbage } from "./worker-garbage.ts";
+import { youngCollector } from "./worker-garbage.ts";
+import { createZstdSession } from "./zstd-session.ts";
 
 const held = new Map<number, HashRequest>();
 
@@ -25,7 +26,7 @@ function hashBatch(request: HashRequest): HashedReply {
   return { kind: "hashed", batch: request.batch, ids: Uint8Array.from(concatBytes(ids)) };
 }
 
-function sealBatch(request: SealRequest, start: WorkerStart): SealedReply {
+function sealBatch(request: SealRequest, start: WorkerStart, codec: BlobCodec): SealedReply {
   const batch = held.get(request.batch);
   if (batch === undefined) throw bug("batch that was sealed before it was hashed");
   held.delete(request.batch);
@@ -34,7 +35,7 @@ function sealBatch(request: SealRequest, start: WorkerStart): SealedReply {
     if (request.wanted[i] !== 1) return undefined;
     const iv = ivs.subarray(0, IV_BYTES);
     ivs = ivs.subarray(IV_BYTES);
-    return sealBlob(plain, batch.type, start, start.level, iv);
+    return sealWith(codec, plain, batch.type, start, iv);
   });
   return {
     kind: "sealed",
@@ -83,18 +84,18 @@ function transferable(...buffers: readonly ArrayBufferLike[]): Transferable[] {
 function main(): void {
   const port = parentPort;
   const start: unknown = workerData;
-  const garbage = new WorkerGarbage();
   if (port === null || !isWorkerStart(start)) throw bug("sealing thread that no pool has started");
+  const codec = createZstdSession(start.level);
+  const collectYoung = youngCollector();
   port.on("message", (request: unknown) => {
     if (!isWorkerRequest(request)) throw bug("message that a sealing thread does not know");
     try {
       if (request.kind === "hash") {
         port.postMessage(hashBatch(request));
       } else {
-        const reply = sealBatch(request, start);
-        const plainBytes = reply.plain.byteLength;
+        const reply = sealBatch(request, start, codec);
         port.postMessage(reply, transferable(reply.sealed, reply.plain));
-        garbage.sealed(plainBytes);
+        collectYoung();
       }
     } catch (thrown) {
       held.delete(request.batch);

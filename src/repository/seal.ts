@@ -21,11 +21,13 @@ export function blobIdOf(plain: Bytes): Bytes {
   return hash("sha256", plain, "buffer");
 }
 
-/**
- * Sealed and opened again before it is returned: decrypted, decompressed and compared byte by byte, which finds what a
- * faulty processor or memory did for less than a second SHA-256 costs. Trees are always compressed, as restic does;
- * data only where that makes it smaller.
- */
+/** How blobs are compressed; what either gives may be valid only until the next call. */
+export interface BlobCodec {
+  compress(plain: Bytes): Bytes;
+  /** `undefined` when it is no zstd, or not of `plainBytes`. */
+  decompress(packed: Bytes, plainBytes: number): Bytes | undefined;
+}
+
 export function sealBlob(
   plain: Bytes,
   type: BlobType,
@@ -33,17 +35,39 @@ export function sealBlob(
   level: number,
   iv: Bytes,
 ): SealedBlob {
-  const packed = compress(plain, level);
+  return sealWith(
+    { compress: (bytes) => compress(bytes, level), decompress },
+    plain,
+    type,
+    keys,
+    iv,
+  );
+}
+
+/**
+ * Sealed and opened again before it is returned: decrypted, decompressed and compared byte by byte, which finds what a
+ * faulty processor or memory did for less than a second SHA-256 costs. Trees are always compressed, as restic does;
+ * data only where that makes it smaller.
+ */
+export function sealWith(
+  codec: BlobCodec,
+  plain: Bytes,
+  type: BlobType,
+  keys: SealKeys,
+  iv: Bytes,
+): SealedBlob {
+  const packed = codec.compress(plain);
   const compressed = type === "tree" || packed.byteLength < plain.byteLength;
   const bytes = sealBytes(compressed ? packed : plain, keys, iv);
-  const sealed = { bytes, plainBytes: plain.byteLength, compressed };
-  const reopened = openBlob(bytes, compressed ? plain.byteLength : undefined, keys);
+  const opened = openBytes(bytes, keys);
+  const reopened =
+    opened !== undefined && compressed ? codec.decompress(opened, plain.byteLength) : opened;
   if (reopened === undefined || !equalBytes(reopened, plain)) {
     throw repositoryError("seal_mismatch", {
       message: `sealed ${type} blob of ${plain.byteLength} bytes that opens to something else`,
     });
   }
-  return sealed;
+  return { bytes, plainBytes: plain.byteLength, compressed };
 }
 
 /** `plainBytes` of a compressed blob; `undefined` for one stored as it is. `undefined` back: MAC or zstd do not fit. */

@@ -9,7 +9,7 @@ export class SlabPool {
   readonly #sizes = new Set<number>();
   readonly #limit: number;
 
-  constructor(limit = 6) {
+  constructor(limit = 4) {
     this.#limit = limit;
   }
 

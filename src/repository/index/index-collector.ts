@@ -4,6 +4,7 @@ import { parseHeader } from "../pack/header.ts";
 import type { StoredPack } from "../pack/packer.ts";
 import { saveUnpacked } from "../unpacked.ts";
 import { formatIndex } from "./index-file.ts";
+import type { IndexedPack } from "./index-file.ts";
 
 /** restic's own limit of one index file. */
 const BLOBS_PER_INDEX = 50_000;
@@ -34,14 +35,14 @@ export class IndexCollector {
     if (packs.length === 0) return;
     this.#pending = [];
     this.#blobs = 0;
-    const json = formatIndex(
-      packs.map(({ id, header }) => {
-        const entries = parseHeader(header);
-        if (entries === undefined) throw bug("pack header that we wrote and cannot read");
-        return { id, entries };
-      }),
-    );
+    const json = formatIndex(packs.values().map(indexedPack));
     const { sizeBytes } = await saveUnpacked(this.#core, "index", json, this.#signal);
     this.#onWritten(sizeBytes);
   }
+}
+
+function indexedPack({ id, header }: StoredPack): IndexedPack {
+  const entries = parseHeader(header);
+  if (entries === undefined) throw bug("pack header that we wrote and cannot read");
+  return { id, entries };
 }

@@ -12,12 +12,14 @@ export interface IndexedPack {
 
 const MAX_U32 = 0xffff_ffff;
 
-export function formatIndex(packs: readonly IndexedPack[]): Bytes {
-  const parts = packs.map(({ id, entries }) => {
+/** Pack by pack, so that of the packs' entries one list at a time is in memory. */
+export function formatIndex(packs: Iterable<IndexedPack>): Bytes {
+  const parts: Bytes[] = [];
+  for (const { id, entries } of packs) {
     const blobs = entries.map(formatBlob).join(",");
-    return `{"id":"${id}","blobs":[${blobs}]}`;
-  });
-  return Buffer.from(`{"packs":[${parts.join(",")}]}`);
+    parts.push(Buffer.from(`${parts.length === 0 ? "" : ","}{"id":"${id}","blobs":[${blobs}]}`));
+  }
+  return Buffer.concat([Buffer.from(`{"packs":[`), ...parts, Buffer.from("]}")]);
 }
 
 function formatBlob({ id, type, offset, lengthBytes, plainBytes }: PackEntry): string {
