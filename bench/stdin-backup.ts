@@ -1,7 +1,7 @@
 /** Ours in the `repository` benchmark: standard input into a repository, as `restic backup --stdin` does. */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { Secret, systemClock } from "../src/kernel/index.ts";
+import { createReadStream, readFileSync } from "node:fs";
+import { KIB, Secret, systemClock } from "../src/kernel/index.ts";
 import { createFsStore } from "../src/objectstore/index.ts";
 import { createRepository, openRepository } from "../src/repository/index.ts";
 
@@ -17,7 +17,9 @@ if (verb === "init") {
   const repository = await openRepository(context, { password });
   await using writer = await repository.acquireWriter({ ...owner, pid: process.pid });
   const modifiedAt = systemClock.now();
-  await writer.saveFile(["stdin"], process.stdin, { kind: "table", modifiedAt });
+  // `process.stdin` reads a file on this thread, 64 KiB at a time.
+  const input = createReadStream("", { fd: 0, highWaterMark: 256 * KIB });
+  await writer.saveFile(["stdin"], input, { kind: "table", modifiedAt });
   const summary = await writer.commit({ time: modifiedAt, paths: ["/stdin"], tags: [] });
   console.log(JSON.stringify(summary));
 }
