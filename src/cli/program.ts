@@ -2,14 +2,6 @@ import { Command, CommanderError } from "commander";
 import { exitCodeOf, throwIfAborted, toAppError } from "../kernel/index.ts";
 import type { AppError } from "../kernel/index.ts";
 import { nearest } from "../policy/index.ts";
-import { backupVerb } from "./commands/backup.ts";
-import { checkVerb } from "./commands/check.ts";
-import { doctorVerb } from "./commands/doctor.ts";
-import { dumpVerb } from "./commands/dump.ts";
-import { initVerb } from "./commands/init.ts";
-import { lsVerb } from "./commands/ls.ts";
-import { restoreVerb } from "./commands/restore.ts";
-import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { OutputFlags } from "./common-options.ts";
 import { cliError, EXIT_OUTPUT_CLOSED } from "./errors.ts";
 import { errorDocument, toJson } from "./json.ts";
@@ -18,6 +10,7 @@ import type { CliRuntime } from "./runtime.ts";
 import { createOutput } from "./output.ts";
 import { inSession } from "./session.ts";
 import type { Session } from "./session.ts";
+import { VERBS } from "./verbs.ts";
 
 /** Runs the work of a verb in a session; the exit code is what it returns. */
 export type RunVerb = (
@@ -29,17 +22,6 @@ export interface Verb {
   readonly examples: readonly (readonly [command: string, what: string])[];
   register(program: Command, run: RunVerb, runtime: CliRuntime): Command;
 }
-
-const VERBS: readonly Verb[] = [
-  initVerb,
-  backupVerb,
-  snapshotsVerb,
-  lsVerb,
-  dumpVerb,
-  restoreVerb,
-  checkVerb,
-  doctorVerb,
-];
 
 const EXIT_CODES = `Exit codes: 0 done; 2 usage or policy; 3 incomplete; 10 no repository; 11 locked; 12 wrong password;
 20 damaged; 130 interrupted; 1 anything else.`;
@@ -59,7 +41,7 @@ export async function runCli(argv: readonly string[], runtime: CliRuntime): Prom
     await output.flush();
     return exitCode;
   } catch (thrown) {
-    return report(thrown, argv, runtime);
+    return report(thrown, argv, runtime, namesOf(program));
   }
 }
 
@@ -106,8 +88,13 @@ function examplesText(examples: Verb["examples"]): string {
   return `Examples:\n${lines.join("\n")}\n`;
 }
 
-function report(thrown: unknown, argv: readonly string[], runtime: CliRuntime): number {
-  const error = errorOf(thrown, runtime);
+function report(
+  thrown: unknown,
+  argv: readonly string[],
+  runtime: CliRuntime,
+  verbs: readonly string[],
+): number {
+  const error = errorOf(thrown, runtime, verbs);
   if (error.code === "cli.output_closed") return EXIT_OUTPUT_CLOSED;
   // A document that standard output did not take is told on standard error.
   const asDocument = argv.includes("--json") && error.code !== "cli.output_failed";
@@ -117,8 +104,8 @@ function report(thrown: unknown, argv: readonly string[], runtime: CliRuntime): 
 }
 
 /** Once Ctrl-C was pressed, whatever falls over on the way out is its consequence. */
-function errorOf(thrown: unknown, runtime: CliRuntime): AppError {
-  if (thrown instanceof CommanderError) return usageError(thrown);
+function errorOf(thrown: unknown, runtime: CliRuntime, verbs: readonly string[]): AppError {
+  if (thrown instanceof CommanderError) return usageError(thrown, verbs);
   const error = toAppError(thrown);
   if (!runtime.signal.aborted || error.kind === "bug") return error;
   try {
@@ -129,10 +116,10 @@ function errorOf(thrown: unknown, runtime: CliRuntime): AppError {
   return error;
 }
 
-function usageError(error: CommanderError): AppError {
+function usageError(error: CommanderError, verbs: readonly string[]): AppError {
   const message = error.message.replace(/^error: /, "").split("\n")[0] ?? "";
   const unknown = /unknown command '([^']*)'/.exec(message)?.[1];
-  const meant = unknown === undefined ? undefined : nearest(unknown, VERB_NAMES);
+  const meant = unknown === undefined ? undefined : nearest(unknown, verbs);
   const suggestion = /\(Did you mean (.+)\?\)/s.exec(error.message)?.[1];
   const better = meant ?? suggestion;
   return cliError("usage", {
@@ -142,4 +129,6 @@ function usageError(error: CommanderError): AppError {
   });
 }
 
-const VERB_NAMES = ["init", "backup", "snapshots", "ls", "dump", "restore", "check", "doctor"];
+function namesOf(program: Command): readonly string[] {
+  return program.commands.map((command) => command.name());
+}

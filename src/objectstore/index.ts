@@ -21,3 +21,13 @@ export { withRetry } from "./retry.ts";
 export type { RetryOptions } from "./retry.ts";
 export { readOnly } from "./readonly.ts";
 export { withLimit } from "./limit.ts";
+export type {
+  AccessKey,
+  GoogleSettings,
+  RestSettings,
+  S3Settings,
+  ServerSideEncryption,
+  StoreLimits,
+  StoreSettings,
+  TlsSettings,
+} from "./settings.ts";

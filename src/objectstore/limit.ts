@@ -1,5 +1,5 @@
 import { throwIfAborted } from "../kernel/index.ts";
-import type { ObjectStat, ObjectStore, WaitOptions } from "./object-store.ts";
+import type { ObjectStore, WaitOptions } from "./object-store.ts";
 
 /** At most `concurrency` calls reach the store at once; the others wait in order. */
 export function withLimit(store: ObjectStore, concurrency: number): ObjectStore {
@@ -23,6 +23,32 @@ export function withLimit(store: ObjectStore, concurrency: number): ObjectStore 
     stat: (key, options) => limited(options, () => store.stat(key, options)),
     list: (prefix, options) => limitedList(store.list(prefix, options), options, limited),
     remove: (key, options) => limited(options, () => store.remove(key, options)),
+    ...limitedExtras(store, limited),
+  };
+}
+
+function limitedExtras(store: ObjectStore, limited: Limited): Partial<ObjectStore> {
+  const { lock, versions, connection } = store;
+  return {
+    ...(lock === undefined
+      ? {}
+      : {
+          lock: {
+            retentionOf: (key, wait) => limited(wait, () => lock.retentionOf(key, wait)),
+            extend: (key, until, wait) => limited(wait, () => lock.extend(key, until, wait)),
+          },
+        }),
+    ...(versions === undefined
+      ? {}
+      : {
+          versions: {
+            list: (prefix, wait) => limitedList(versions.list(prefix, wait), wait, limited),
+            get: (key, version, wait) => limited(wait, () => versions.get(key, version, wait)),
+            getRange: (key, version, range, wait) =>
+              limited(wait, () => versions.getRange(key, version, range, wait)),
+          },
+        }),
+    ...(connection === undefined ? {} : { connection }),
   };
 }
 
@@ -32,11 +58,11 @@ type Limited = <Result>(
 ) => Promise<Result>;
 
 /** A slot for each step and none in between: who lists and reads what is listed must not wait for itself. */
-async function* limitedList(
-  objects: AsyncIterable<ObjectStat>,
+async function* limitedList<Found>(
+  objects: AsyncIterable<Found>,
   options: WaitOptions | undefined,
   limited: Limited,
-): AsyncIterable<ObjectStat> {
+): AsyncIterable<Found> {
   const iterator = objects[Symbol.asyncIterator]();
   try {
     for (;;) {

@@ -14,6 +14,8 @@ export interface WaitOptions {
 export interface PutOptions extends WaitOptions {
   /** Fails with `objectstore.exists` when the key is taken. Every write of a repository is write-once. */
   readonly ifAbsent?: boolean;
+  /** `bulk`: may lie in the cheaper storage class that the store was opened with. Only data packs are; all else stays hot. */
+  readonly tier?: "bulk";
 }
 
 export interface ByteRange {
@@ -52,4 +54,50 @@ export interface ObjectStore {
 
   /** Gone when this returns; a key that is not there is no error. */
   remove(key: string, options?: WaitOptions): Promise<void>;
+
+  /** Only where the store can hold objects against removal. */
+  readonly lock?: ObjectLock;
+  /** Only where the store keeps older versions of its objects. */
+  readonly versions?: ObjectVersions;
+  /** Only of stores behind a network. */
+  readonly connection?: () => ConnectionFacts;
+}
+
+export type LockMode = "governance" | "compliance";
+
+export interface Retention {
+  readonly mode: LockMode;
+  readonly until: Date;
+}
+
+/** S3's Object Lock: nobody, or nobody without a special right, removes the locked version before its time. */
+export interface ObjectLock {
+  /** Of the newest version, as the store has it now; `undefined` where it carries none. */
+  retentionOf(key: string, options?: WaitOptions): Promise<Retention | undefined>;
+  /** At least this when it returns, as read back. Never shortens what is there. `not_found` without the object. */
+  extend(key: string, retention: Retention, options?: WaitOptions): Promise<void>;
+}
+
+export interface ObjectVersion extends ObjectStat {
+  /** The store's own name of it. */
+  readonly version: string;
+  /** Whether it is what the key shows now. */
+  readonly newest: boolean;
+  /** A mark that says "removed", without bytes. */
+  readonly removed: boolean;
+}
+
+export interface ObjectVersions {
+  /** All of them, marks of removal included; of one key the newest first, keys in no promised order. */
+  list(prefix: string, options?: WaitOptions): AsyncIterable<ObjectVersion>;
+  get(key: string, version: string, options?: WaitOptions): Promise<Bytes>;
+  getRange(key: string, version: string, range: ByteRange, options?: WaitOptions): Promise<Bytes>;
+}
+
+/** What was seen on the wire since the store was opened. */
+export interface ConnectionFacts {
+  /** As negotiated, `TLSv1.3`; several where servers differ; none before the first answer and for plain http. */
+  readonly tls: readonly string[];
+  /** A plain connection was made, to loopback. */
+  readonly plain: boolean;
 }

@@ -11,7 +11,7 @@ const context = { clock: systemClock, random: randomBytes };
 
 describeObjectStore("what openObjectStore gives for a folder", async () => {
   const folder = await createTemporaryFolder();
-  const store = openObjectStore(folder.path, context);
+  const store = await openObjectStore(folder.path, context);
   return { store, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
 });
 
@@ -19,8 +19,8 @@ describe("opening a store", () => {
   test("a path and its file: URL are the same place", async () => {
     await using folder = await createTemporaryFolder();
     const path = join(folder.path, "with space and ü");
-    await openObjectStore(path, context).put("a", [patternBytes(1)]);
-    const byUrl = openObjectStore(pathToFileURL(path).href, context);
+    await (await openObjectStore(path, context)).put("a", [patternBytes(1)]);
+    const byUrl = await openObjectStore(pathToFileURL(path).href, context);
     expect(await listKeys(byUrl, "")).toEqual(["a"]);
     expect(byUrl.location).toBe(path);
   });

@@ -4,10 +4,12 @@ import { objectStoreError } from "./errors.ts";
 import { createFsStore } from "./fs.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { withRetry } from "./retry.ts";
+import type { StoreSettings } from "./settings.ts";
 
 export interface OpenStoreContext {
   readonly clock: Clock;
   readonly random: RandomBytes;
+  readonly settings?: StoreSettings;
   readonly onRetry?: (error: AppError, attempt: number, delayMs: number) => void;
 }
 
@@ -16,15 +18,23 @@ const FS_RETRY = { deadlineMs: 30_000, firstDelayMs: 200, maxDelayMs: 5_000 };
 /** `s3:`, `https://`: a scheme, which a path does not begin with. One letter is a drive. */
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 
-/** The store that a location names, retries included. Nothing is read or written yet. */
-export function openObjectStore(location: string, context: OpenStoreContext): ObjectStore {
+/** The store that a location names, retries and limits included. Nothing is read or written yet. */
+export async function openObjectStore(
+  location: string,
+  context: OpenStoreContext,
+): Promise<ObjectStore> {
   const { onRetry } = context;
-  return withRetry(createFsStore(folderOf(location), { random: context.random }), {
+  const driver = await openDriver(location, context);
+  return withRetry(driver, {
     ...FS_RETRY,
     clock: context.clock,
     random: context.random,
     ...(onRetry === undefined ? {} : { onRetry }),
   });
+}
+
+async function openDriver(location: string, context: OpenStoreContext): Promise<ObjectStore> {
+  return createFsStore(folderOf(location), { random: context.random });
 }
 
 function folderOf(location: string): string {

@@ -18,5 +18,15 @@ export function readOnly(store: ObjectStore): ObjectStore {
     stat: (key, options) => store.stat(key, options),
     list: (prefix, options) => store.list(prefix, options),
     remove: (key) => refuse("removal", key),
+    ...(store.lock === undefined
+      ? {}
+      : {
+          lock: {
+            retentionOf: store.lock.retentionOf.bind(store.lock),
+            extend: (key: string) => refuse("lock", key),
+          },
+        }),
+    ...(store.versions === undefined ? {} : { versions: store.versions }),
+    ...(store.connection === undefined ? {} : { connection: store.connection }),
   };
 }

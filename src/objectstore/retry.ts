@@ -1,7 +1,7 @@
 import { AppError, equalBytes, KIND_RULES, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, Clock, RandomBytes } from "../kernel/index.ts";
 import { totalBytes } from "./keys.ts";
-import type { ObjectStat, ObjectStore, PutOptions, WaitOptions } from "./object-store.ts";
+import type { ObjectStore, ObjectVersion, PutOptions, WaitOptions } from "./object-store.ts";
 
 export interface RetryOptions {
   readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
@@ -15,18 +15,62 @@ export interface RetryOptions {
 
 /** The only place where calls are repeated; what may be is the error kind's business (KIND_RULES). */
 export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStore {
-  const repeat = <Result>(
-    wait: WaitOptions | undefined,
-    attempt: (number: number) => Promise<Result>,
-  ): Promise<Result> => attemptUntilDone(createPatience(options, wait?.signal), attempt);
+  const repeat: Repeat = (wait, attempt) =>
+    attemptUntilDone(createPatience(options, wait?.signal), attempt);
   return {
     location: store.location,
     put: (key, body, put) => repeat(put, (attempt) => putOnce(store, key, body, put, attempt > 1)),
     get: (key, wait) => repeat(wait, () => store.get(key, wait)),
     getRange: (key, range, wait) => repeat(wait, () => store.getRange(key, range, wait)),
     stat: (key, wait) => repeat(wait, () => store.stat(key, wait)),
-    list: (prefix, wait) => listAgain(store, prefix, wait, createPatience(options, wait?.signal)),
+    list: (prefix, wait) =>
+      listAgain(
+        () => store.list(prefix, wait),
+        ({ key }) => key,
+        createPatience(options, wait?.signal),
+      ),
     remove: (key, wait) => repeat(wait, () => store.remove(key, wait)),
+    ...repeatedExtras(store, options, repeat),
+  };
+}
+
+type Repeat = <Result>(
+  wait: WaitOptions | undefined,
+  attempt: (number: number) => Promise<Result>,
+) => Promise<Result>;
+
+function repeatedExtras(
+  store: ObjectStore,
+  options: RetryOptions,
+  repeat: Repeat,
+): Partial<ObjectStore> {
+  const { lock, versions, connection } = store;
+  const nameOf = ({ key, version }: ObjectVersion): string => `${key}\n${version}`;
+  return {
+    ...(lock === undefined
+      ? {}
+      : {
+          lock: {
+            retentionOf: (key, wait) => repeat(wait, () => lock.retentionOf(key, wait)),
+            extend: (key, retention, wait) => repeat(wait, () => lock.extend(key, retention, wait)),
+          },
+        }),
+    ...(versions === undefined
+      ? {}
+      : {
+          versions: {
+            list: (prefix, wait) =>
+              listAgain(
+                () => versions.list(prefix, wait),
+                nameOf,
+                createPatience(options, wait?.signal),
+              ),
+            get: (key, version, wait) => repeat(wait, () => versions.get(key, version, wait)),
+            getRange: (key, version, range, wait) =>
+              repeat(wait, () => versions.getRange(key, version, range, wait)),
+          },
+        }),
+    ...(connection === undefined ? {} : { connection }),
   };
 }
 
@@ -68,18 +112,18 @@ async function holds(
 }
 
 /** Starts the listing again and leaves out what was already given: a listing has no promised order to go on from. */
-async function* listAgain(
-  store: ObjectStore,
-  prefix: string,
-  wait: WaitOptions | undefined,
+async function* listAgain<Found>(
+  list: () => AsyncIterable<Found>,
+  nameOf: (found: Found) => string,
   patience: Patience,
-): AsyncIterable<ObjectStat> {
+): AsyncIterable<Found> {
   const given = new Set<string>();
   for (;;) {
     try {
-      for await (const found of store.list(prefix, wait)) {
-        if (given.has(found.key)) continue;
-        given.add(found.key);
+      for await (const found of list()) {
+        const name = nameOf(found);
+        if (given.has(name)) continue;
+        given.add(name);
         yield found;
       }
       return;

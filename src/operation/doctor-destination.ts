@@ -24,16 +24,19 @@ export async function examineDestination(
     const fix = "Set the clock of this machine; retention and locks depend on it.";
     findings.push({ status: "warn", subject, message: "newest snapshot lies in the future", fix });
   }
-  return [...findings, await spaceFinding(subject, destination.url)];
+  return [...findings, ...(await spaceFindings(subject, destination.url))];
 }
 
-async function spaceFinding(subject: string, url: string): Promise<Finding> {
-  const folder = /^file:/i.test(url) ? fileURLToPath(url) : url;
+/** Of a folder alone: other stores do not tell. */
+async function spaceFindings(subject: string, url: string): Promise<readonly Finding[]> {
+  const isFile = /^file:/i.test(url);
+  if (!isFile && /^[a-z][a-z0-9+.-]+:/i.test(url)) return [];
+  const folder = isFile ? fileURLToPath(url) : url;
   const { bavail, blocks, bsize } = await statfs(folder);
   const freeBytes = bavail * bsize;
   const message = `${formatBytes(freeBytes)} free of ${formatBytes(blocks * bsize)}`;
   if (freeBytes > LITTLE_SPACE_BYTES || bavail / blocks > LITTLE_SPACE_SHARE) {
-    return { status: "ok", subject, message };
+    return [{ status: "ok", subject, message }];
   }
-  return { status: "warn", subject, message: `only ${message}`, fix: "Free disk space there." };
+  return [{ status: "warn", subject, message: `only ${message}`, fix: "Free disk space there." }];
 }

@@ -29,6 +29,12 @@ export const operationError = errorTable("operation", {
     kind: "config",
     meaning: "The policy file cannot be read, or is not UTF-8 text.",
   },
+  ca_unreadable: {
+    kind: "config",
+    meaning:
+      "The file of certificate authorities that `tls.ca` names cannot be read or holds none.",
+    hint: "Name a PEM file with at least one certificate.",
+  },
   file_exists: {
     kind: "usage",
     meaning: "`init` or `dump` was to write a file where one already is.",

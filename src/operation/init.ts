@@ -71,7 +71,7 @@ async function initDestination(
   const generated =
     options.generatePassword && (await generatePassword(context, destination.password));
   const password = await resolveSecret(destination.password, context.env);
-  const { repository, created } = await openOrCreate(context, destination.url, password);
+  const { repository, created } = await openOrCreate(context, destination, password);
   return {
     name: destination.name,
     location: repository.location,
@@ -83,11 +83,11 @@ async function initDestination(
 
 async function openOrCreate(
   context: OperationContext,
-  url: string,
+  destination: Destination,
   password: Secret,
 ): Promise<{ readonly repository: Repository; readonly created: boolean }> {
   const { signal, hostname, actor, keyCost } = context;
-  const parts = repositoryContext(context, url);
+  const parts = await repositoryContext(context, destination);
   try {
     return { repository: await openRepository(parts, { password, signal }), created: false };
   } catch (thrown) {

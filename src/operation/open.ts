@@ -1,21 +1,35 @@
 import { Secret } from "../kernel/index.ts";
 import { openObjectStore } from "../objectstore/index.ts";
+import type { ObjectStore } from "../objectstore/index.ts";
 import type { ConnectionReference, Destination } from "../policy/index.ts";
 import { openRepository } from "../repository/index.ts";
 import type { Repository, RepositoryContext } from "../repository/index.ts";
 import { resolveSecret } from "../secrets/index.ts";
 import type { OperationContext } from "./context.ts";
+import { storeSettings } from "./store-settings.ts";
 
-export function repositoryContext(context: OperationContext, url: string): RepositoryContext {
+/** The store of a destination with everything that the policy says of it. Nothing is read there yet. */
+export async function openStore(
+  context: OperationContext,
+  destination: Destination,
+): Promise<ObjectStore> {
   const { clock, random, log } = context;
-  const store = openObjectStore(url, {
+  return openObjectStore(destination.url, {
     clock,
     random,
+    settings: await storeSettings(context, destination),
     onRetry: (error, attempt, delayMs) => {
       log.warn({ code: error.code, subject: error.subject, attempt, delayMs }, "store is retried");
     },
   });
-  return { store, clock, random, log };
+}
+
+export async function repositoryContext(
+  context: OperationContext,
+  destination: Destination,
+): Promise<RepositoryContext> {
+  const { clock, random, log } = context;
+  return { store: await openStore(context, destination), clock, random, log };
 }
 
 /** The repository of a destination, opened with the password that the policy names. No lock is taken. */
@@ -25,7 +39,7 @@ export async function openDestination(
 ): Promise<Repository> {
   const password = await resolveSecret(destination.password, context.env);
   const { signal } = context;
-  return openRepository(repositoryContext(context, destination.url), { password, signal });
+  return openRepository(await repositoryContext(context, destination), { password, signal });
 }
 
 export async function connectionUrl(

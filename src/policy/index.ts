@@ -22,10 +22,14 @@ export {
 export type { Named } from "./select.ts";
 export type {
   ConnectionReference,
+  Credentials,
   Destination,
+  KeepRules,
   Plan,
   Policy,
   SecretReference,
   Source,
   Target,
+  TlsPolicy,
 } from "./policy.ts";
+export type { CalendarSpan } from "./duration.ts";

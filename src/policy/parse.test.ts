@@ -45,6 +45,26 @@ describe("a good policy", () => {
     });
   });
 
+  test("may say everything of a store, and how long a plan is kept", () => {
+    const store = `{ url: "s3://b/p", region: af-south-1, storage_class: GLACIER_IR, encryption: { kms: k }, credentials: { access_key: { env: A }, secret_key: { file: s } }, tls: { min: "1.3" }, limits: { upload: 10 MiB/s, requests_per_second: 5 }, lock: { mode: compliance, for: 30 days }, copies: [local], password: { env: P } }`;
+    const text = `${GOOD.replace("destinations:\n", `destinations:\n  far: ${store}\n`).replace("to: local", "to: far, keep: { daily: 7, within: 1 year }")}timezone: Africa/Johannesburg\ntls: { ca: ca.pem }\n`;
+    const none = { years: 0, months: 0, days: 0, hours: 0, minutes: 0, seconds: 0 };
+    expect(parse(text)).toMatchObject({
+      timezone: "Africa/Johannesburg",
+      destinations: {
+        local: { tls: { ca: "/etc/shop/ca.pem" } },
+        far: {
+          url: "s3://b/p",
+          credentials: { access_key: { env: "A" }, secret_key: { file: "/etc/shop/s" } },
+          tls: { min: "1.3" },
+          limits: { upload: 10 * 1024 * 1024, requests_per_second: 5 },
+          lock: { mode: "compliance", for: { ...none, days: 30 } },
+        },
+      },
+      plans: { nightly: { keep: { daily: 7, within: { ...none, years: 1 } } } },
+    });
+  });
+
   test("is what examples/minimal.yaml holds", () => {
     const text = readFileSync(new URL("../../examples/minimal.yaml", import.meta.url), "utf8");
     expect(parsePolicy({ text, file: "minimal.yaml", directory: "/x" })).toMatchObject({
@@ -120,7 +140,7 @@ const BAD: readonly Bad[] = [
     what: "an unknown key at the top",
     text: `${GOOD}alert: {}\n`,
     message: 'p.yaml:9:1: unknown key "alert" at the top',
-    hint: "Remove it; known are: sparekeep, name, state, sources, destinations, plans, targets.",
+    hint: "Remove it; known are: sparekeep, name, state, timezone, tls, sources, destinations, plans, targets.",
   },
   {
     what: "a misspelled key",
@@ -185,9 +205,51 @@ const BAD: readonly Bad[] = [
   },
   {
     what: "a store that is not there yet",
-    text: GOOD.replace("./repo", "s3://bucket/x"),
-    message: 'p.yaml:6:17: destinations.local.url of the unknown kind "s3:"',
-    hint: "Name a folder, or its file: URL.",
+    text: GOOD.replace("./repo", "ftp://host/x"),
+    message: 'p.yaml:6:17: destinations.local.url of the unknown kind "ftp:"',
+    hint: "Name a folder, or a URL that begins with file:, s3:, gs: or rest:.",
+  },
+  {
+    what: "a password in a URL",
+    text: GOOD.replace("./repo", "rest:https://me:hunter2@host/x"),
+    message: "p.yaml:6:17: destinations.local.url with a user or password in it",
+    hint: "Put them under credentials:, as references.",
+  },
+  {
+    what: "a key that means nothing for the store",
+    text: GOOD.replace("./repo,", "./repo, region: af-south-1,"),
+    message: "p.yaml:6:25: destinations.local.region, which means nothing for a folder",
+    hint: "Remove it.",
+  },
+  {
+    what: "half of a key",
+    text: GOOD.replace("./repo,", "s3://b, credentials: { access_key: { env: A } },"),
+    message: "p.yaml:6:25: destinations.local.credentials with half of a key",
+    hint: "Give both access_key and secret_key.",
+  },
+  {
+    what: "a copy of itself",
+    text: GOOD.replace("./repo,", "./repo, copies: [local],"),
+    message: 'p.yaml:6:34: destinations.local.copies.0 "local", which is not defined',
+    hint: "Define it first.",
+  },
+  {
+    what: "a rule that keeps nothing",
+    text: GOOD.replace("to: local", "to: local, keep: {}"),
+    message: "p.yaml:8:64: plans.nightly.keep: a rule that keeps nothing",
+    hint: 'Write for example "30 days".',
+  },
+  {
+    what: "a keep that is no length of time",
+    text: GOOD.replace("to: local", "to: local, keep: 30 moons"),
+    message: "p.yaml:8:64: plans.nightly.keep.within: no length of time",
+    hint: 'Write for example "30 days" or "1 year".',
+  },
+  {
+    what: "a time zone that nobody knows",
+    text: `${GOOD}timezone: Africa/Pretoria\n`,
+    message: "p.yaml:9:11: timezone: no time zone",
+    hint: 'Write for example "Africa/Johannesburg".',
   },
   {
     what: "a plain password",

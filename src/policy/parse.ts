@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument, YAMLMap } from "yaml";
 import type { Document, YAMLError } from "yaml";
 import { quoted, schemaProblems } from "./issues.ts";
+import { destinationProblems, schemeOf } from "./destination-problems.ts";
 import { Places } from "./places.ts";
 import { policySchema } from "./policy.ts";
 import type { ConnectionReference, Policy, SecretReference } from "./policy.ts";
@@ -106,11 +107,11 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
     demand(["plans", name, "to"], plan.to, Object.keys(policy.destinations));
   }
   for (const [name, destination] of Object.entries(policy.destinations)) {
-    const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(destination.url)?.[1]?.toLowerCase();
-    if (scheme === undefined || scheme === "file") continue;
-    const { line, column } = places.ofValue(["destinations", name, "url"]);
-    const message = `destinations.${name}.url of the unknown kind "${scheme}:"`;
-    problems.push(at(line, column, message, "Name a folder, or its file: URL."));
+    problems.push(...destinationProblems(name, destination, places));
+    const others = Object.keys(policy.destinations).filter((other) => other !== name);
+    for (const [i, copy] of (destination.copies ?? []).entries()) {
+      demand(["destinations", name, "copies", String(i)], copy, others);
+    }
   }
   return problems;
 }
@@ -129,10 +130,25 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
     name: parsed.name,
     ...(parsed.state === undefined ? {} : { state: path(parsed.state) }),
     sources: mapValues(parsed.sources, database),
-    destinations: mapValues(parsed.destinations, (entry) => ({
-      url: /^file:/i.test(entry.url) ? entry.url : path(entry.url),
-      password: secret(entry.password),
-    })),
+    ...(parsed.timezone === undefined ? {} : { timezone: parsed.timezone }),
+    destinations: mapValues(parsed.destinations, (entry) => {
+      const { credentials, tls = parsed.tls } = entry;
+      return {
+        ...entry,
+        url: schemeOf(entry.url) === undefined ? path(entry.url) : entry.url,
+        password: secret(entry.password),
+        ...(credentials === undefined
+          ? {}
+          : {
+              credentials: mapValues(credentials, (value) =>
+                typeof value === "object" ? secret(value) : value,
+              ),
+            }),
+        ...(tls === undefined
+          ? {}
+          : { tls: { ...tls, ...(tls.ca === undefined ? {} : { ca: path(tls.ca) }) } }),
+      };
+    }),
     plans: parsed.plans,
     targets: mapValues(parsed.targets ?? {}, database),
   };

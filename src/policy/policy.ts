@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { passwordProblem } from "./connection-text.ts";
+import { parseByteRate, parseSpan } from "./duration.ts";
+import type { CalendarSpan } from "./duration.ts";
 
 /**
  * The schema of the policy file, version 1. Only what this version carries out is a key here; everything else is an
@@ -77,24 +79,137 @@ const connection = z.unknown().transform((value, context): ConnectionReference =
 
 const name = z.string().regex(NAME, "a name of small letters, digits and dashes");
 
+/** Read by `read`, refused with `fix` where it answers `undefined`. */
+function readBy<Value>(
+  what: string,
+  fix: string,
+  read: (text: string) => Value | undefined,
+): z.ZodType<Value> {
+  return z.unknown().transform((value, context): Value => {
+    const found = typeof value === "string" ? read(value) : undefined;
+    return found ?? refuse(context, value, what, fix);
+  });
+}
+
+const span = readBy("no length of time", 'Write for example "30 days" or "1 year".', parseSpan);
+const byteRate = readBy("no rate", 'Write for example "10 MiB/s".', parseByteRate);
+const timezone = readBy("no time zone", 'Write for example "Africa/Johannesburg".', (text) =>
+  isTimeZone(text) ? text : undefined,
+);
+
+function isTimeZone(text: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone !== "";
+  } catch {
+    // The one thing that Intl throws here: a name that it does not know.
+    return false;
+  }
+}
+
+const count = z.int().min(1).max(100_000);
+const keepRules = z.strictObject({
+  last: count.optional(),
+  hourly: count.optional(),
+  daily: count.optional(),
+  weekly: count.optional(),
+  monthly: count.optional(),
+  yearly: count.optional(),
+  within: span.optional(),
+  tags: z.array(z.string().min(1)).min(1).optional(),
+});
+/** A length of time alone says `within`. */
+const keep = z.preprocess(
+  (value) => (typeof value === "string" ? { within: value } : value),
+  keepRules.refine((rules) => Object.keys(rules).length > 0, {
+    error: "a rule that keeps nothing",
+    params: { fix: 'Write for example "30 days".' },
+  }),
+);
+
+const tls = z.strictObject({
+  min: z.enum(["1.2", "1.3"]).optional(),
+  ca: z.string().min(1).optional(),
+});
+const credentials = z.strictObject({
+  access_key: password.optional(),
+  secret_key: password.optional(),
+  session_token: password.optional(),
+  service_account: password.optional(),
+  username: z.string().min(1).optional(),
+  password: password.optional(),
+});
+const limits = z.strictObject({
+  upload: byteRate.optional(),
+  download: byteRate.optional(),
+  requests_per_second: count.optional(),
+  concurrency: z.int().min(1).max(256).optional(),
+});
+
 const source = z.strictObject({ kind: z.enum(["postgres"]), connection });
 const target = z.strictObject({ kind: z.enum(["postgres"]), connection });
-const destination = z.strictObject({ url: z.string().min(1), password });
+const destination = z.strictObject({
+  url: z.string().min(1),
+  password,
+  region: z.string().min(1).optional(),
+  endpoint: z.string().min(1).optional(),
+  path_style: z.boolean().optional(),
+  storage_class: z.string().min(1).optional(),
+  encryption: z
+    .union([z.literal("aes256"), z.strictObject({ kms: z.string().min(1).optional() })])
+    .optional(),
+  credentials: credentials.optional(),
+  tls: tls.optional(),
+  limits: limits.optional(),
+  lock: z.strictObject({ mode: z.enum(["governance", "compliance"]), for: span }).optional(),
+  copies: z.array(z.string()).min(1).optional(),
+  owners: z.array(z.string().min(1)).min(1).optional(),
+  check: z.strictObject({ everything_every: span }).optional(),
+});
 const plan = z.strictObject({
   source: z.string(),
   capture: z.enum(["everything"]),
   to: z.string(),
+  keep: keep.optional(),
 });
 
 export const policySchema = z.strictObject({
   sparekeep: z.literal(1),
   name,
   state: z.string().min(1).optional(),
+  timezone: timezone.optional(),
+  tls: tls.optional(),
   sources: z.record(name, source),
   destinations: z.record(name, destination),
   plans: z.record(name, plan),
   targets: z.record(name, target).optional(),
 });
+
+/** What `forget` keeps of a plan; rules add up. docs/spec/retention.md */
+export interface KeepRules {
+  readonly last?: number | undefined;
+  readonly hourly?: number | undefined;
+  readonly daily?: number | undefined;
+  readonly weekly?: number | undefined;
+  readonly monthly?: number | undefined;
+  readonly yearly?: number | undefined;
+  readonly within?: CalendarSpan | undefined;
+  readonly tags?: readonly string[] | undefined;
+}
+
+export interface TlsPolicy {
+  readonly min?: "1.2" | "1.3" | undefined;
+  /** Path of a PEM file. */
+  readonly ca?: string | undefined;
+}
+
+export interface Credentials {
+  readonly access_key?: SecretReference | undefined;
+  readonly secret_key?: SecretReference | undefined;
+  readonly session_token?: SecretReference | undefined;
+  readonly service_account?: SecretReference | undefined;
+  readonly username?: string | undefined;
+  readonly password?: SecretReference | undefined;
+}
 
 export interface Source {
   readonly kind: "postgres";
@@ -104,21 +219,51 @@ export interface Source {
 export type Target = Source;
 
 export interface Destination {
-  /** A folder, or its `file:` URL. */
+  /** A folder or its `file:` URL, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `rest:https://HOST/PATH/`. */
   readonly url: string;
   readonly password: SecretReference;
+  readonly region?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly path_style?: boolean | undefined;
+  /** Of data packs alone. */
+  readonly storage_class?: string | undefined;
+  readonly encryption?: "aes256" | { readonly kms?: string | undefined } | undefined;
+  readonly credentials?: Credentials | undefined;
+  /** The policy's own where the destination names none. */
+  readonly tls?: TlsPolicy | undefined;
+  readonly limits?:
+    | {
+        readonly upload?: number | undefined;
+        readonly download?: number | undefined;
+        readonly requests_per_second?: number | undefined;
+        readonly concurrency?: number | undefined;
+      }
+    | undefined;
+  /** Object Lock of each recovery point, from its end on. */
+  readonly lock?:
+    | { readonly mode: "governance" | "compliance"; readonly for: CalendarSpan }
+    | undefined;
+  /** Destinations that hold the same points, pulled with their own credentials. */
+  readonly copies?: readonly string[] | undefined;
+  /** `age` recipients for whom the repository's password is wrapped beside it. */
+  readonly owners?: readonly string[] | undefined;
+  readonly check?: { readonly everything_every: CalendarSpan } | undefined;
 }
 
 export interface Plan {
   readonly source: string;
   readonly capture: "everything";
   readonly to: string;
+  /** Without it nothing of the plan is ever forgotten. */
+  readonly keep?: KeepRules | undefined;
 }
 
 export interface Policy {
   readonly name: string;
   /** Folder of the audit log, where it is not to lie below the user's state folder. */
   readonly state?: string;
+  /** Of retention's days, weeks, months and years; UTC where none is named. */
+  readonly timezone?: string;
   readonly sources: Readonly<Record<string, Source>>;
   readonly destinations: Readonly<Record<string, Destination>>;
   readonly plans: Readonly<Record<string, Plan>>;

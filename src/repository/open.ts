@@ -4,7 +4,7 @@ import { AppError, toAppError } from "../kernel/index.ts";
 import type { Bytes, KeyId } from "../kernel/index.ts";
 import { createConfig, loadConfig, sealConfig } from "./config.ts";
 import type { RepositoryConfig } from "./config.ts";
-import { objectKey } from "./core.ts";
+import { objectKey, registerCore } from "./core.ts";
 import type { RepositoryCore } from "./core.ts";
 import { calibrateCost, createKeyFile, openKeyFile, parseKeyFile } from "./crypto/key-file.ts";
 import { deriveKey, randomMasterKey } from "./crypto/master-key.ts";
@@ -163,7 +163,7 @@ function repositoryOf(core: RepositoryCore, config: RepositoryConfig, keyId: Key
     createSealer: core.createSealer ?? createPoolSealer,
     programVersion: PROGRAM_VERSION,
   };
-  return {
+  const repository: Repository = {
     id: config.id,
     keyId,
     location: core.store.location,
@@ -174,4 +174,6 @@ function repositoryOf(core: RepositoryCore, config: RepositoryConfig, keyId: Key
     acquireReader: (options) => acquireReader(core, options?.signal),
     check: (options) => checkRepository(core, options),
   };
+  registerCore(repository, core);
+  return repository;
 }

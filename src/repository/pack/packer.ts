@@ -42,6 +42,7 @@ export interface PackerOptions {
 }
 
 interface OpenPack {
+  readonly type: BlobType;
   readonly body: PackPages;
   readonly entries: Bytes[];
   readonly digest: ReturnType<typeof createHash>;
@@ -61,8 +62,8 @@ export class Packer {
   constructor(options: PackerOptions) {
     this.#options = options;
     this.#targetBytes = options.targetBytes;
-    this.#data = Array.from({ length: OPEN_DATA_PACKS }, () => newPack(this.#pages));
-    this.#tree = newPack(this.#pages);
+    this.#data = Array.from({ length: OPEN_DATA_PACKS }, () => newPack("data", this.#pages));
+    this.#tree = newPack("tree", this.#pages);
   }
 
   /** Returns once the blob is in a pack, which may wait for an upload to end: that is what bounds memory. */
@@ -82,16 +83,16 @@ export class Packer {
     const pack = slot < 0 ? this.#tree : (this.#data[slot] ?? this.#tree);
     append(pack, type, id, sealed);
     if (pack.sizeBytes < this.#targetBytes && pack.entries.length < MAX_BLOBS) return;
-    if (slot < 0) this.#tree = newPack(this.#pages);
-    else this.#data[slot] = newPack(this.#pages);
+    if (slot < 0) this.#tree = newPack("tree", this.#pages);
+    else this.#data[slot] = newPack("data", this.#pages);
     await this.#startUpload(pack);
   }
 
   /** Every blob added before is durable, and told to `onStored`, when this returns. */
   async flush(): Promise<void> {
     const open = [...this.#mergeSmall(), this.#tree];
-    for (let i = 0; i < OPEN_DATA_PACKS; i += 1) this.#data[i] = newPack(this.#pages);
-    this.#tree = newPack(this.#pages);
+    for (let i = 0; i < OPEN_DATA_PACKS; i += 1) this.#data[i] = newPack("data", this.#pages);
+    this.#tree = newPack("tree", this.#pages);
     for (const pack of open) if (pack.entries.length > 0) await this.#startUpload(pack);
     await this.#tasks.settled();
   }
@@ -142,14 +143,16 @@ export class Packer {
     await store.put(objectKey.pack(id), [...pack.body.views(), sealedHeader, length], {
       ifAbsent: true,
       signal,
+      ...(pack.type === "data" ? { tier: "bulk" as const } : {}),
     });
     pack.body.release();
     await onStored({ id, sizeBytes, header, blobs: pack.entries.length });
   }
 }
 
-function newPack(pages: SlabPool): OpenPack {
-  return { body: new PackPages(pages), entries: [], digest: createHash("sha256"), sizeBytes: 0 };
+function newPack(type: BlobType, pages: SlabPool): OpenPack {
+  const digest = createHash("sha256");
+  return { type, body: new PackPages(pages), entries: [], digest, sizeBytes: 0 };
 }
 
 function append(pack: OpenPack, type: BlobType, id: Bytes, sealed: SealedBlob): void {

@@ -1,0 +1,92 @@
+import { quoted } from "./issues.ts";
+import type { Places } from "./places.ts";
+import type { Destination } from "./policy.ts";
+import type { PolicyProblem } from "./problem.ts";
+
+/** Which keys of a destination mean something for which kind of store: what nothing carries out is no key (P2). */
+
+const SCHEME = /^([a-z][a-z0-9+.-]+):/i;
+
+/** In small letters; `undefined` for a path. One letter is a drive. */
+export function schemeOf(url: string): string | undefined {
+  return SCHEME.exec(url)?.[1]?.toLowerCase();
+}
+
+type Key = keyof Destination;
+
+const EVERYWHERE: readonly Key[] = ["url", "password", "limits", "copies", "owners", "check"];
+const NETWORK: readonly Key[] = [...EVERYWHERE, "credentials", "tls"];
+
+const KEYS: Readonly<Record<string, readonly Key[]>> = {
+  folder: EVERYWHERE,
+  file: EVERYWHERE,
+  s3: [...NETWORK, "region", "endpoint", "path_style", "storage_class", "encryption", "lock"],
+  gs: [...NETWORK, "endpoint", "storage_class"],
+  rest: NETWORK,
+};
+
+const CREDENTIALS: Readonly<Record<string, readonly string[]>> = {
+  s3: ["access_key", "secret_key", "session_token"],
+  gs: ["service_account"],
+  rest: ["username", "password"],
+};
+
+export function destinationProblems(
+  name: string,
+  destination: Destination,
+  places: Places,
+): readonly PolicyProblem[] {
+  const scheme = schemeOf(destination.url) ?? "folder";
+  const at = (path: readonly string[]): { line: number; column: number } =>
+    places.ofValue(["destinations", name, ...path]);
+  const known = KEYS[scheme];
+  if (known === undefined) {
+    const message = `destinations.${name}.url of the unknown kind ${quoted(`${scheme}:`)}`;
+    const fix = "Name a folder, or a URL that begins with file:, s3:, gs: or rest:.";
+    return [{ ...at(["url"]), message, fix }];
+  }
+  if (/^[a-z0-9+.:-]*\/\/[^/?#]*@/i.test(destination.url)) {
+    const message = `destinations.${name}.url with a user or password in it`;
+    return [{ ...at(["url"]), message, fix: "Put them under credentials:, as references." }];
+  }
+  const strange = Object.entries(destination)
+    .filter(([key, value]) => value !== undefined && !known.some((name) => name === key))
+    .map(([key]) => ({
+      ...places.ofKey(["destinations", name, key]),
+      message: `destinations.${name}.${key}, which means nothing for ${scheme === "folder" ? "a folder" : `${scheme}:`}`,
+      fix: "Remove it.",
+    }));
+  return [...strange, ...credentialProblems(name, destination, scheme, places)];
+}
+
+function credentialProblems(
+  name: string,
+  { credentials }: Destination,
+  scheme: string,
+  places: Places,
+): readonly PolicyProblem[] {
+  const known = CREDENTIALS[scheme];
+  if (credentials === undefined || known === undefined) return [];
+  const given = Object.entries(credentials).flatMap(([key, value]) =>
+    value === undefined ? [] : [key],
+  );
+  const path = ["destinations", name, "credentials"];
+  const strange = given
+    .filter((key) => !known.includes(key))
+    .map((key) => ({
+      ...places.ofKey([...path, key]),
+      message: `${path.join(".")}.${key}, which means nothing for ${scheme}:`,
+      fix: `Use ${known.join(", ")}.`,
+    }));
+  const half =
+    scheme === "s3" && given.includes("access_key") !== given.includes("secret_key")
+      ? [
+          {
+            ...places.ofKey(path),
+            message: `${path.join(".")} with half of a key`,
+            fix: "Give both access_key and secret_key.",
+          },
+        ]
+      : [];
+  return [...strange, ...half];
+}
