@@ -95,7 +95,8 @@ type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 /** The same object without the keys that have no value. */
 function compact<T extends object>(object: T): Given<T> {
   const given: Given<T> = {};
-  for (const [key, value] of Object.entries<unknown>(object)) {
+  const entries: readonly (readonly [string, unknown])[] = Object.entries(object);
+  for (const [key, value] of entries) {
     if (value !== undefined) Object.assign(given, { [key]: value });
   }
   return given;
