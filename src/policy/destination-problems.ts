@@ -22,7 +22,7 @@ const KEYS: Readonly<Record<string, readonly Key[]>> = {
   file: EVERYWHERE,
   s3: [...NETWORK, "region", "endpoint", "path_style", "storage_class", "encryption", "lock"],
   gs: [...NETWORK, "endpoint", "storage_class"],
-  rest: NETWORK,
+  rest: [...NETWORK, "beside"],
 };
 
 const CREDENTIALS: Readonly<Record<string, readonly string[]>> = {

@@ -137,6 +137,9 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
         ...entry,
         url: schemeOf(entry.url) === undefined ? path(entry.url) : entry.url,
         password: secret(entry.password),
+        ...(entry.beside === undefined || schemeOf(entry.beside) !== undefined
+          ? {}
+          : { beside: path(entry.beside) }),
         ...(credentials === undefined
           ? {}
           : {

@@ -163,6 +163,7 @@ const destination = z.strictObject({
   lock: z.strictObject({ mode: z.enum(["governance", "compliance"]), for: span }).optional(),
   copies: z.array(z.string()).min(1).optional(),
   owners: z.array(z.string().min(1)).min(1).optional(),
+  beside: z.string().min(1).optional(),
   check: z.strictObject({ everything_every: span }).optional(),
 });
 const plan = z.strictObject({
@@ -247,6 +248,8 @@ export interface Destination {
   readonly copies?: readonly string[] | undefined;
   /** `age` recipients for whom the repository's password is wrapped beside it. */
   readonly owners?: readonly string[] | undefined;
+  /** Of `rest:`, whose protocol has no folder for our records: a folder, or a `file:` URL. */
+  readonly beside?: string | undefined;
   readonly check?: { readonly everything_every: CalendarSpan } | undefined;
 }
 

@@ -58,6 +58,12 @@ export const repositoryError = errorTable("repository", {
     meaning: "A snapshot file is not what its name says, or is not a snapshot.",
     hint: "Run a check, then remove the damaged snapshot or restore it from another copy.",
   },
+  record_damaged: {
+    kind: "corrupt",
+    meaning:
+      "A record of ours beside the repository (a hold, a proof, a check) is not what its name says, or cannot be read.",
+    hint: "Restore the file under sparekeep/ from another copy of the repository.",
+  },
   lock_damaged: {
     kind: "corrupt",
     meaning: "A lock file cannot be read, so it is unknown whether its owner still works.",

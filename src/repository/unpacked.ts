@@ -43,17 +43,22 @@ export async function saveUnpacked(
   json: Bytes,
   signal?: AbortSignal,
 ): Promise<SavedUnpacked> {
-  const packed = compress(json, UNPACKED_LEVEL);
-  const plain = Buffer.allocUnsafeSlow(packed.byteLength + 1);
-  plain[0] = COMPRESSED_MARK;
-  plain.set(packed, 1);
-  const sealed = sealBytes(plain, core.master.keys, core.random(IV_BYTES));
+  const sealed = sealUnpacked(core, json);
   const id = hash("sha256", sealed, "hex");
   await core.store.put(`${unpackedPrefix[kind]}${id}`, [sealed], {
     ifAbsent: true,
     ...(signal === undefined ? {} : { signal }),
   });
   return { id, sizeBytes: sealed.byteLength };
+}
+
+/** Byte 2 ‖ zstd(json), sealed: the form of index, snapshot and lock files. */
+export function sealUnpacked(core: RepositoryCore, json: Bytes): Bytes {
+  const packed = compress(json, UNPACKED_LEVEL);
+  const plain = Buffer.allocUnsafeSlow(packed.byteLength + 1);
+  plain[0] = COMPRESSED_MARK;
+  plain.set(packed, 1);
+  return sealBytes(plain, core.master.keys, core.random(IV_BYTES));
 }
 
 /** Read again once, past whatever spoiled the first reading, before it is called damaged. */
@@ -79,7 +84,8 @@ export function unpackedDamage(kind: UnpackedKind, id: string, what: string): Ap
   });
 }
 
-function openUnpacked(core: RepositoryCore, id: string, sealed: Bytes): Bytes | string {
+/** The plaintext, or in words what is wrong with it. */
+export function openUnpacked(core: RepositoryCore, id: string, sealed: Bytes): Bytes | string {
   if (hash("sha256", sealed, "hex") !== id) return "whose content is not what its name says";
   const plain = openBytes(sealed, core.master.keys);
   if (plain === undefined) return "that does not open with the repository's key";

@@ -1,0 +1,119 @@
+import { hash } from "node:crypto";
+import { AppError, isHexId } from "../../kernel/index.ts";
+import type { ObjectStat } from "../../objectstore/index.ts";
+import type { RepositoryCore } from "../core.ts";
+import { repositoryError } from "../errors.ts";
+import { objectOf, parseJson } from "../json.ts";
+import type { JsonObject } from "../json.ts";
+import { listFiles } from "../list.ts";
+import { openUnpacked, sealUnpacked } from "../unpacked.ts";
+
+/**
+ * What must outlive every machine and has no place in restic's format: small sealed documents under
+ * `sparekeep/<kind>/<id>`, in the ciphertext form of restic's own files, so that a fresh machine with the key reads them
+ * and stock restic passes them over. Written once, never changed; a newer one replaces an older one by what it says.
+ * docs/spec/repository.md §records
+ */
+export type RecordKind =
+  /** Snapshots that nobody may forget. */
+  | "holds"
+  /** Proof states of recovery points. */
+  | "proofs"
+  /** What a check has read, and when. */
+  | "checks"
+  /** Key files that were added through us. */
+  | "keys"
+  /** What was taken out of snapshots, and why. */
+  | "erasures"
+  /** Packs that a prune has set aside. */
+  | "prunes";
+
+export interface FoundRecord<Value> {
+  readonly id: string;
+  /** The store's clock. */
+  readonly storedAt: Date;
+  readonly value: Value;
+}
+
+/** Durable under the returned id when this returns. `value` should say its time and a random part: equal ones are one. */
+export async function saveRecord(
+  core: RepositoryCore,
+  kind: RecordKind,
+  value: JsonObject,
+  signal?: AbortSignal,
+): Promise<string> {
+  const sealed = sealUnpacked(core, Buffer.from(JSON.stringify(value)));
+  const id = hash("sha256", sealed, "hex");
+  await core.store.put(keyOf(kind, id), [sealed], {
+    ifAbsent: true,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return id;
+}
+
+/** All of a kind, oldest first by the store's clock. One that cannot be read is an error: a hold might be in it. */
+export async function loadRecords<Value>(
+  core: RepositoryCore,
+  kind: RecordKind,
+  parse: (fields: JsonObject) => Value | undefined,
+  signal?: AbortSignal,
+): Promise<readonly FoundRecord<Value>[]> {
+  const found: FoundRecord<Value>[] = [];
+  for (const file of await listFiles(core.store, `sparekeep/${kind}/`, signal)) {
+    const fields = await loadRecord(core, kind, file, signal);
+    if (fields === undefined) continue;
+    const value = parse(fields);
+    if (value === undefined) throw damaged(kind, file.id, "of an unknown form");
+    found.push({ id: file.id, storedAt: file.modifiedAt, value });
+  }
+  return found.sort(
+    (a, b) => a.storedAt.getTime() - b.storedAt.getTime() || (a.id < b.id ? -1 : 1),
+  );
+}
+
+export async function removeRecord(
+  core: RepositoryCore,
+  kind: RecordKind,
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await core.store.remove(keyOf(kind, id), signal === undefined ? {} : { signal });
+}
+
+/** `undefined`: removed between listing and reading. */
+async function loadRecord(
+  core: RepositoryCore,
+  kind: RecordKind,
+  { id }: ObjectStat & { readonly id: string },
+  signal: AbortSignal | undefined,
+): Promise<JsonObject | undefined> {
+  const options = signal === undefined ? {} : { signal };
+  let what = "";
+  // Read again once, past whatever spoiled the first reading, before it is called damaged.
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    try {
+      const opened = openUnpacked(core, id, await core.store.get(keyOf(kind, id), options));
+      if (typeof opened !== "string") {
+        const fields = objectOf(parseJson(opened));
+        if (fields !== undefined) return fields;
+        what = "that is no record";
+      } else what = opened;
+    } catch (thrown) {
+      if (thrown instanceof AppError && thrown.code === "objectstore.not_found") return undefined;
+      throw thrown;
+    }
+  }
+  throw damaged(kind, id, what);
+}
+
+function damaged(kind: RecordKind, id: string, what: string): AppError {
+  return repositoryError("record_damaged", {
+    message: `record ${kind}/${id.slice(0, 8)} ${what}`,
+    subject: { kind, record: id },
+  });
+}
+
+function keyOf(kind: RecordKind, id: string): string {
+  if (!isHexId(id)) throw damaged(kind, id.slice(0, 64), "whose name is no id");
+  return `sparekeep/${kind}/${id}`;
+}
