@@ -10,6 +10,7 @@ export interface Build {
   /** The command line program. */
   readonly main: string;
   readonly stdinBackup: string;
+  readonly smallObjects: string;
 }
 
 export async function build(): Promise<Build> {
@@ -23,5 +24,6 @@ export async function build(): Promise<Build> {
   return {
     main: join(OUTPUT, "src/main.js"),
     stdinBackup: join(OUTPUT, "bench/stdin-backup.js"),
+    smallObjects: join(OUTPUT, "bench/small-objects.js"),
   };
 }

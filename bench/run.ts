@@ -6,12 +6,14 @@ import { systemClock } from "../src/kernel/index.ts";
 import { benchPostgres } from "./postgres.ts";
 import { keepResult } from "./report.ts";
 import { benchRepository } from "./repository.ts";
+import { benchScale } from "./scale.ts";
 import type { BenchOptions } from "./repository.ts";
 import type { BenchResult } from "./report.ts";
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
   repository: benchRepository,
   postgres: benchPostgres,
+  scale: benchScale,
 };
 
 const [name = ""] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));

@@ -18,6 +18,7 @@ import { PackPages } from "./pages.ts";
  */
 const OPEN_DATA_PACKS = 2;
 const UPLOADS = 2;
+const DICE = 512;
 /** Pages kept for the next pack: what one pack needs, and a little of the next. */
 const IDLE_PAGES = 24;
 /** No index entry may outgrow what one file holds. */
@@ -58,6 +59,8 @@ export class Packer {
   readonly #pages = new SlabPool(IDLE_PAGES);
   readonly #data: OpenPack[];
   #tree: OpenPack;
+  #dice: Bytes = new Uint8Array(0);
+  #diced = 0;
 
   constructor(options: PackerOptions) {
     this.#options = options;
@@ -79,13 +82,23 @@ export class Packer {
   }
 
   async #append(type: BlobType, id: Bytes, sealed: SealedBlob): Promise<void> {
-    const slot = type === "tree" ? -1 : (this.#options.random(1)[0] ?? 0) % OPEN_DATA_PACKS;
+    const slot = type === "tree" ? -1 : this.#die() % OPEN_DATA_PACKS;
     const pack = slot < 0 ? this.#tree : (this.#data[slot] ?? this.#tree);
     append(pack, type, id, sealed);
     if (pack.sizeBytes < this.#targetBytes && pack.entries.length < MAX_BLOBS) return;
     if (slot < 0) this.#tree = newPack("tree", this.#pages);
     else this.#data[slot] = newPack("data", this.#pages);
     await this.#startUpload(pack);
+  }
+
+  /** A random byte; asked for in hundreds, for each request goes to the system's generator. */
+  #die(): number {
+    if (this.#diced === this.#dice.byteLength) {
+      this.#dice = this.#options.random(DICE);
+      this.#diced = 0;
+    }
+    this.#diced += 1;
+    return this.#dice[this.#diced - 1] ?? 0;
   }
 
   /** Every blob added before is durable, and told to `onStored`, when this returns. */

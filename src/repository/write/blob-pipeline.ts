@@ -1,5 +1,6 @@
+import { setImmediate } from "node:timers";
 import type { Bytes } from "../../kernel/index.ts";
-import { MIB } from "../../kernel/index.ts";
+import { KIB, MIB } from "../../kernel/index.ts";
 import { SlabPool } from "../chunker/slabs.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
 import type { Packer } from "../pack/packer.ts";
@@ -9,6 +10,10 @@ import { Gate, Tasks } from "./gates.ts";
 
 /** Plain bytes that are being sealed or wait for a place in a pack; with the packs this bounds the writer's memory. */
 const IN_FLIGHT_BYTES = 5 * MIB;
+
+/** A batch costs a thread two messages: small objects share one, up to this many bytes or until nobody adds more. */
+const SMALL_BYTES = 64 * KIB;
+const GROUP_BYTES = 256 * KIB;
 
 export interface BlobCounts {
   blobsNew: number;
@@ -24,6 +29,14 @@ export interface PipelineOptions {
   readonly onFailure: (thrown: unknown) => void;
 }
 
+/** What one caller submitted; several small ones are sealed together. */
+interface Submission {
+  readonly plains: readonly Bytes[];
+  readonly sizeBytes: number;
+  readonly done: (outcomes: readonly SealOutcome[]) => void;
+  readonly settled: () => void;
+}
+
 /**
  * Chunks in, packed blobs out. A blob that is known, or claimed by someone a moment ago, is not sealed again. Batches
  * once admitted run to their end even when the file that they belong to fails: another file may already count on them.
@@ -35,6 +48,9 @@ export class BlobPipeline {
   readonly #options: PipelineOptions;
   readonly #room = new Gate(IN_FLIGHT_BYTES);
   readonly #tasks = new Tasks();
+  /** Admitted, and not yet handed to a thread. */
+  #grouped: Submission[] = [];
+  #groupBytes = 0;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -49,23 +65,67 @@ export class BlobPipeline {
   ): Promise<void> {
     const sizeBytes = plains.reduce((sum, plain) => sum + plain.byteLength, 0);
     await this.#room.enter(sizeBytes, this.#options.signal);
+    const submission = { plains, sizeBytes, done, settled };
+    if (type === "data" && sizeBytes <= SMALL_BYTES) this.#group(submission);
+    else this.#start(type, plains, [submission]);
+  }
+
+  #group(submission: Submission): void {
+    if (this.#groupBytes + submission.sizeBytes > GROUP_BYTES) this.#startGroup();
+    // Those who add in this turn of the event loop share the batch; nobody waits for a file that may never come.
+    if (this.#grouped.length === 0) setImmediate(() => this.#startGroup());
+    this.#grouped.push(submission);
+    this.#groupBytes += submission.sizeBytes;
+  }
+
+  #startGroup(): void {
+    const group = this.#grouped;
+    const [first] = group;
+    if (first === undefined) return;
+    this.#grouped = [];
+    this.#groupBytes = 0;
+    if (group.length === 1) this.#start("data", first.plains, group);
+    else this.#start("data", this.#together(group), group);
+  }
+
+  /** Copied back to back into one slab, which may travel to a thread. */
+  #together(group: readonly Submission[]): readonly Bytes[] {
+    const slab = this.slabs.acquire(GROUP_BYTES);
+    let at = 0;
+    return group.flatMap(({ plains }) =>
+      plains.map((plain) => {
+        slab.set(plain, at);
+        at += plain.byteLength;
+        return new Uint8Array(slab.buffer, at - plain.byteLength, plain.byteLength);
+      }),
+    );
+  }
+
+  #start(type: BlobType, plains: readonly Bytes[], submissions: readonly Submission[]): void {
     this.#tasks.start(async () => {
       try {
         const outcomes = await this.#store(type, plains);
-        done(outcomes);
+        let at = 0;
+        for (const { plains: own, done } of submissions) {
+          done(outcomes.slice(at, at + own.length));
+          at += own.length;
+        }
         this.#options.sealer.release?.(outcomes);
       } catch (thrown) {
         this.#options.onFailure(thrown);
         throw thrown;
       } finally {
-        this.#room.leave(sizeBytes);
-        settled();
+        for (const { sizeBytes, settled } of submissions) {
+          this.#room.leave(sizeBytes);
+          settled();
+        }
       }
     });
   }
 
   /** Every batch submitted before is in packs. */
   settled(): Promise<void> {
+    this.#startGroup();
     return this.#tasks.settled();
   }
 
