@@ -88,7 +88,10 @@ export interface ObjectVersion extends ObjectStat {
 }
 
 export interface ObjectVersions {
-  /** All of them, marks of removal included; of one key the newest first, keys in no promised order. */
+  /**
+   * All of them, marks of removal included. The versions of one key come together, the newest first; keys in no promised
+   * order.
+   */
   list(prefix: string, options?: WaitOptions): AsyncIterable<ObjectVersion>;
   get(key: string, version: string, options?: WaitOptions): Promise<Bytes>;
   getRange(key: string, version: string, range: ByteRange, options?: WaitOptions): Promise<Bytes>;
