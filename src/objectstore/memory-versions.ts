@@ -2,6 +2,7 @@ import { throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, Clock } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { parseKey, parsePrefix } from "./keys.ts";
+import { noObject } from "./no-object.ts";
 import type {
   LockMode,
   ObjectLock,
@@ -34,13 +35,6 @@ export function shown(
 ): (MemoryVersion & { readonly bytes: Bytes }) | undefined {
   const newest = objects.get(key)?.[0];
   return newest?.bytes === undefined ? undefined : { ...newest, bytes: newest.bytes };
-}
-
-export function noObject(key: string, version?: string): Error {
-  return objectStoreError("not_found", {
-    message: version === undefined ? `no object ${key}` : `no version ${version} of ${key}`,
-    subject: version === undefined ? { key } : { key, version },
-  });
 }
 
 export function memoryVersions(

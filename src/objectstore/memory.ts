@@ -2,8 +2,9 @@ import { throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, Clock } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { parseKey, parsePrefix, totalBytes } from "./keys.ts";
-import { deleteVersion, memoryLock, memoryVersions, noObject, shown } from "./memory-versions.ts";
+import { deleteVersion, memoryLock, memoryVersions, shown } from "./memory-versions.ts";
 import type { DeleteVersionOptions, MemoryObjects, MemoryVersion } from "./memory-versions.ts";
+import { noObject } from "./no-object.ts";
 import type {
   ByteRange,
   ObjectStat,
