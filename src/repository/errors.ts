@@ -91,6 +91,11 @@ export const repositoryError = errorTable("repository", {
       "The store holds an object for less long, or in a weaker mode, than it was told to; no snapshot was committed.",
     hint: "Run `sparekeep doctor`: the bucket does not keep its locks.",
   },
+  put_back_differs: {
+    kind: "corrupt",
+    meaning: "An object that was put back from an older version was read back with other bytes.",
+    hint: "Make sure that nobody else writes to the store, then run the same command again.",
+  },
   snapshot_not_found: {
     kind: "not-found",
     meaning: "No snapshot has this id or prefix, or the repository has none.",

@@ -28,3 +28,12 @@ export type { LockedUntil, LockReader } from "./immutable/locked-until.ts";
 export { lockIndexes } from "./immutable/lock-indexes.ts";
 export type { LockIndexesOptions } from "./immutable/lock-indexes.ts";
 export { lockSnapshot } from "./immutable/lock-snapshot.ts";
+export { executeRecoverVersions } from "./recover-versions/execute.ts";
+export type { RecoveredVersions, RecoverVersionsOptions } from "./recover-versions/execute.ts";
+export { planRecoverVersions } from "./recover-versions/plan.ts";
+export type {
+  AddedObject,
+  PlanRecoverVersionsOptions,
+  PutBack,
+  RecoverVersionsPlan,
+} from "./recover-versions/plan.ts";

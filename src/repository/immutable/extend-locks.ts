@@ -1,12 +1,12 @@
-import { throwIfAborted } from "../../kernel/index.ts";
 import type { AppError } from "../../kernel/index.ts";
 import type { ObjectLock, ObjectStore, Retention } from "../../objectstore/index.ts";
 import { coreOf } from "../core.ts";
 import { repositoryError } from "../errors.ts";
+import { inParallel } from "../parallel.ts";
 import type { Repository } from "../types.ts";
 
 /** Requests at once: each waits for a round trip and moves no bytes. */
-const PARALLEL = 16;
+export const LOCK_REQUESTS = 16;
 const SECOND_MS = 1_000;
 
 /**
@@ -29,7 +29,9 @@ export async function lockObjects(
   signal?: AbortSignal,
 ): Promise<void> {
   const lock = requireObjectLock(store);
-  await inParallel(keys, signal, (key) => lockObject(lock, key, retention, signal));
+  await inParallel(keys, { lanes: LOCK_REQUESTS, signal }, (key) =>
+    lockObject(lock, key, retention, signal),
+  );
 }
 
 export function requireObjectLock({ lock, location }: ObjectStore): ObjectLock {
@@ -70,28 +72,4 @@ function tooShort(key: string, held: Retention | undefined, wanted: Retention): 
     message: `lock of ${key}, read back: ${found}, asked ${asked}`,
     subject: { key },
   });
-}
-
-/** In no order. After the first failure nothing more is begun, and it is thrown when what runs has ended. */
-export async function inParallel<Item>(
-  items: Iterable<Item>,
-  signal: AbortSignal | undefined,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const iterator = items[Symbol.iterator]();
-  let failure: { readonly thrown: unknown } | undefined;
-  const lane = async (): Promise<void> => {
-    while (failure === undefined) {
-      const next = iterator.next();
-      if (next.done === true) return;
-      try {
-        throwIfAborted(signal);
-        await work(next.value);
-      } catch (thrown) {
-        failure ??= { thrown };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, lane));
-  if (failure !== undefined) throw failure.thrown;
 }

@@ -2,8 +2,9 @@ import { AppError } from "../../kernel/index.ts";
 import type { ObjectLock, Retention } from "../../objectstore/index.ts";
 import { coreOf, objectKey } from "../core.ts";
 import { loadIndex } from "../index/load-index.ts";
+import { inParallel } from "../parallel.ts";
 import type { Repository } from "../types.ts";
-import { inParallel, lockObjects, requireObjectLock } from "./extend-locks.ts";
+import { LOCK_REQUESTS, lockObjects, requireObjectLock } from "./extend-locks.ts";
 
 export interface LockIndexesOptions {
   /** The index files that were written; all of them when left out. */
@@ -28,7 +29,7 @@ export async function lockIndexes(
   const files = index.files.filter(({ id }) => wanted === undefined || wanted.has(id));
   const numbers = new Set(files.flatMap(({ packs }) => [...packs]));
   const held = new Map<number, Retention>();
-  await inParallel(numbers, signal, async (number) => {
+  await inParallel(numbers, { lanes: LOCK_REQUESTS, signal }, async (number) => {
     const key = objectKey.pack(index.packIds[number] ?? "");
     const retention = await retentionIfThere(lock, key, signal);
     if (retention !== undefined && retention.until > storeTime) held.set(number, retention);

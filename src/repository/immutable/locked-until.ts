@@ -2,12 +2,13 @@ import { AppError } from "../../kernel/index.ts";
 import type { LockMode, ObjectLock, Retention } from "../../objectstore/index.ts";
 import { Bitset } from "../bitset.ts";
 import { coreOf, objectKey } from "../core.ts";
+import { inParallel } from "../parallel.ts";
 import type { RepositoryCore } from "../core.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
 import { loadIndex } from "../index/load-index.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import type { Repository, Snapshot } from "../types.ts";
-import { inParallel, requireObjectLock } from "./extend-locks.ts";
+import { LOCK_REQUESTS, requireObjectLock } from "./extend-locks.ts";
 import { indexKeys, packKeys } from "./needed-packs.ts";
 import { pointNeeds } from "./point-needs.ts";
 
@@ -103,7 +104,7 @@ class Locks implements LockReader {
   async #ask(keys: Iterable<string>, signal: AbortSignal | undefined): Promise<void> {
     const options = signal === undefined ? {} : { signal };
     const unknown = [...keys].filter((key) => !this.#known.has(key));
-    await inParallel(unknown, signal, async (key) => {
+    await inParallel(unknown, { lanes: LOCK_REQUESTS, signal }, async (key) => {
       this.#known.set(key, await this.#retentionOf(key, options));
     });
   }
