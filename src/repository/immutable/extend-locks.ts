@@ -1,3 +1,4 @@
+import { bug } from "../../kernel/index.ts";
 import type { AppError } from "../../kernel/index.ts";
 import type { ObjectLock, ObjectStore, Retention } from "../../objectstore/index.ts";
 import { coreOf } from "../core.ts";
@@ -29,6 +30,7 @@ export async function lockObjects(
   signal?: AbortSignal,
 ): Promise<void> {
   const lock = requireObjectLock(store);
+  if (Number.isNaN(retention.until.getTime())) throw bug("lock whose end is no date");
   await inParallel(keys, { lanes: LOCK_REQUESTS, signal }, (key) =>
     lockObject(lock, key, retention, signal),
   );
