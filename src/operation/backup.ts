@@ -2,8 +2,7 @@
  * effects
  *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; snapshots and indexes of the repository
  *   writes        one audit record; packs, indexes and one snapshot of the repository
- *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read;
- *                 with `lock:` Object Lock on everything that the snapshot needs
+ *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read; with `lock:` Object Lock on everything that the snapshot needs
  *   leaves behind nothing at the source; interrupted: packs that nothing refers to
  *   exit codes    0; 3 incomplete; 1 source or store not reachable; 10 no repository; 11 locked; 12 wrong password; 130
  */

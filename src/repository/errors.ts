@@ -88,7 +88,7 @@ export const repositoryError = errorTable("repository", {
   object_lock_short: {
     kind: "incompatible",
     meaning:
-      "The store holds an object for less long, or in a weaker mode, than it was told to; no snapshot was committed.",
+      "The store holds an object for less long, or in a weaker mode, than it was told to. A backup commits no snapshot then.",
     hint: "Run `sparekeep doctor`: the bucket does not keep its locks.",
   },
   put_back_differs: {
