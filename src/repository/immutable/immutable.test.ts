@@ -214,6 +214,36 @@ describe("a lock that does not come about leaves no snapshot", () => {
   });
 });
 
+test("cut at every lock, a backup leaves no snapshot, and the next one is whole and locked", async () => {
+  const fixture = await createLocked();
+  await save(fixture.repository, { a: rows(100) }, days(30));
+  let cuts = 0;
+  for (let cut = 0; ; cut += 1) {
+    const base = fixture.store.fork();
+    let calls = 0;
+    const cutting = withLock(base, (lock) => ({
+      extend: async (key, retention) => {
+        calls += 1;
+        if (calls > cut) throw objectStoreError("unavailable", { message: "cut" });
+        await lock.extend(key, retention);
+      },
+    }));
+    const attempt = save(await reopen(fixture, cutting), { a: rows(100), b: "b" }, days(30));
+    const outcome = await attempt.then(
+      () => "done",
+      () => "cut",
+    );
+    expect(await keysOf(base, "snapshots/")).toHaveLength(outcome === "cut" ? 1 : 2);
+    const repository = await reopen(fixture, base);
+    const { snapshot, summary } = await save(repository, { a: rows(100), c: "c" }, days(30));
+    expect((await lockedUntil(repository, snapshot))?.until).toEqual(summary.lockedUntil);
+    if (outcome === "done") break;
+    cuts += 1;
+  }
+  // Config, key, index, packs and the snapshot, of two runs.
+  expect(cuts).toBeGreaterThan(5);
+});
+
 describe("lockedUntil", () => {
   async function locked(): Promise<Locked & { snapshot: Snapshot }> {
     const fixture = await createLocked();
