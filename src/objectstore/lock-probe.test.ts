@@ -27,6 +27,7 @@ test("a store that holds, and credentials that may delete versions alone", async
     enforced: true,
     bypassed: false,
     deletesVersions: true,
+    locksByDefault: false,
   });
 });
 
@@ -39,6 +40,7 @@ test("credentials that may delete no version", async () => {
     enforced: true,
     bypassed: false,
     deletesVersions: false,
+    locksByDefault: false,
   });
 });
 
@@ -49,6 +51,21 @@ test("a store that takes a lock and does not hold it", async () => {
     lock: { retentionOf: () => Promise.resolve(undefined), extend: async () => {} },
   };
   expect(await probed(lying)).toMatchObject({ enforced: false, bypassed: false });
+});
+
+test("a bucket that locks whatever is put", async () => {
+  const store = storeWith(false);
+  const locking: MemoryStore = {
+    ...store,
+    put: async (key, body, options) => {
+      await store.put(key, body, options);
+      await store.lock?.extend(key, {
+        mode: "governance",
+        until: new Date("2026-02-01T00:00:00Z"),
+      });
+    },
+  };
+  expect(await probed(locking)).toMatchObject({ locksByDefault: true, deletesVersions: false });
 });
 
 test("another failure than a refusal is no answer", async () => {

@@ -21,6 +21,8 @@ export interface LockProbe {
   readonly bypassed: boolean;
   /** These credentials may delete versions that are not locked: what a thief can do to older versions. */
   readonly deletesVersions: boolean;
+  /** The bucket locks whatever is put, lock files of writers too. */
+  readonly locksByDefault: boolean;
 }
 
 export interface LockProbeOptions extends WaitOptions {
@@ -53,11 +55,12 @@ export async function probeObjectLock(
   if (stat === undefined || store.lock === undefined) throw noObject(held);
   const until = new Date(stat.modifiedAt.getTime() + HELD_MS);
   await store.lock.extend(held, { mode: "governance", until }, options);
+  const locksByDefault = (await store.lock.retentionOf(free, options)) !== undefined;
   const deletesVersions = await tryToDelete(free, false);
   const enforced = !(await tryToDelete(held, false));
   const bypassed = enforced && (await tryToDelete(held, true));
   for (const key of [held, free]) await store.remove(key, options);
-  return { enforced, bypassed, deletesVersions };
+  return { enforced, bypassed, deletesVersions, locksByDefault };
 }
 
 async function newestVersion(

@@ -61,6 +61,11 @@ function probeFindings(subject: string, { mode }: Lock, probe: LockProbe): reado
     const fix = "Take s3:DeleteObjectVersion from them (docs/guides/s3.md).";
     findings.push({ status: "warn", subject, message, fix });
   }
+  if (probe.locksByDefault) {
+    const message = "the bucket locks whatever is put, the lock files of writers too";
+    const fix = "Remove the bucket's default retention: each point locks what it needs.";
+    findings.push({ status: "warn", subject, message, fix });
+  }
   const message = "the store holds locked versions against deletion, as tried";
   return findings.length > 0 ? findings : [{ status: "ok", subject, message }];
 }
