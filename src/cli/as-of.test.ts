@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Secret, silentLog } from "../kernel/index.ts";
 import type { Bytes, Clock } from "../kernel/index.ts";
 import { createMemoryStore } from "../objectstore/index.ts";
-import type { MemoryStore } from "../objectstore/index.ts";
+import type { MemoryStore, StoreFacts } from "../objectstore/index.ts";
 import type { OperationContext } from "../operation/index.ts";
 import { createInlineSealer, createRepository } from "../repository/index.ts";
 import type { PointLock, Repository } from "../repository/index.ts";
@@ -35,7 +35,6 @@ let policy: string;
 let nowMs: number;
 let store: MemoryStore;
 let repository: Repository;
-let mayDelete: boolean;
 
 const clock: Clock = {
   now: () => new Date(nowMs),
@@ -61,8 +60,7 @@ beforeEach(async () => {
   policy = join(folder, "p.yaml");
   await writeFile(policy, POLICY);
   nowMs = new Date("2026-11-20T12:00:00Z").getTime();
-  mayDelete = false;
-  store = createMemoryStore({ clock, objectLock: true, mayBypassGovernance: true });
+  store = createMemoryStore({ clock, objectLock: true });
   const context = { store, clock, random: seeded(), createSealer: createInlineSealer };
   repository = await createRepository(context, {
     password: new Secret("secret"),
@@ -101,10 +99,6 @@ function context(): OperationContext {
     stateDirectory: join(folder, "state"),
     version: "1.2.3",
     storeAt: (location) => (location.startsWith("s3:") ? store : undefined),
-    deleteVersionAt: () => async (key, version, how) => {
-      if (mayDelete) await store.deleteVersion(key, version, how);
-      else await store.deleteVersion(key, version);
-    },
   };
 }
 
@@ -247,14 +241,29 @@ describe("snapshots --locks", () => {
 });
 
 describe("doctor", () => {
-  test("finds credentials that may pass over the lock or delete versions", async () => {
-    mayDelete = true;
+  const facts = (changes: Partial<StoreFacts>): StoreFacts => ({
+    conditionalWrites: "honoured",
+    lock: "enforced",
+    lockBypass: false,
+    versioned: true,
+    ...changes,
+  });
+
+  test.for([
+    ["ok    destination bucket: the store holds locked versions against deletion", {}],
+    ["fail  destination bucket: these credentials may pass over governance", { lockBypass: true }],
+    ["fail  destination bucket: the store deleted a version", { lock: "not enforced" }],
+    ["warn  destination bucket: whether the store holds its locks", { lock: "unknown" }],
+  ] as const)("says: %s", async ([line, changes]) => {
+    store = { ...store, probe: () => Promise.resolve(facts(changes)) };
     const { stdout } = await run(["doctor"]);
-    expect(stdout).toContain(
-      "fail  destination bucket: these credentials may pass over governance",
-    );
-    expect(stdout).toContain("warn  destination bucket: these credentials may delete versions");
+    expect(stdout).toContain(line);
     expect(stdout).toMatch(/newest point \w{8} locked in governance mode until 2026-12-20T12:00/);
+  });
+
+  test("does not call a store tried that nothing can try", async () => {
+    const { stdout } = await run(["doctor"]);
+    expect(stdout).toContain("warn  destination bucket: whether the store holds its locks");
   });
 
   test("finds a store without Object Lock, and points without their locks", async () => {

@@ -23,8 +23,6 @@ export type { RetryOptions } from "./retry.ts";
 export { readOnly } from "./readonly.ts";
 export { withLimit } from "./limit.ts";
 export { asOf, requireVersions } from "./as-of.ts";
-export { probeObjectLock } from "./lock-probe.ts";
-export type { DeleteVersion, LockProbe, LockProbeOptions } from "./lock-probe.ts";
 export { keyHistories } from "./key-history.ts";
 export type { KeyHistory } from "./key-history.ts";
 export type {

@@ -25,15 +25,10 @@ describeObjectVersions("memory", async () => ({
   [Symbol.asyncDispose]: async () => {},
 }));
 
-describeObjectLock("memory", async () => {
-  const store = createMemoryStore({ clock: systemClock, objectLock: true });
-  return {
-    store,
-    now: () => systemClock.now(),
-    deleteVersion: (key, version) => store.deleteVersion(key, version),
-    [Symbol.asyncDispose]: async () => {},
-  };
-});
+describeObjectLock("memory", async () => ({
+  store: createMemoryStore({ clock: systemClock, objectLock: true }),
+  [Symbol.asyncDispose]: async () => {},
+}));
 
 describe("memory store with Object Lock", () => {
   const CLOCK = { now: () => new Date("2026-01-01T00:00:00Z") };
@@ -52,6 +47,16 @@ describe("memory store with Object Lock", () => {
     const attempt = (): Promise<void> =>
       store.deleteVersion("a", "v1", { bypassGovernance: given.bypass });
     expect(await codeOf(attempt)).toBe(given.code);
+  });
+
+  test("a lock stays on its version when another is put over it", async () => {
+    const store = createMemoryStore({ clock: CLOCK, objectLock: true });
+    await store.put("a", [patternBytes(3)]);
+    await store.lock?.extend("a", { mode: "governance", until });
+    await store.put("a", [patternBytes(4)]);
+    expect(await codeOf(() => store.deleteVersion("a", "v1"))).toBe("objectstore.denied");
+    await store.deleteVersion("a", "v2");
+    expect((await store.stat("a"))?.sizeBytes).toBe(3);
   });
 
   test("a lock ends by the store's clock", async () => {

@@ -1,5 +1,5 @@
 import type { Clock, Log, RandomBytes } from "../kernel/index.ts";
-import type { DeleteVersion, ObjectStore } from "../objectstore/index.ts";
+import type { ObjectStore } from "../objectstore/index.ts";
 
 /** Everything that an operation needs from outside; built by main.ts, by the demo and by tests. */
 export interface OperationContext {
@@ -21,8 +21,6 @@ export interface OperationContext {
   readonly version: string;
   /** Tests only: a store in place of the one that a location names. */
   readonly storeAt?: (location: string) => ObjectStore | undefined;
-  /** Deletes one version of a location's store for good: for the probe of `doctor`, and nothing else. */
-  readonly deleteVersionAt?: (location: string) => DeleteVersion | undefined;
   /** Tests only: the cost of a new repository's key. */
   readonly keyCost?: { readonly N: number; readonly r: number; readonly p: number };
 }

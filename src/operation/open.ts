@@ -1,6 +1,6 @@
 import { Secret } from "../kernel/index.ts";
 import { asOf, openObjectStore } from "../objectstore/index.ts";
-import type { DeleteVersion, ObjectStore } from "../objectstore/index.ts";
+import type { ObjectStore } from "../objectstore/index.ts";
 import type { ConnectionReference, Destination } from "../policy/index.ts";
 import { openRepository } from "../repository/index.ts";
 import type { Repository, RepositoryContext } from "../repository/index.ts";
@@ -24,14 +24,6 @@ export async function openStore(
       log.warn({ code: error.code, subject: error.subject, attempt, delayMs }, "store is retried");
     },
   });
-}
-
-/** `undefined` where no way is known: then a probe that needs it is not made, and said not to be. */
-export function versionDeleter(
-  context: OperationContext,
-  destination: Destination,
-): DeleteVersion | undefined {
-  return context.deleteVersionAt?.(destination.url);
 }
 
 export async function repositoryContext(

@@ -8,5 +8,4 @@ export type { TemporaryFolder } from "./folder.ts";
 export { createFaultyStore } from "./faulty.ts";
 export type { Fault, FaultyStoreOptions, StoreCall, StoreOperation } from "./faulty.ts";
 export { describeObjectLock } from "./lock-suite.ts";
-export type { LockedStoreUnderTest } from "./lock-suite.ts";
 export { describeObjectVersions } from "./versions-suite.ts";
