@@ -11,6 +11,7 @@ export type AccessAction =
   | "snapshots"
   | "ls"
   | "dump"
+  | "recover-versions"
   | "restore"
   | "check"
   | "doctor";

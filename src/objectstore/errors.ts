@@ -31,6 +31,12 @@ export const objectStoreError = errorTable("objectstore", {
     kind: "bug",
     meaning: "A key or prefix lies outside the alphabet that a repository uses.",
   },
+  no_versions: {
+    kind: "incompatible",
+    meaning:
+      "The store keeps no older versions of its objects, so there is no way back to what it held.",
+    hint: "Name a destination whose bucket has versioning turned on.",
+  },
   invalid_location: {
     kind: "config",
     meaning: "The location of the store is not one that this version can open.",

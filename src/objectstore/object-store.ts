@@ -61,6 +61,19 @@ export interface ObjectStore {
   readonly versions?: ObjectVersions;
   /** Only of stores behind a network. */
   readonly connection?: () => ConnectionFacts;
+  /** Only of stores that may keep less than they promise: tried with objects of its own, which it removes. */
+  readonly probe?: (options?: WaitOptions) => Promise<StoreFacts>;
+}
+
+/** What a store does, as seen and not as announced. `unknown`: the credentials do not suffice to see it. */
+export interface StoreFacts {
+  /** What `ifAbsent` rests on: a taken key is refused, overwritten all the same, or the request not understood. */
+  readonly conditionalWrites: "honoured" | "ignored" | "refused" | "unknown";
+  /** Whether a locked version stays when it is removed; `none`: the store has no locks. */
+  readonly lock: "enforced" | "not enforced" | "none" | "unknown";
+  /** Whether these credentials may remove what is locked in governance mode. */
+  readonly lockBypass: boolean | "unknown";
+  readonly versioned: boolean | "unknown";
 }
 
 export type LockMode = "governance" | "compliance";
@@ -88,7 +101,10 @@ export interface ObjectVersion extends ObjectStat {
 }
 
 export interface ObjectVersions {
-  /** All of them, marks of removal included; of one key the newest first, keys in no promised order. */
+  /**
+   * All of them, marks of removal included. The versions of one key come together, the newest first; keys in no promised
+   * order.
+   */
   list(prefix: string, options?: WaitOptions): AsyncIterable<ObjectVersion>;
   get(key: string, version: string, options?: WaitOptions): Promise<Bytes>;
   getRange(key: string, version: string, range: ByteRange, options?: WaitOptions): Promise<Bytes>;

@@ -11,9 +11,10 @@ import type { Policy } from "../policy/index.ts";
 import type { CheckReport } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
-import { openDestination } from "./open.ts";
+import { openDestination, recordedView } from "./open.ts";
+import type { View } from "./open.ts";
 
-export interface CheckRepositoryOptions {
+export interface CheckRepositoryOptions extends View {
   readonly policy: Policy;
   readonly destination?: string;
   readonly readData: boolean;
@@ -37,8 +38,9 @@ export async function checkRepository(
   await recordAccess(context, options.policy, "check", {
     destination: destination.name,
     readData: String(options.readData),
+    ...recordedView(options),
   });
-  const repository = await openDestination(context, destination);
+  const repository = await openDestination(context, destination, options);
   const { onProgress, readData } = options;
   const report = await repository.check({
     readData,

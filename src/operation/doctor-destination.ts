@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { formatBytes, GIB } from "../kernel/index.ts";
 import type { Destination } from "../policy/index.ts";
 import type { OperationContext } from "./context.ts";
+import { examineLock } from "./doctor-lock.ts";
 import type { Finding } from "./doctor.ts";
 import { openDestination } from "./open.ts";
 
@@ -24,6 +25,9 @@ export async function examineDestination(
     const fix = "Set the clock of this machine; retention and locks depend on it.";
     findings.push({ status: "warn", subject, message: "newest snapshot lies in the future", fix });
   }
+  const point = snapshots.at(-1);
+  const looked = point === undefined ? { repository } : { repository, newest: point };
+  findings.push(...(await examineLock(context, subject, destination, looked)));
   return [...findings, ...(await spaceFindings(subject, destination.url))];
 }
 

@@ -24,6 +24,12 @@ export { loadPolicy } from "./load-policy.ts";
 export { listEntries } from "./ls.ts";
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export { connectionUrl } from "./open.ts";
+export { planRecoveryOfVersions } from "./recover-versions.ts";
+export type {
+  PlannedRecoveryOfVersions,
+  RecoverVersionsOfOptions,
+  RecoveryOfVersions,
+} from "./recover-versions.ts";
 export { planDatabaseRestore } from "./restore.ts";
 export type {
   PlannedRestore,
@@ -32,4 +38,4 @@ export type {
   RestorePreview,
 } from "./restore.ts";
 export { listSnapshots } from "./snapshots.ts";
-export type { SnapshotLine } from "./snapshots.ts";
+export type { ListSnapshotsOptions, SnapshotLine } from "./snapshots.ts";

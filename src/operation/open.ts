@@ -1,5 +1,5 @@
 import { Secret } from "../kernel/index.ts";
-import { openObjectStore } from "../objectstore/index.ts";
+import { asOf, openObjectStore } from "../objectstore/index.ts";
 import type { ObjectStore } from "../objectstore/index.ts";
 import type { ConnectionReference, Destination } from "../policy/index.ts";
 import { openRepository } from "../repository/index.ts";
@@ -14,6 +14,8 @@ export async function openStore(
   destination: Destination,
 ): Promise<ObjectStore> {
   const { clock, random, log } = context;
+  const given = context.storeAt?.(destination.url);
+  if (given !== undefined) return given;
   return openObjectStore(destination.url, {
     clock,
     random,
@@ -32,14 +34,29 @@ export async function repositoryContext(
   return { store: await openStore(context, destination), clock, random, log };
 }
 
+/** How a repository is looked at: as it is, or for reading only as it was. */
+export interface View {
+  /** By the store's clock. */
+  readonly asOf?: Date;
+}
+
 /** The repository of a destination, opened with the password that the policy names. No lock is taken. */
 export async function openDestination(
   context: OperationContext,
   destination: Destination,
+  view: View = {},
 ): Promise<Repository> {
   const password = await resolveSecret(destination.password, context.env);
   const { signal } = context;
-  return openRepository(await repositoryContext(context, destination), { password, signal });
+  const present = await repositoryContext(context, destination);
+  const seen =
+    view.asOf === undefined ? present : { ...present, store: asOf(present.store, view.asOf) };
+  return openRepository(seen, { password, signal });
+}
+
+/** For audit records: that the past was looked at, and which. */
+export function recordedView({ asOf: moment }: View): Readonly<Record<string, string>> {
+  return moment === undefined ? {} : { asOf: moment.toISOString() };
 }
 
 export async function connectionUrl(

@@ -1,17 +1,20 @@
 /*
  * effects
- *   reads         snapshot files of the repository
+ *   reads         snapshot files of the repository; with --locks indexes, trees and the lock of every object
  *   writes        one audit record
  *   locks         none
  *   leaves behind nothing
  *   exit codes    0; 10 no repository; 12 wrong password; 20 a snapshot file is damaged
  */
+import type { LockMode } from "../objectstore/index.ts";
 import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
-import type { Snapshot } from "../repository/index.ts";
+import { acquireLockReader } from "../repository/index.ts";
+import type { Repository, Snapshot } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
-import { openDestination } from "./open.ts";
+import { openDestination, recordedView } from "./open.ts";
+import type { View } from "./open.ts";
 
 export interface SnapshotLine {
   readonly id: string;
@@ -23,17 +26,46 @@ export interface SnapshotLine {
   readonly outcome: "complete" | "incomplete" | "foreign";
   readonly tags: readonly string[];
   readonly paths: readonly string[];
+  /** Only when locks were asked for; `null` where something that the point needs carries none. */
+  readonly lock?: { readonly mode: LockMode; readonly until: string } | null;
+}
+
+export interface ListSnapshotsOptions extends View {
+  readonly policy: Policy;
+  readonly destination?: string;
+  /** Reads the lock of every object that the points need: one request an object. */
+  readonly locks?: boolean;
 }
 
 export async function listSnapshots(
   context: OperationContext,
-  options: { readonly policy: Policy; readonly destination?: string },
+  options: ListSnapshotsOptions,
 ): Promise<readonly SnapshotLine[]> {
   const destination = destinationNamed(options.policy, options.destination);
-  await recordAccess(context, options.policy, "snapshots", { destination: destination.name });
-  const repository = await openDestination(context, destination);
+  await recordAccess(context, options.policy, "snapshots", {
+    destination: destination.name,
+    ...recordedView(options),
+  });
+  const repository = await openDestination(context, destination, options);
   const snapshots = await repository.snapshots({ signal: context.signal });
+  if (options.locks === true) return await withLocks(repository, snapshots, context.signal);
   return snapshots.map(describeSnapshot);
+}
+
+/** One after the other: each asks for many objects at once, and the next finds most of them asked for. */
+async function withLocks(
+  repository: Repository,
+  snapshots: readonly Snapshot[],
+  signal: AbortSignal,
+): Promise<readonly SnapshotLine[]> {
+  const locks = await acquireLockReader(repository, { signal });
+  const lines: SnapshotLine[] = [];
+  for (const snapshot of snapshots) {
+    const held = await locks.lockedUntil(snapshot, { signal });
+    const lock = held === undefined ? null : { mode: held.mode, until: held.until.toISOString() };
+    lines.push({ ...describeSnapshot(snapshot), lock });
+  }
+  return lines;
 }
 
 export function describeSnapshot(snapshot: Snapshot): SnapshotLine {

@@ -32,4 +32,7 @@ export type {
   Target,
   TlsPolicy,
 } from "./policy.ts";
+export { addSpan } from "./add-span.ts";
 export type { CalendarSpan } from "./duration.ts";
+export { parseMoment } from "./moment.ts";
+export type { ParsedMoment } from "./moment.ts";

@@ -80,6 +80,22 @@ export const repositoryError = errorTable("repository", {
       "The writer's lock was removed, or could not be refreshed in time; nothing was committed.",
     hint: "Run the backup again; what was uploaded already is found and used.",
   },
+  object_lock_missing: {
+    kind: "incompatible",
+    meaning: "Recovery points were to be locked in a store that has no Object Lock.",
+    hint: "Use a bucket with versioning and Object Lock turned on, or take `lock:` out of the policy.",
+  },
+  object_lock_short: {
+    kind: "incompatible",
+    meaning:
+      "The store holds an object for less long, or in a weaker mode, than it was told to. A backup commits no snapshot then.",
+    hint: "Run `sparekeep doctor`: the bucket does not keep its locks.",
+  },
+  put_back_differs: {
+    kind: "corrupt",
+    meaning: "An object that was put back from an older version was read back with other bytes.",
+    hint: "Make sure that nobody else writes to the store, then run the same command again.",
+  },
   snapshot_not_found: {
     kind: "not-found",
     meaning: "No snapshot has this id or prefix, or the repository has none.",

@@ -22,3 +22,18 @@ export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";
 export { createInlineSealer } from "./sealer.ts";
 export type { CreateSealer } from "./sealer.ts";
 export { storedNameOf } from "./tree/names.ts";
+export { extendLocks } from "./immutable/extend-locks.ts";
+export { acquireLockReader, lockedUntil } from "./immutable/locked-until.ts";
+export type { LockedUntil, LockReader } from "./immutable/locked-until.ts";
+export { lockIndexes } from "./immutable/lock-indexes.ts";
+export type { LockIndexesOptions } from "./immutable/lock-indexes.ts";
+export { lockSnapshot } from "./immutable/lock-snapshot.ts";
+export { executeRecoverVersions } from "./recover-versions/execute.ts";
+export type { RecoveredVersions, RecoverVersionsOptions } from "./recover-versions/execute.ts";
+export { planRecoverVersions } from "./recover-versions/plan.ts";
+export type {
+  AddedObject,
+  PlanRecoverVersionsOptions,
+  PutBack,
+  RecoverVersionsPlan,
+} from "./recover-versions/plan.ts";

@@ -8,7 +8,7 @@ import type {
   Secret,
   SnapshotId,
 } from "../kernel/index.ts";
-import type { ObjectStore } from "../objectstore/index.ts";
+import type { LockMode, ObjectStore } from "../objectstore/index.ts";
 import type { CreateSealer } from "./sealer.ts";
 
 /** Average chunk: about 64 KiB for tables (updates there are scattered), 1 MiB for files. */
@@ -81,6 +81,14 @@ export interface WriterOptions {
   readonly pid: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: WriteProgress) => void;
+  /** Object Lock of the snapshot and of all that it needs, old and new; without it nothing is locked. */
+  readonly lock?: PointLock;
+}
+
+export interface PointLock {
+  readonly mode: LockMode;
+  /** The snapshot's own end, from the store's clock as it is when the snapshot is written. */
+  readonly until: (storeTime: Date) => Date;
 }
 
 export interface WriteProgress {
@@ -126,6 +134,8 @@ export interface SnapshotSummary {
   readonly writtenBytes: number;
   readonly blobsNew: number;
   readonly blobsKnown: number;
+  /** Read back over everything that the snapshot needs; only of a writer with a lock. */
+  readonly lockedUntil?: Date;
 }
 
 /**

@@ -2,12 +2,12 @@ import type { Command } from "commander";
 import { formatBytes, formatCount, formatDuration, KIND_RULES } from "../../kernel/index.ts";
 import { checkRepository } from "../../operation/index.ts";
 import type { CheckResult } from "../../operation/index.ts";
-import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
-import type { RepositoryFlags } from "../common-options.ts";
+import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
+import type { ReadingFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 
-interface CheckFlags extends RepositoryFlags {
+interface CheckFlags extends ReadingFlags {
   readonly readData?: boolean;
 }
 
@@ -17,13 +17,15 @@ export const checkVerb: Verb = {
     ["sparekeep check --read-data", "every byte as well: reads the whole repository"],
   ],
   register: (program: Command, run) =>
-    addOutputOptions(addRepositoryOptions(program.command("check")))
+    addOutputOptions(addReadingOptions(program.command("check")))
       .description("find damage in a repository (exit 20 where there is some)")
       .option("--read-data", "read every pack in full and compare every blob with its hash")
       .action((flags: CheckFlags) =>
         run(flags, async ({ context, output, json, document, progress }) => {
+          const policy = await policyOf(flags);
           const result = await checkRepository(context, {
-            policy: await policyOf(flags),
+            policy,
+            ...viewOf(flags, policy, context),
             ...given("destination", flags.destination),
             readData: flags.readData === true,
             onProgress: (step) => progress.update(step),

@@ -38,6 +38,8 @@ export interface PlacedBlob extends BlobPlace {
 
 export class BlobIndex {
   readonly packIds: string[] = [];
+  /** The index files that were read, each with the numbers of the packs that it lists. */
+  readonly files: { readonly id: string; readonly packs: Uint32Array }[] = [];
   readonly #packNumbers = new Map<string, number>();
   readonly #segments: Uint32Array[] = [];
   #slots = new Uint32Array(FIRST_SLOTS);
@@ -72,6 +74,10 @@ export class BlobIndex {
   /** By pack number: what lies in these does not count as known to `claim`. */
   disbelieve(lostPacks: Bitset): void {
     this.#lostPacks = lostPacks;
+  }
+
+  believes(pack: number): boolean {
+    return this.#lostPacks?.has(pack) !== true;
   }
 
   /** One place of a blob; the same place again is ignored. */

@@ -16,6 +16,8 @@ export class IndexCollector {
   readonly #onWritten: (sizeBytes: number) => void;
   #pending: StoredPack[] = [];
   #blobs = 0;
+  /** Ids of the index files that were written. */
+  readonly written: string[] = [];
 
   constructor(core: RepositoryCore, signal: AbortSignal, onWritten: (sizeBytes: number) => void) {
     this.#core = core;
@@ -36,7 +38,8 @@ export class IndexCollector {
     this.#pending = [];
     this.#blobs = 0;
     const json = formatIndex(packs.values().map(indexedPack));
-    const { sizeBytes } = await saveUnpacked(this.#core, "index", json, this.#signal);
+    const { id, sizeBytes } = await saveUnpacked(this.#core, "index", json, this.#signal);
+    this.written.push(id);
     this.#onWritten(sizeBytes);
   }
 }

@@ -29,6 +29,8 @@ async function readAll(core: RepositoryCore, signal?: AbortSignal): Promise<Blob
   for await (const loaded of indexFiles(core, signal)) {
     if ("error" in loaded) throw loaded.error;
     addPacks(index, loaded.packs);
+    const packs = Uint32Array.from(loaded.packs, ({ id }) => index.packNumber(id));
+    index.files.push({ id: loaded.id, packs });
   }
   return index;
 }

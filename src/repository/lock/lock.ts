@@ -1,4 +1,4 @@
-import { AppError, throwIfAborted, toAppError } from "../../kernel/index.ts";
+import { AppError, bug, throwIfAborted, toAppError } from "../../kernel/index.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
@@ -34,6 +34,8 @@ export interface Lock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Throws `lock_lost` unless our file is still there and fresh. Asked right before a snapshot is written. */
   requireHeld(signal?: AbortSignal): Promise<void>;
+  /** Now, by the store's clock: refreshes the lock and asks when its new file was stored. Never ahead of the store. */
+  storeTime(signal?: AbortSignal): Promise<Date>;
 }
 
 interface Moment {
@@ -96,6 +98,19 @@ class HeldLock implements Lock {
     throwIfAborted(this.#lost.signal);
   }
 
+  async storeTime(signal?: AbortSignal): Promise<Date> {
+    await this.#refreshing;
+    this.#startRefresh();
+    await this.#refreshing;
+    await this.requireHeld(signal);
+    const options = signal === undefined ? {} : { signal };
+    const stat = await this.#core.store.stat(objectKey.lock(this.#id), options);
+    if (stat === undefined) this.#abandon("that was removed by someone else");
+    throwIfAborted(this.#lost.signal);
+    if (stat === undefined) throw bug("lock that is gone and not given up");
+    return stat.modifiedAt;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ticker[Symbol.dispose]();
     await this.#refreshing;
@@ -116,6 +131,10 @@ class HeldLock implements Lock {
     const ageMs = this.#ageMs();
     if (ageMs >= GIVE_UP_MS) this.#abandon("that could not be refreshed for 25 minutes");
     if (ageMs < REFRESH_MS || this.#refreshing !== undefined || this.#lost.signal.aborted) return;
+    this.#startRefresh();
+  }
+
+  #startRefresh(): void {
     this.#refreshing = this.#refresh().finally(() => {
       this.#refreshing = undefined;
     });
