@@ -1,17 +1,10 @@
+import type { ProofState } from "../proof/proof.ts";
 import type { KeepRules } from "./keep.ts";
 
 /**
  * What forgetting is decided on: plain values, gathered by `planForget` and by whoever calls it. `undefined` where a fact is
  * asked for means that it is not known, and stops forgetting; that there is none is said in words of its own.
  */
-
-export type PointState =
-  | "stored"
-  | "verified"
-  | "restored-partly"
-  | "restored"
-  | "reviewed"
-  | "suspect";
 
 export interface HoldOnPoint {
   readonly id: string;
@@ -28,7 +21,7 @@ export interface PointFact {
   /** `undefined`: another tool's; no rule of a plan touches it. */
   readonly plan: string | undefined;
   readonly outcome: "complete" | "incomplete";
-  readonly state: PointState | undefined;
+  readonly state: ProofState | undefined;
   /** Those in force. */
   readonly holds: readonly HoldOnPoint[];
   /** Object Lock of it, where it carries one. */
