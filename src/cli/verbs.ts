@@ -1,7 +1,10 @@
+import { acceptVerb } from "./commands/accept.ts";
 import { backupVerb } from "./commands/backup.ts";
 import { checkVerb } from "./commands/check.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
+import { forgetVerb } from "./commands/forget.ts";
+import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { restoreVerb } from "./commands/restore.ts";
@@ -17,5 +20,8 @@ export const VERBS: readonly Verb[] = [
   dumpVerb,
   restoreVerb,
   checkVerb,
+  forgetVerb,
+  holdVerb,
+  acceptVerb,
   doctorVerb,
 ];

@@ -55,5 +55,6 @@ function describe(result: BackupResult): string[] {
     `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${formatCount(result.tables)} tables, ${formatCount(result.rows)} rows in ${formatDuration(result.durationMs)}`,
     `  ${formatBytes(result.readBytes)} read, ${formatBytes(result.writtenBytes)} written to ${printable(result.location)}`,
     `  read back: ${formatCount(readBack.files)} files, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
+    `  state: ${result.state}${result.stateReason === undefined ? "" : ` (${result.stateReason})`}`,
   ];
 }

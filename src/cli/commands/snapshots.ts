@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { listSnapshots } from "../../operation/index.ts";
-import type { SnapshotLine } from "../../operation/index.ts";
+import type { ListedSnapshot } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import type { Verb } from "../program.ts";
@@ -31,16 +31,18 @@ export const snapshotsVerb: Verb = {
       ),
 };
 
-function describe(snapshots: readonly SnapshotLine[]): string[] {
+function describe(snapshots: readonly ListedSnapshot[]): string[] {
   if (snapshots.length === 0) return ["no snapshots yet"];
-  const head = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "HOST"];
+  const head = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "STATE", "HOST", "HELD"];
   const rows = snapshots.map((snapshot) => [
     snapshot.id.slice(0, 8),
     timeText(snapshot.time),
     snapshot.plan ?? "-",
     snapshot.source ?? "-",
     snapshot.outcome === "foreign" ? "not ours" : snapshot.outcome,
+    snapshot.state,
     snapshot.hostname,
+    snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; "),
   ]);
   return formatTable(head, rows);
 }

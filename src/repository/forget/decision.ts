@@ -18,8 +18,10 @@ export interface ForgottenPoint {
 
 export interface PlanDecision {
   readonly plan: string;
-  /** Why nothing of it is forgotten; empty where its rules were carried out. */
+  /** The guards that stop it; empty where its rules were carried out. */
   readonly stoppedBecause: readonly string[];
+  /** Why it has no rules, where it has none. */
+  readonly noRules?: string;
   readonly kept: number;
   readonly forgotten: number;
 }

@@ -139,8 +139,6 @@ describe("a plan forgets nothing", () => {
       "its newest point is overdue: one was due by 2026-03-10T03:00:00.000Z",
       { plans: scheduled(at(2), at(3)) },
     ],
-    ["it has no keep rules", { plans: [{ ...PLAN, keep: undefined }] }],
-    ["the policy does not name it", { plans: [] }],
   ])("while %s", ([reason, changes]) => {
     const decision = decideForget(facts(changes));
     expect(decision.plans).toEqual([
@@ -148,6 +146,17 @@ describe("a plan forgets nothing", () => {
     ]);
     expect(decision.stoppedBecause).toEqual([]);
     expect(decision.forget).toEqual([]);
+  });
+
+  test.for<readonly [string, Partial<ForgetFacts>]>([
+    ["its plan has no keep rules", { plans: [{ ...PLAN, keep: undefined }] }],
+    ["its plan is not in the policy", { plans: [] }],
+  ])("because %s, and says so of each point", ([noRules, changes]) => {
+    const decision = decideForget(facts({ ...changes, storeNow: undefined }));
+    expect(decision.plans).toEqual([
+      { plan: "nightly", stoppedBecause: [], noRules, kept: 4, forgotten: 0 },
+    ]);
+    expect(decision.keep.at(-1)?.reasons).toEqual([noRules]);
   });
 
   test("while it has no good point at all", () => {

@@ -20,10 +20,9 @@ export function decideForget(facts: ForgetFacts, scope: ForgetScope = {}): Forge
   const calendar = new Calendar(facts.timezone);
   const global = globalStops(facts);
   const judged = plansOf(facts).map(({ plan, points }) => {
-    const stops = [
-      ...global,
-      ...(plan === undefined ? [NOT_IN_POLICY] : planStops(plan, points, facts.now)),
-    ];
+    // Without rules there is nothing to stop.
+    const stops =
+      plan?.keep === undefined ? [] : [...global, ...planStops(plan, points, facts.now)];
     return { name: nameOf(points, plan), plan, points, stops };
   });
   const rules = new Map(
@@ -50,7 +49,8 @@ export function decideForget(facts: ForgetFacts, scope: ForgetScope = {}): Forge
   return decisionOf(facts, global, judged, kept);
 }
 
-const NOT_IN_POLICY = "the policy does not name it";
+const NOT_IN_POLICY = "its plan is not in the policy";
+const NO_RULES = "its plan has no keep rules";
 
 interface Judged {
   readonly point: PointFact;
@@ -94,7 +94,7 @@ function ruleReasons(
   const always = (reason: string): KeepReasons => new Map(points.map(({ id }) => [id, [reason]]));
   if (plan === undefined) return always(NOT_IN_POLICY);
   if (stops.length > 0) return always("its plan forgets nothing now");
-  if (plan.keep === undefined) return always("its plan has no keep rules");
+  if (plan.keep === undefined) return always(NO_RULES);
   const anchor = newestGood(points)?.time;
   if (anchor === undefined) return always("its plan has no good point");
   const chosen = points.filter((point) => isChosen(point, scope));
@@ -164,10 +164,12 @@ function planDecision(
   gone: ReadonlySet<string>,
 ): PlanDecision {
   const forgotten = points.filter(({ id }) => gone.has(id)).length;
-  const noRules = plan !== undefined && plan.keep === undefined ? ["it has no keep rules"] : [];
+  const noRules =
+    plan === undefined ? NOT_IN_POLICY : plan.keep === undefined ? NO_RULES : undefined;
   return {
     plan: name,
-    stoppedBecause: [...stops, ...noRules],
+    stoppedBecause: stops,
+    ...(noRules === undefined ? {} : { noRules }),
     kept: points.length - forgotten,
     forgotten,
   };
