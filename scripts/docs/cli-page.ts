@@ -13,6 +13,7 @@ const VERBS = [
   "snapshots",
   "ls",
   "dump",
+  "diff",
   "restore",
   "check",
   "forget",

@@ -305,15 +305,62 @@ test("a suspect point stops forgetting until somebody accepts it by name", async
   });
 });
 
+describe("diff", () => {
+  test("shows what changed, and how much", async () => {
+    const { code, stdout } = await run(["diff", short(0), short(1)]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^from [0-9a-f]{8} \(2026-02-01 .*\) to [0-9a-f]{8} \(2026-02-02 /);
+    expect(stdout.split("\n").slice(1, -1)).toEqual([
+      "M  file",
+      expect.stringMatching(/^added: 0 files, 0 folders, 0 B; \d+ B in 2 blobs$/),
+      expect.stringMatching(/^removed: 0 files, 0 folders, 0 B; \d+ B in 2 blobs$/),
+      "changed: 1 files",
+    ]);
+  });
+
+  test("is one document with --json, also where nothing changed", async () => {
+    const { document } = await json(["diff", short(0), "latest", "file"]);
+    expect(document).toMatchObject({
+      before: { id: ids[0] },
+      after: { id: ids[3] },
+      changes: [{ modifier: "M", path: "file", type: "file", beforeBytes: 5, afterBytes: 5 }],
+      totals: { changedFiles: 1, added: { dataBlobs: 1, blobBytes: 5 } },
+    });
+    expect((await json(["diff", "latest", "latest"])).document).toMatchObject({
+      changes: [],
+      totals: { changedFiles: 0 },
+    });
+  });
+
+  test("below a path that neither has is an error", async () => {
+    const { code, stderr } = await run(["diff", short(0), "latest", "no/such"]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("nothing under no/such in either snapshot");
+  });
+
+  test("shows other metadata alone only when asked", async () => {
+    const older = await save(8, []);
+    await using writer = await repository.acquireWriter(WRITER);
+    await writer.saveFile(["file"], once("day 8"), { kind: "file", modifiedAt: new Date(1000) });
+    const younger = (await writer.commit({ time: new Date(), paths: ["/db"], tags: [] })).id;
+    const plain = await json(["diff", older, younger]);
+    expect(plain.document).toMatchObject({ changes: [] });
+    const all = await json(["diff", older, younger, "--metadata"]);
+    expect(all.document).toMatchObject({ changes: [{ modifier: "U", path: "file" }] });
+  });
+});
+
 test("every one of these accesses is recorded, the plan and its execution each", async () => {
   await run(["hold", "add", short(3), "--reason", "x"]);
   await run(["accept", short(3), "--reason", "y"]);
   await run(["forget", "--yes"]);
+  await run(["diff", short(2), short(3)]);
   expect(await readdir(join(folder, "state"))).toEqual(["shop"]);
   const log = await readFile(join(folder, "state/shop/audit.jsonl"), "utf8");
   expect(log).toMatch(/"action":"hold".*"step":"add"/);
   expect(log).toMatch(/"action":"accept".*"reason":"y"/);
   expect(log).toMatch(/"action":"forget".*"step":"plan"/);
+  expect(log).toMatch(new RegExp(`"action":"diff".*"before":"${short(2)}"`));
   expect(log).toMatch(
     new RegExp(`"action":"forget".*"snapshots":"${short(1)} ${short(0)}".*"step":"execute"`),
   );

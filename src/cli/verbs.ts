@@ -1,6 +1,7 @@
 import { acceptVerb } from "./commands/accept.ts";
 import { backupVerb } from "./commands/backup.ts";
 import { checkVerb } from "./commands/check.ts";
+import { diffVerb } from "./commands/diff.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { forgetVerb } from "./commands/forget.ts";
@@ -18,6 +19,7 @@ export const VERBS: readonly Verb[] = [
   snapshotsVerb,
   lsVerb,
   dumpVerb,
+  diffVerb,
   restoreVerb,
   checkVerb,
   forgetVerb,

@@ -16,6 +16,8 @@ export { backup } from "./backup.ts";
 export type { BackupOptions, BackupResult } from "./backup.ts";
 export { checkRepository } from "./check.ts";
 export type { CheckRepositoryOptions, CheckResult } from "./check.ts";
+export { diffPoints } from "./diff.ts";
+export type { DiffLine, DiffResult } from "./diff.ts";
 export { doctor } from "./doctor.ts";
 export type { DoctorResult, Finding } from "./doctor.ts";
 export { dumpFile, saveDump } from "./dump.ts";

@@ -13,9 +13,12 @@
  *           every place that an index names is tried, twice, before a blob is called damaged         read/
  *   forget: facts (snapshots, proofs, holds, clocks, what the caller knows) -> decision -> under the exclusive lock looked
  *           at again -> one snapshot file after the other                        forget/ hold/ proof/
+ *   diff:   two trees side by side, what is the same blob skipped                          diff/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";
+export { diffSnapshots } from "./diff/diff.ts";
+export type { DiffChange, DiffTotals } from "./diff/diff.ts";
 export { repositoryError } from "./errors.ts";
 export type { ForgetDecision, ForgottenPoint, KeptPoint, PlanDecision } from "./forget/decision.ts";
 export { executeForget } from "./forget/execute.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatCount } from "../../kernel/index.ts";
+import { EXIT_INCOMPLETE, formatCount, KIND_RULES } from "../../kernel/index.ts";
 import { planForgetting } from "../../operation/index.ts";
 import type { ForgetPreview, PlannedForget } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
@@ -75,7 +75,7 @@ async function forget(session: Session, runtime: CliRuntime, flags: ForgetFlags)
 }
 
 async function execute(session: Session, planned: PlannedForget): Promise<number> {
-  const { output, json, document } = session;
+  const { context, output, json, document } = session;
   const { preview } = planned;
   const result = await planned.execute();
   if (json) await document({ plan: preview, ...result });
@@ -87,6 +87,7 @@ async function execute(session: Session, planned: PlannedForget): Promise<number
       `${result.outcome}: ${formatCount(result.removed.length)} snapshots forgotten, ${formatCount(preview.keep.length)} kept; their space is reclaimed by prune`,
     );
   }
+  if (context.signal.aborted) return KIND_RULES.cancelled.exitCode;
   return result.outcome === "complete" && !preview.stopped ? 0 : EXIT_INCOMPLETE;
 }
 
