@@ -13,11 +13,20 @@ const VERBS = [
   "snapshots",
   "ls",
   "dump",
+  "diff",
   "restore",
   "recover-versions",
   "check",
+  "forget",
+  "hold",
+  "accept",
   "doctor",
 ] as const;
+
+/** Verbs that are made of others: the help of each is shown below the verb's own. */
+const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
+  hold: ["add", "list", "release"],
+};
 
 const EFFECT = /^ \* {3}(reads|writes|locks|leaves behind|exit codes)\s+(.*)$/;
 const EFFECTS = /^\/\*\n \* effects\n([\s\S]*?)\n \*\//;
@@ -28,7 +37,10 @@ export async function renderCliPage(root: string): Promise<string> {
       const source = await readFile(join(root, "src/operation", `${verb}.ts`), "utf8");
       const effects = EFFECTS.exec(source)?.[1];
       if (effects === undefined) throw new Error(`src/operation/${verb}.ts without an effects block`);
-      return `## ${verb}\n\n\`\`\`text\n${(await helpOf([verb, "--help"])).trimEnd()}\n\`\`\`\n\n${effectsTable(effects)}\n`;
+      const lines = [[verb], ...(SUBCOMMANDS[verb] ?? []).map((name) => [verb, name])];
+      const helps = await Promise.all(lines.map((line) => helpOf([...line, "--help"])));
+      const shown = helps.map((help) => `\`\`\`text\n${help.trimEnd()}\n\`\`\`\n`).join("\n");
+      return `## ${verb}\n\n${shown}\n${effectsTable(effects)}\n`;
     }),
   );
   const top = (await helpOf(["--help"])).trimEnd();

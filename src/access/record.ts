@@ -14,6 +14,10 @@ export type AccessAction =
   | "recover-versions"
   | "restore"
   | "check"
+  | "forget"
+  | "hold"
+  | "accept"
+  | "diff"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

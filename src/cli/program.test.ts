@@ -62,9 +62,13 @@ describe("help", () => {
     "snapshots",
     "ls",
     "dump",
+    "diff",
     "restore",
     "recover-versions",
     "check",
+    "forget",
+    "hold",
+    "accept",
     "doctor",
   ])("of %s leads with its examples and knows --json", async (verb) => {
     const result = await run([verb, "--help"]);

@@ -71,7 +71,7 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
     const command = verb.register(program, run, runtime);
     command.addHelpText("before", examplesText(verb.examples));
   }
-  for (const command of [program, ...program.commands]) {
+  for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => runtime.stdout.write(text),
       writeErr: (text) => runtime.stderr.write(text),
@@ -81,6 +81,10 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
     });
   }
   return program;
+}
+
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
 function examplesText(examples: Verb["examples"]): string {

@@ -1,7 +1,11 @@
+import { acceptVerb } from "./commands/accept.ts";
 import { backupVerb } from "./commands/backup.ts";
 import { checkVerb } from "./commands/check.ts";
+import { diffVerb } from "./commands/diff.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
+import { forgetVerb } from "./commands/forget.ts";
+import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
@@ -16,8 +20,12 @@ export const VERBS: readonly Verb[] = [
   snapshotsVerb,
   lsVerb,
   dumpVerb,
+  diffVerb,
   restoreVerb,
   recoverVersionsVerb,
   checkVerb,
+  forgetVerb,
+  holdVerb,
+  acceptVerb,
   doctorVerb,
 ];

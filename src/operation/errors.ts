@@ -45,6 +45,17 @@ export const operationError = errorTable("operation", {
     meaning: "A file that was asked for cannot be written.",
     hint: "Check the folder, its rights and the free space.",
   },
+  no_keep_rules: {
+    kind: "usage",
+    meaning: "Nothing says what `forget` is to keep, or two places do.",
+    hint: "Write `keep:` into the plans of the policy, or give --keep-... with --repository.",
+  },
+  no_room_for_records: {
+    kind: "usage",
+    meaning:
+      "A hold was asked for at a destination behind restic's REST protocol, which has no place for it.",
+    hint: "Name a folder with `beside:` at the destination, then add the hold again.",
+  },
   not_a_database_snapshot: {
     kind: "not-found",
     meaning: "The snapshot holds no manifest.json: it was not written by a backup of Sparekeep.",

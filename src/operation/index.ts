@@ -9,15 +9,23 @@
  */
 export { operationError } from "./errors.ts";
 export type { OnProgress, OperationContext, Progress } from "./context.ts";
+export { acceptPoint } from "./accept.ts";
+export type { AcceptedPoint, AcceptOptions } from "./accept.ts";
 export { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 export { backup } from "./backup.ts";
 export type { BackupOptions, BackupResult } from "./backup.ts";
 export { checkRepository } from "./check.ts";
 export type { CheckRepositoryOptions, CheckResult } from "./check.ts";
+export { diffPoints } from "./diff.ts";
+export type { DiffLine, DiffResult } from "./diff.ts";
 export { doctor } from "./doctor.ts";
 export type { DoctorResult, Finding } from "./doctor.ts";
 export { dumpFile, saveDump } from "./dump.ts";
 export type { DumpedFile, DumpOptions, SavedDump } from "./dump.ts";
+export { planForgetting } from "./forget.ts";
+export type { ForgetOptions, ForgetPreview, PlannedForget } from "./forget.ts";
+export { endHold, holdSnapshots, readHolds } from "./hold.ts";
+export type { AddHoldOptions, HoldLine, ReleaseHoldOptions } from "./hold.ts";
 export { init } from "./init.ts";
 export type { InitializedDestination, InitOptions, InitResult } from "./init.ts";
 export { loadPolicy } from "./load-policy.ts";
@@ -38,4 +46,4 @@ export type {
   RestorePreview,
 } from "./restore.ts";
 export { listSnapshots } from "./snapshots.ts";
-export type { ListSnapshotsOptions, SnapshotLine } from "./snapshots.ts";
+export type { ListedSnapshot, ListSnapshotsOptions, SnapshotLine } from "./snapshots.ts";

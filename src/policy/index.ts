@@ -33,6 +33,7 @@ export type {
   TlsPolicy,
 } from "./policy.ts";
 export { addSpan } from "./add-span.ts";
+export { parseSpan } from "./duration.ts";
 export type { CalendarSpan } from "./duration.ts";
 export { parseMoment } from "./moment.ts";
 export type { ParsedMoment } from "./moment.ts";

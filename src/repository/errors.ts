@@ -64,6 +64,26 @@ export const repositoryError = errorTable("repository", {
       "A record of ours beside the repository (a hold, a proof, a check) is not what its name says, or cannot be read.",
     hint: "Restore the file under sparekeep/ from another copy of the repository.",
   },
+  hold_not_found: {
+    kind: "not-found",
+    meaning: "No hold that is in force has this id or prefix, or several have.",
+    hint: "List the holds of the repository.",
+  },
+  not_suspect: {
+    kind: "usage",
+    meaning: "A doubt about a snapshot was to be accepted where there is none.",
+    hint: "List the snapshots; only those whose state is suspect are accepted.",
+  },
+  forget_outdated: {
+    kind: "usage",
+    meaning:
+      "Between the plan to forget and its execution something changed, so that a snapshot of the plan may not be forgotten any more; nothing was removed.",
+    hint: "Plan again and look at what is kept now.",
+  },
+  plan_used: {
+    kind: "bug",
+    meaning: "A destructive plan was executed a second time, or was not made by this repository.",
+  },
   lock_damaged: {
     kind: "corrupt",
     meaning: "A lock file cannot be read, so it is unknown whether its owner still works.",

@@ -11,16 +11,35 @@
  *           4. last packs acknowledged -> index acknowledged -> lock still held? -> snapshot
  *   read:   index -> tree by tree, seen through escapes and shards -> ranges of packs, each blob's hash compared;
  *           every place that an index names is tried, twice, before a blob is called damaged         read/
+ *   forget: facts (snapshots, proofs, holds, clocks, what the caller knows) -> decision -> under the exclusive lock looked
+ *           at again -> one snapshot file after the other                        forget/ hold/ proof/
+ *   diff:   two trees side by side, what is the same blob skipped                          diff/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";
+export { diffSnapshots } from "./diff/diff.ts";
+export type { DiffChange, DiffTotals } from "./diff/diff.ts";
 export { repositoryError } from "./errors.ts";
+export type { ForgetDecision, ForgottenPoint, KeptPoint, PlanDecision } from "./forget/decision.ts";
+export { executeForget } from "./forget/execute.ts";
+export type { ForgetResult } from "./forget/execute.ts";
+export type { ForgetScope, PlanFact, ScheduleFact, WindowFact } from "./forget/facts.ts";
+export type { KeepRules } from "./forget/keep.ts";
+export { planForget } from "./forget/plan.ts";
+export type { ForgetPlan, ForgetQuestion } from "./forget/plan.ts";
+export { holds, isInForce } from "./hold/hold.ts";
+export type { Hold, HoldTerms } from "./hold/hold.ts";
+export { addHold, listHolds, releaseHold } from "./hold/holds.ts";
+export type { Proof, ProofState } from "./proof/proof.ts";
+export { acceptSuspect, proofsOf, saveProof } from "./proof/proofs.ts";
+export type { NewProof } from "./proof/proofs.ts";
 export { createRepository, openRepository } from "./open.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";
 export { createInlineSealer } from "./sealer.ts";
 export type { CreateSealer } from "./sealer.ts";
+export { outcomeOf, planOf, sourceOf, tagsOf } from "./snapshot-tags.ts";
 export { storedNameOf } from "./tree/names.ts";
 export { extendLocks } from "./immutable/extend-locks.ts";
 export { acquireLockReader, lockedUntil } from "./immutable/locked-until.ts";

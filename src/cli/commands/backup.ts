@@ -59,5 +59,6 @@ function describe(result: BackupResult): string[] {
     ...(lockedUntil === undefined
       ? []
       : [`  locked with all that it needs until ${timeText(lockedUntil)}`]),
+    `  state: ${result.state}${result.stateReason === undefined ? "" : ` (${result.stateReason})`}`,
   ];
 }

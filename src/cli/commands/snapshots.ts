@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { listSnapshots } from "../../operation/index.ts";
-import type { SnapshotLine } from "../../operation/index.ts";
+import type { ListedSnapshot, SnapshotLine } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
@@ -54,18 +54,21 @@ function refuseLocksOfThePast(flags: SnapshotsFlags): void {
   });
 }
 
-function describe(snapshots: readonly SnapshotLine[]): string[] {
+function describe(snapshots: readonly ListedSnapshot[]): string[] {
   if (snapshots.length === 0) return ["no snapshots yet"];
   const locks = snapshots.some(({ lock }) => lock !== undefined);
-  const head = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "HOST", ...(locks ? ["LOCKED"] : [])];
+  const columns = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "STATE", "HOST"];
+  const head = [...columns, ...(locks ? ["LOCKED"] : []), "HELD"];
   const rows = snapshots.map((snapshot) => [
     snapshot.id.slice(0, 8),
     timeText(snapshot.time),
     snapshot.plan ?? "-",
     snapshot.source ?? "-",
     snapshot.outcome === "foreign" ? "not ours" : snapshot.outcome,
+    snapshot.state,
     snapshot.hostname,
     ...(locks ? [lockText(snapshot.lock)] : []),
+    snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; "),
   ]);
   return formatTable(head, rows);
 }

@@ -34,8 +34,15 @@ export interface Lock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Throws `lock_lost` unless our file is still there and fresh. Asked right before a snapshot is written. */
   requireHeld(signal?: AbortSignal): Promise<void>;
+  /** Our clock and the store's at about one moment: when our file was written, as each of them has it. */
+  clocks(signal?: AbortSignal): Promise<LockClocks>;
   /** Now, by the store's clock: refreshes the lock and asks when its new file was stored. Never ahead of the store. */
   storeTime(signal?: AbortSignal): Promise<Date>;
+}
+
+export interface LockClocks {
+  readonly ours: Date;
+  readonly stores: Date;
 }
 
 interface Moment {
@@ -85,6 +92,10 @@ class HeldLock implements Lock {
   }
 
   async requireHeld(signal?: AbortSignal): Promise<void> {
+    await this.clocks(signal);
+  }
+
+  async clocks(signal?: AbortSignal): Promise<LockClocks> {
     if (this.#ageMs() >= GIVE_UP_MS) this.#abandon("too old to be vouched for");
     throwIfAborted(this.#lost.signal);
     await this.#refreshing;
@@ -92,23 +103,20 @@ class HeldLock implements Lock {
     // Again where a refresh put another in its place meanwhile.
     for (let looked = ""; looked !== this.#id;) {
       looked = this.#id;
-      if ((await this.#core.store.stat(objectKey.lock(looked), options)) !== undefined) return;
+      const ours = new Date(this.#refreshedAt.wallMs);
+      const stat = await this.#core.store.stat(objectKey.lock(looked), options);
+      if (stat !== undefined) return { ours, stores: stat.modifiedAt };
     }
     this.#abandon("that was removed by someone else");
     throwIfAborted(this.#lost.signal);
+    throw bug("lock that was given up without a reason");
   }
 
   async storeTime(signal?: AbortSignal): Promise<Date> {
     await this.#refreshing;
     this.#startRefresh();
     await this.#refreshing;
-    await this.requireHeld(signal);
-    const options = signal === undefined ? {} : { signal };
-    const stat = await this.#core.store.stat(objectKey.lock(this.#id), options);
-    if (stat === undefined) this.#abandon("that was removed by someone else");
-    throwIfAborted(this.#lost.signal);
-    if (stat === undefined) throw bug("lock that is gone and not given up");
-    return stat.modifiedAt;
+    return (await this.clocks(signal)).stores;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

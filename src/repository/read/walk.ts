@@ -8,7 +8,7 @@ import { SHARD_ATTRIBUTE, SHARD_PREFIX } from "../tree/shard.ts";
 import type { BlobReader } from "./blob-reader.ts";
 
 /** Folders within folders, shards counted. Linux lets a path be longer than PATH_MAX, but not a true tree this deep. */
-const MAX_DEPTH = 4096;
+export const MAX_DEPTH = 4096;
 const CACHE_BYTES = 8 * 1024 * 1024;
 
 export interface WalkedNode {
@@ -46,7 +46,7 @@ export class TreeWalker {
       const path = shard ? top.path : [...top.path, trueName(node)];
       if (!shard) yield { path, node };
       if (node.subtree === undefined || !(shard || recursive)) continue;
-      if (stack.length >= MAX_DEPTH) throw damaged(node.subtree, "nested too deep");
+      if (stack.length >= MAX_DEPTH) throw damagedTree(node.subtree, "nested too deep");
       stack.push({ nodes: await this.#nodes(node.subtree, signal), path });
     }
   }
@@ -85,6 +85,11 @@ export class TreeWalker {
     return undefined;
   }
 
+  /** Of one tree blob as it is stored, shards and escapes not seen through. */
+  async stored(tree: string, signal?: AbortSignal): Promise<Iterator<{ readonly node: TreeNode }>> {
+    return await this.#nodes(tree, signal);
+  }
+
   async #nodes(tree: string, signal?: AbortSignal): Promise<Generator<{ node: TreeNode }>> {
     return checkedNodes(tree, await this.#load(tree, signal));
   }
@@ -107,7 +112,7 @@ export class TreeWalker {
 
 function* checkedNodes(tree: string, json: Bytes): Generator<{ node: TreeNode }> {
   for (const node of parseTree(json)) {
-    if (node === undefined) throw damaged(tree, "that is no tree");
+    if (node === undefined) throw damagedTree(tree, "that is no tree");
     yield { node };
   }
 }
@@ -124,7 +129,7 @@ export function trueName(node: TreeNode): Bytes {
   return trueNameOf(node.name, node.attributes.get(NAME_ATTRIBUTE));
 }
 
-function damaged(tree: string, what: string): AppError {
+export function damagedTree(tree: string, what: string): AppError {
   return repositoryError("tree_damaged", {
     message: `tree ${tree.slice(0, 8)} ${what}`,
     subject: { tree },
