@@ -80,6 +80,16 @@ export const repositoryError = errorTable("repository", {
       "The writer's lock was removed, or could not be refreshed in time; nothing was committed.",
     hint: "Run the backup again; what was uploaded already is found and used.",
   },
+  prune_plan_spent: {
+    kind: "usage",
+    meaning: "A prune plan was executed already, or was not made by this process.",
+    hint: "Plan again: a plan is carried out once.",
+  },
+  prune_plan_stale: {
+    kind: "unavailable",
+    meaning: "Somebody else pruned, or rewrote the index, after this plan was made.",
+    hint: "Plan again.",
+  },
   snapshot_not_found: {
     kind: "not-found",
     meaning: "No snapshot has this id or prefix, or the repository has none.",

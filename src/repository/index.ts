@@ -11,11 +11,15 @@
  *           4. last packs acknowledged -> index acknowledged -> lock still held? -> snapshot
  *   read:   index -> tree by tree, seen through escapes and shards -> ranges of packs, each blob's hash compared;
  *           every place that an index names is tried, twice, before a blob is called damaged         read/
+ *   prune:  what snapshots need -> the fate of every pack -> copy -> index anew, marks in it -> grace -> remove     prune/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";
 export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
+export { executePrune } from "./prune/execute.ts";
+export { DEFAULT_GRACE_MS, planPrune } from "./prune/plan.ts";
+export type * from "./prune/types.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";

@@ -1,4 +1,4 @@
-import { AppError, throwIfAborted, toAppError } from "../../kernel/index.ts";
+import { AppError, bug, throwIfAborted, toAppError } from "../../kernel/index.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
@@ -34,6 +34,8 @@ export interface Lock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Throws `lock_lost` unless our file is still there and fresh. Asked right before a snapshot is written. */
   requireHeld(signal?: AbortSignal): Promise<void>;
+  /** The store's clock when our file was last written: now, of a lock that was just taken. */
+  writtenAt(signal?: AbortSignal): Promise<Date>;
 }
 
 interface Moment {
@@ -94,6 +96,16 @@ class HeldLock implements Lock {
     }
     this.#abandon("that was removed by someone else");
     throwIfAborted(this.#lost.signal);
+  }
+
+  async writtenAt(signal?: AbortSignal): Promise<Date> {
+    await this.#refreshing;
+    const options = signal === undefined ? {} : { signal };
+    const stat = await this.#core.store.stat(objectKey.lock(this.#id), options);
+    if (stat === undefined) this.#abandon("that was removed by someone else");
+    throwIfAborted(this.#lost.signal);
+    if (stat === undefined) throw bug("lock that was lost and is held");
+    return stat.modifiedAt;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
