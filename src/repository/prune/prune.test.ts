@@ -161,6 +161,48 @@ describe("a prune in two phases", () => {
     expect(await fileOf(repository, second, "new")).toBe(rows(1500, "new").toString());
   });
 
+  test("a snapshot that appears while blobs are copied keeps what it needs", async () => {
+    const fixture = await withTwo();
+    const { store, first, second } = fixture;
+    const file = await store.get(`snapshots/${first}`);
+    await forget(store, first);
+    let locks = 0;
+    const repository = await openSmall(fixture, {
+      ...store,
+      remove: async (key, options) => {
+        await store.remove(key, options);
+        // The plan's lock goes, then the one under which blobs are copied.
+        if (key.startsWith("locks/") && ++locks === 2)
+          await store.put(`snapshots/${first}`, [file]);
+      },
+    });
+    const { report } = await prune(repository, { graceMs: 0, maxUnused: { bytes: 0 } });
+    expect(report.keptAfterAll.length).toBeGreaterThan(0);
+    expect(await faultsOf(repository)).toEqual([]);
+    expect(await fileOf(repository, first, "old")).toBe(rows(1500, "old").toString());
+    expect(await fileOf(repository, second, "new")).toBe(rows(1500, "new").toString());
+  });
+
+  test("a snapshot that appears between two slices has its packs listed again", async () => {
+    const fixture = await withTwo();
+    const { store, first } = fixture;
+    const file = await store.get(`snapshots/${first}`);
+    await forget(store, first);
+    let locks = 0;
+    const repository = await openSmall(fixture, {
+      ...store,
+      remove: async (key, options) => {
+        await store.remove(key, options);
+        // Packs are in no index any more, and about to be removed.
+        if (key.startsWith("locks/") && ++locks === 3)
+          await store.put(`snapshots/${first}`, [file]);
+      },
+    });
+    await prune(repository, { graceMs: 0, maxUnused: { bytes: 0 } });
+    expect(await faultsOf(repository)).toEqual([]);
+    expect(await fileOf(repository, first, "old")).toBe(rows(1500, "old").toString());
+  });
+
   test("a plan is executed once", async () => {
     const { repository } = await withTwo();
     const planned = await plan(repository);
