@@ -99,13 +99,14 @@ describe("a damaged pack", () => {
 
   test("with a damaged blob is not rewritten; what is whole in it is saved, and the blob is named", async () => {
     const fixture = await createSmall();
-    const gone = await backUp(fixture, { gone: rows(60, "gone"), ...FILES });
-    await backUp(fixture, FILES);
+    const many = { one: rows(30, "one"), two: rows(30, "two"), three: rows(30, "three") };
+    const gone = await backUp(fixture, { ...many, gone: rows(30, "gone") });
+    await backUp(fixture, many);
     await forget(fixture.store, gone);
     const before = await plan(fixture.repository, AT_ONCE);
     const reader = await fixture.repository.acquireReader();
     const snapshot = await fixture.repository.resolveSnapshot("latest");
-    const { content } = await reader.find(snapshot, ["other"]);
+    const { content } = await reader.find(snapshot, ["one"]);
     const needed = new Set<string>(content);
     const packs = await readIndexes(await coreOf(fixture));
     const [worn, entry] = packs
