@@ -7,7 +7,8 @@ import type { BlobTotals } from "./types.ts";
 
 /**
  * One place for every needed blob, and what that makes each pack hold. Of several places one is chosen that may be
- * believed: in the pack that must stay anyway, so that the others become whole losses. Blobs at one place come first.
+ * believed, in the pack that holds the least that nobody needs: what was rewritten already is never rewritten again, and
+ * the pack that it came from becomes a whole loss. Blobs at one place come first.
  */
 export function settleNeeds(ledger: PackLedger, needs: Needs): BlobTotals {
   const { index } = ledger;
@@ -68,15 +69,15 @@ function isBetter(ledger: PackLedger, wanted: Float64Array, a: number, b: number
   const ranks = [
     Number(isBelieved(packA)) - Number(isBelieved(packB)),
     Number(packA.live) - Number(packB.live),
-    packA.usedBytes - packB.usedBytes,
     lossOf(ledger, wanted, b) - lossOf(ledger, wanted, a),
+    packA.usedBytes - packB.usedBytes,
     // Any order, but always the same: else two packs would both be kept for half of their blobs.
     ledger.index.packNumberAt(b) - ledger.index.packNumberAt(a),
   ];
   return (ranks.find((rank) => rank !== 0) ?? 0) > 0;
 }
 
-/** What lies in the pack and is needed from nowhere. */
+/** What lies in the pack and nobody needs. Falls with every choice for it, so that the choices agree. */
 function lossOf(ledger: PackLedger, wanted: Float64Array, place: number): number {
   const number = ledger.index.packNumberAt(place);
   const { sealedBytes, usedBytes } = ledger.at(number);
