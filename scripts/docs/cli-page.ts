@@ -7,7 +7,7 @@ import { runCli } from "../../src/cli/index.ts";
 /** docs/cli.md: the help of each verb and the effects block on top of its operation. */
 
 /** Verb and the file of its operation, in the order of a newcomer's day. */
-const VERBS = ["init", "backup", "snapshots", "ls", "dump", "restore", "check", "doctor"] as const;
+const VERBS = ["init", "backup", "snapshots", "ls", "dump", "restore", "prune", "check", "doctor"] as const;
 
 const EFFECT = /^ \* {3}(reads|writes|locks|leaves behind|exit codes)\s+(.*)$/;
 const EFFECTS = /^\/\*\n \* effects\n([\s\S]*?)\n \*\//;

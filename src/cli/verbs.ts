@@ -4,6 +4,7 @@ import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { initVerb } from "./commands/init.ts";
 import { lsVerb } from "./commands/ls.ts";
+import { pruneVerb } from "./commands/prune.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { Verb } from "./program.ts";
@@ -16,6 +17,7 @@ export const VERBS: readonly Verb[] = [
   lsVerb,
   dumpVerb,
   restoreVerb,
+  pruneVerb,
   checkVerb,
   doctorVerb,
 ];

@@ -58,7 +58,7 @@ function outcomeOf(snapshot: Snapshot, plan: string | undefined): SnapshotLine["
   return snapshot.tags.includes("outcome=incomplete") ? "incomplete" : "complete";
 }
 
-function tagValue(snapshot: Snapshot, key: string): string | undefined {
+export function tagValue(snapshot: Pick<Snapshot, "tags">, key: string): string | undefined {
   const tag = snapshot.tags.find((candidate) => candidate.startsWith(`${key}=`));
   return tag?.slice(key.length + 1);
 }
