@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../src/kernel/index.ts";
+import { benchMaintenance } from "./maintenance.ts";
 import { benchPostgres } from "./postgres.ts";
 import { keepResult } from "./report.ts";
 import { benchRepository } from "./repository.ts";
@@ -12,6 +13,7 @@ import type { BenchResult } from "./report.ts";
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
   repository: benchRepository,
   postgres: benchPostgres,
+  maintenance: benchMaintenance,
 };
 
 const [name = ""] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
