@@ -20,6 +20,7 @@ const VERBS = [
   "forget",
   "hold",
   "accept",
+  "prune",
   "doctor",
 ] as const;
 

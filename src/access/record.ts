@@ -18,6 +18,7 @@ export type AccessAction =
   | "hold"
   | "accept"
   | "diff"
+  | "prune"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

@@ -9,6 +9,7 @@ import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
+import { pruneVerb } from "./commands/prune.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { Verb } from "./program.ts";
@@ -23,6 +24,7 @@ export const VERBS: readonly Verb[] = [
   diffVerb,
   restoreVerb,
   recoverVersionsVerb,
+  pruneVerb,
   checkVerb,
   forgetVerb,
   holdVerb,

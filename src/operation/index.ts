@@ -38,6 +38,8 @@ export type {
   RecoverVersionsOfOptions,
   RecoveryOfVersions,
 } from "./recover-versions.ts";
+export { planRepositoryPrune } from "./prune.ts";
+export type { PlannedPrune, PruneRepositoryOptions, PruneResult } from "./prune.ts";
 export { planDatabaseRestore } from "./restore.ts";
 export type {
   PlannedRestore,

@@ -116,6 +116,16 @@ export const repositoryError = errorTable("repository", {
     meaning: "An object that was put back from an older version was read back with other bytes.",
     hint: "Make sure that nobody else writes to the store, then run the same command again.",
   },
+  prune_plan_spent: {
+    kind: "usage",
+    meaning: "A prune plan was executed already, or was not made by this process.",
+    hint: "Plan again: a plan is carried out once.",
+  },
+  prune_plan_stale: {
+    kind: "unavailable",
+    meaning: "Somebody else pruned, or rewrote the index, after this plan was made.",
+    hint: "Plan again.",
+  },
   snapshot_not_found: {
     kind: "not-found",
     meaning: "No snapshot has this id or prefix, or the repository has none.",

@@ -14,6 +14,7 @@
  *   forget: facts (snapshots, proofs, holds, clocks, what the caller knows) -> decision -> under the exclusive lock looked
  *           at again -> one snapshot file after the other                        forget/ hold/ proof/
  *   diff:   two trees side by side, what is the same blob skipped                          diff/
+ *   prune:  what snapshots need -> the fate of every pack -> copy -> index anew, marks in it -> grace -> remove     prune/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";
@@ -34,6 +35,9 @@ export type { Proof, ProofState } from "./proof/proof.ts";
 export { acceptSuspect, proofsOf, saveProof } from "./proof/proofs.ts";
 export type { NewProof } from "./proof/proofs.ts";
 export { createRepository, openRepository } from "./open.ts";
+export { executePrune } from "./prune/execute.ts";
+export { DEFAULT_GRACE_MS, planPrune } from "./prune/plan.ts";
+export type * from "./prune/types.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";

@@ -120,6 +120,26 @@ export class BlobIndex {
     }
   }
 
+  /** Every place of the blob that lies at this one, in the same order. */
+  placesOf(position: number): readonly number[] {
+    const mask = this.#slots.length - 1;
+    const found: number[] = [];
+    for (let slot = this.#word(position, 0) & mask; ; slot = (slot + 1) & mask) {
+      const other = (this.#slots[slot] ?? 0) - 1;
+      if (other < 0) return found;
+      if (this.#isSame(other, position)) found.push(other);
+    }
+  }
+
+  /** Whether this is the place that `position` answers for its blob: so that each blob is met once. */
+  isFirst(position: number): boolean {
+    const mask = this.#slots.length - 1;
+    for (let slot = this.#word(position, 0) & mask; ; slot = (slot + 1) & mask) {
+      const other = (this.#slots[slot] ?? 0) - 1;
+      if (other < 0 || this.#isSame(other, position)) return other === position;
+    }
+  }
+
   at(position: number): PlacedBlob {
     const plain = this.#word(position, 11);
     return {
@@ -188,6 +208,13 @@ export class BlobIndex {
   #equals(position: number, id: Bytes, type: BlobType): boolean {
     if (this.isTreeAt(position) !== (type === "tree")) return false;
     for (let i = 1; i < 8; i += 1) if (this.#word(position, i) !== wordOf(id, i * 4)) return false;
+    return true;
+  }
+
+  #isSame(a: number, b: number): boolean {
+    if (a === b) return true;
+    if (this.isTreeAt(a) !== this.isTreeAt(b)) return false;
+    for (let i = 0; i < 8; i += 1) if (this.#word(a, i) !== this.#word(b, i)) return false;
     return true;
   }
 

@@ -19,7 +19,7 @@ export async function acquireReader(
   core: RepositoryCore,
   signal?: AbortSignal,
 ): Promise<SnapshotReader> {
-  return new Reader(core, await loadIndex(core, signal));
+  return new Reader(core, await loadIndex(core, signal, { marked: true }));
 }
 
 interface WaitOptions {
