@@ -16,6 +16,16 @@
 export type * from "./types.ts";
 export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
+export { planCopy } from "./copy/plan.ts";
+export type { CopyPair, CopyPlan, PlanCopyOptions, RepositoryName } from "./copy/plan.ts";
+export { executeCopy } from "./copy/execute.ts";
+export type {
+  CopiedSnapshot,
+  CopyFailure,
+  CopyOptions,
+  CopyProgress,
+  CopyResult,
+} from "./copy/execute.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";

@@ -85,12 +85,18 @@ export class BlobIndex {
     this.#insert(blob.id, tag, blob.offset, blob.lengthBytes, plain);
   }
 
-  /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
-  claim(id: Bytes, type: BlobType): boolean {
+  /** Whether some place of the blob is believed, or somebody claimed it. */
+  believes(id: Bytes, type: BlobType): boolean {
     for (const p of this.positions(id, type)) {
       // A claim before this one has no pack yet, and is in no set.
-      if (this.#lostPacks?.has(this.packNumberAt(p)) !== true) return false;
+      if (this.#lostPacks?.has(this.packNumberAt(p)) !== true) return true;
     }
+    return false;
+  }
+
+  /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
+  claim(id: Bytes, type: BlobType): boolean {
+    if (this.believes(id, type)) return false;
     this.#insert(id, tagOf(type, NO_PACK), 0, 0, 0);
     return true;
   }
