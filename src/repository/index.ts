@@ -26,6 +26,20 @@ export type {
   CopyProgress,
   CopyResult,
 } from "./copy/execute.ts";
+export { carryRecords } from "./copy/records.ts";
+export type { CarriedRecords } from "./copy/records.ts";
+export { erasuresOf } from "./rewrite/erasure.ts";
+export type { Erasure } from "./rewrite/erasure.ts";
+export { planRewrite } from "./rewrite/plan.ts";
+export type {
+  MatchedPath,
+  PlanRewriteOptions,
+  RewritePlan,
+  SnapshotWithPaths,
+} from "./rewrite/plan.ts";
+export { executeRewrite } from "./rewrite/execute.ts";
+export type { RewriteOptions, RewriteResult, RewrittenSnapshot } from "./rewrite/execute.ts";
+export type { HeldSnapshots, Remaining } from "./rewrite/forget-rewritten.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";
