@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createTemporaryFolder, patternBytes } from "../../src/objectstore/testing/index.ts";
-import { executeCopy, planCopy } from "../../src/repository/index.ts";
-import type { CopyResult, Repository } from "../../src/repository/index.ts";
+import { executeCopy, executeRewrite, planCopy, planRewrite } from "../../src/repository/index.ts";
+import type { CopyResult, EntryPath, Repository } from "../../src/repository/index.ts";
 import { filesBelow, withoutShards } from "../support/restic-files.ts";
 import {
   backUp,
@@ -14,7 +14,12 @@ import {
   WRITER,
 } from "../support/restic-repository.ts";
 import type { TestFile } from "../support/restic-repository.ts";
-import { createRestic, NEWEST_RESTIC, OLDEST_RESTIC } from "../support/restic.ts";
+import {
+  createRestic,
+  NEWER_RESTIC_VERSIONS,
+  NEWEST_RESTIC,
+  OLDEST_RESTIC,
+} from "../support/restic.ts";
 
 const OTHER_PASSWORD = "quite another password";
 
@@ -88,5 +93,72 @@ describe.for([...new Set([OLDEST_RESTIC, NEWEST_RESTIC])])("restic %s and a copy
       copied: 0,
       skipped: 3,
     });
+  });
+});
+
+const REWRITTEN: readonly (readonly [what: string, without: readonly EntryPath[]])[] = [
+  ["a file of a large folder", [["buckets", "many", "object 7"]]],
+  ["a whole folder and a file", [["buckets", "plain"], ["manifest.json"]]],
+  ["the only file of a folder, which stays", [["buckets", "plain", "name"]]],
+];
+
+describe.for(NEWER_RESTIC_VERSIONS)("restic %s rewrite --exclude", (version) => {
+  test.for(REWRITTEN)("and ours give one tree without %s", async ([, without]) => {
+    await using folder = await createTemporaryFolder();
+    const path = join(folder.path, "repository");
+    const repository = await createOurs(storeAt(path));
+    // Below the size from which a folder is in shards, which stock restic excludes nothing through.
+    const { id } = await backUp(repository, files.slice(0, 900));
+    const plan = await planRewrite(repository, { select: () => true, without });
+    const options = { ...WRITER, reason: "a request", forget: false };
+    const { rewritten } = await executeRewrite(repository, plan, options);
+    const ours = await repository.resolveSnapshot(rewritten[0]?.to ?? "");
+
+    await using restic = await createRestic(version, path, PASSWORD);
+    const excludes = without.flatMap((names) => ["--exclude", `/${names.map(String).join("/")}`]);
+    await restic.run(["rewrite", id, ...excludes]);
+    const all = await repository.snapshots();
+    const theirs = all.find((one) => one.id !== id && one.id !== ours.id);
+    expect(theirs?.tree).toBe(ours.tree);
+    const { time, tags, paths, original } = ours;
+    expect({ time, tags, paths, original }).toEqual({
+      time: theirs?.time,
+      tags: theirs?.tags,
+      paths: theirs?.paths,
+      original: theirs?.original,
+    });
+    expect(original).toBe(id);
+    await restic.run(["check", "--read-data"]);
+  });
+});
+
+describe.for([...new Set([OLDEST_RESTIC, NEWEST_RESTIC])])("restic %s", (version) => {
+  test("checks and restores what was rewritten through shards, and its prune ends the erasure", async () => {
+    await using folder = await createTemporaryFolder();
+    const path = join(folder.path, "repository");
+    const repository = await createOurs(storeAt(path));
+    await backUp(repository, later);
+    const gone = [
+      ["buckets", "many", "object 0"],
+      ["buckets", "many", "object 39"],
+      ["db", "orders"],
+    ];
+    const plan = await planRewrite(repository, { select: () => true, without: gone });
+    await executeRewrite(repository, plan, { ...WRITER, reason: "a request", forget: true });
+    await using restic = await createRestic(version, path, PASSWORD);
+    const bytesOf = async (): Promise<number> => {
+      const stats = await Array.fromAsync(storeAt(path).list("data/"));
+      return stats.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    };
+    const before = await bytesOf();
+    await restic.run(["prune", "--max-unused", "0"]);
+    // The 3 MB of db/orders do not compress.
+    expect(before - (await bytesOf())).toBeGreaterThan(2_900_000);
+    await restic.run(["check", "--read-data"]);
+    const out = join(folder.path, "out");
+    await restic.run(["restore", "latest", "--target", out]);
+    const kept = later.filter(({ path: own }) => !gone.some((one) => String(one) === String(own)));
+    expect(kept).toHaveLength(later.length - 3);
+    expect(withoutShards(await filesBelow(out))).toEqual(await expectedFiles(kept));
   });
 });
