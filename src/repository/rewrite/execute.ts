@@ -63,9 +63,8 @@ export async function executeRewrite(
   options: RewriteOptions,
 ): Promise<RewriteResult> {
   const { rewritten, record } = await writeNew(repository, plan, options);
-  const old = rewritten.map(({ from }) => from);
   const { forgotten, remaining } = options.forget
-    ? await forgetRewritten(repository, old, options)
+    ? await forgetRewritten(repository, rewritten, options)
     : { forgotten: [], remaining: [] };
   return {
     outcome: remaining.length === 0 ? "complete" : "incomplete",

@@ -2,9 +2,11 @@ import { AppError } from "../../kernel/index.ts";
 import type { SnapshotId } from "../../kernel/index.ts";
 import { coreOf, objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
+import { repositoryError } from "../errors.ts";
 import { acquireLock } from "../lock/lock.ts";
 import { idsIn } from "../record/mentions.ts";
 import { loadRecords } from "../record/record.ts";
+import { loadSnapshot } from "../snapshots.ts";
 import type { Repository } from "../types.ts";
 import type { CopierOwner } from "../write/blob-copier.ts";
 
@@ -14,6 +16,12 @@ export interface Remaining {
   readonly why: "held" | "locked" | "denied";
   /** When the store's lock ends. */
   readonly until?: Date;
+}
+
+interface Rewritten {
+  readonly from: SnapshotId;
+  readonly to: SnapshotId;
+  readonly tree: string;
 }
 
 export type HeldSnapshots = (signal?: AbortSignal) => Promise<ReadonlySet<string>>;
@@ -29,7 +37,7 @@ export interface ForgetOptions extends CopierOwner {
  */
 export async function forgetRewritten(
   repository: Repository,
-  old: readonly SnapshotId[],
+  rewritten: readonly Rewritten[],
   options: ForgetOptions,
 ): Promise<{
   readonly forgotten: readonly SnapshotId[];
@@ -43,7 +51,8 @@ export async function forgetRewritten(
   const held = await (options.held?.(signal) ?? namedByHolds(core, signal));
   const forgotten: SnapshotId[] = [];
   const remaining: Remaining[] = [];
-  for (const snapshot of old) {
+  for (const { from: snapshot, to, tree } of rewritten) {
+    await requireWritten(core, to, tree, signal);
     await lock.requireHeld(signal);
     const left = held.has(snapshot)
       ? ({ snapshot, why: "held" } as const)
@@ -52,6 +61,20 @@ export async function forgetRewritten(
     else remaining.push(left);
   }
   return { forgotten, remaining };
+}
+
+/** Read again from the store: the old one is all there is until then. */
+async function requireWritten(
+  core: RepositoryCore,
+  to: SnapshotId,
+  tree: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  if ((await loadSnapshot(core, to, signal)).tree === tree) return;
+  throw repositoryError("copy_differs", {
+    message: `snapshot ${to.slice(0, 8)} of another tree than the one written`,
+    subject: { snapshot: to },
+  });
 }
 
 /** Any record of a hold that names it, ended or not: who knows the form of holds passes `held`. */
