@@ -13,6 +13,10 @@ export type AccessAction =
   | "dump"
   | "restore"
   | "check"
+  | "copy"
+  | "copies"
+  | "rewrite"
+  | "rekey"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

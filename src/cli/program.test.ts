@@ -56,15 +56,25 @@ describe("help", () => {
     expect(await run(["--help"])).toEqual(result);
   });
 
-  test.for(["init", "backup", "snapshots", "ls", "dump", "restore", "check", "doctor"])(
-    "of %s leads with its examples and knows --json",
-    async (verb) => {
-      const result = await run([verb, "--help"]);
-      expect(result).toMatchObject({ code: 0, stderr: "" });
-      expect(result.stdout).toMatch(new RegExp(`^Examples:\\n {2}sparekeep ${verb}`));
-      expect(result.stdout).toContain("--json");
-    },
-  );
+  test.for([
+    "init",
+    "backup",
+    "snapshots",
+    "ls",
+    "dump",
+    "restore",
+    "check",
+    "copy",
+    "copies",
+    "rewrite",
+    "rekey",
+    "doctor",
+  ])("of %s leads with its examples and knows --json", async (verb) => {
+    const result = await run([verb, "--help"]);
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect(result.stdout).toMatch(new RegExp(`^Examples:\\n {2}sparekeep ${verb}`));
+    expect(result.stdout).toContain("--json");
+  });
 
   test("the version", async () => {
     expect(await run(["--version"])).toEqual({ code: 0, stdout: "1.2.3\n", stderr: "" });

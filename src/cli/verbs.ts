@@ -1,10 +1,14 @@
 import { backupVerb } from "./commands/backup.ts";
 import { checkVerb } from "./commands/check.ts";
+import { copiesVerb } from "./commands/copies.ts";
+import { copyVerb } from "./commands/copy.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { initVerb } from "./commands/init.ts";
 import { lsVerb } from "./commands/ls.ts";
+import { rekeyVerb } from "./commands/rekey.ts";
 import { restoreVerb } from "./commands/restore.ts";
+import { rewriteVerb } from "./commands/rewrite.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { Verb } from "./program.ts";
 
@@ -17,5 +21,9 @@ export const VERBS: readonly Verb[] = [
   dumpVerb,
   restoreVerb,
   checkVerb,
+  copyVerb,
+  copiesVerb,
+  rewriteVerb,
+  rekeyVerb,
   doctorVerb,
 ];

@@ -12,6 +12,7 @@ import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
+import { orErased } from "./erased.ts";
 import { createNewFile } from "./new-file.ts";
 import { openDestination } from "./open.ts";
 import { entryPath } from "./path-text.ts";
@@ -45,7 +46,9 @@ export async function dumpFile(
   const repository = await openDestination(context, destination);
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
-  const entry = await reader.find(snapshot, entryPath(options.path), { signal });
+  const entry = await orErased(repository, snapshot, options.path, signal, () =>
+    reader.find(snapshot, entryPath(options.path), { signal }),
+  );
   return {
     snapshot: snapshot.id,
     path: options.path,

@@ -14,6 +14,17 @@ export { backup } from "./backup.ts";
 export type { BackupOptions, BackupResult } from "./backup.ts";
 export { checkRepository } from "./check.ts";
 export type { CheckRepositoryOptions, CheckResult } from "./check.ts";
+export { countCopies } from "./copies.ts";
+export type { CopiesOptions, PlanCopies } from "./copies.ts";
+export { planCopies } from "./copy.ts";
+export type {
+  CopiesResult,
+  CopyOutcome,
+  CopyPointsOptions,
+  CopyPreview,
+  CopyTrouble,
+  PlannedCopies,
+} from "./copy.ts";
 export { doctor } from "./doctor.ts";
 export type { DoctorResult, Finding } from "./doctor.ts";
 export { dumpFile, saveDump } from "./dump.ts";
@@ -24,6 +35,8 @@ export { loadPolicy } from "./load-policy.ts";
 export { listEntries } from "./ls.ts";
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export { connectionUrl } from "./open.ts";
+export { planRekey } from "./rekey.ts";
+export type { PlannedRekey, RekeyOptions, RekeyPreview, RekeyResult } from "./rekey.ts";
 export { planDatabaseRestore } from "./restore.ts";
 export type {
   PlannedRestore,
@@ -31,5 +44,24 @@ export type {
   RestoreDatabaseOptions,
   RestorePreview,
 } from "./restore.ts";
+export { planSnapshotRewrite } from "./rewrite.ts";
+export type {
+  ErasureRemains,
+  PlannedRewrite,
+  RewriteLine,
+  RewritePreview,
+  RewriteSnapshotsOptions,
+  RewrittenPaths,
+} from "./rewrite.ts";
+export { scoreCopies } from "./score-copies.ts";
+export type {
+  DestinationFacts,
+  Met,
+  Place,
+  PlanScores,
+  PointFact,
+  PointScores,
+  Score,
+} from "./score-copies.ts";
 export { listSnapshots } from "./snapshots.ts";
 export type { SnapshotLine } from "./snapshots.ts";
