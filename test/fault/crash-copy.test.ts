@@ -1,9 +1,12 @@
-import { hash } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
-import { AppError, toAppError } from "../../src/kernel/index.ts";
+import { AppError, Secret, systemClock, toAppError } from "../../src/kernel/index.ts";
+import { createMemoryStore } from "../../src/objectstore/index.ts";
 import type { MemoryStore, ObjectStore } from "../../src/objectstore/index.ts";
-import { listKeys } from "../../src/objectstore/testing/index.ts";
+import { listKeys, patternBytes } from "../../src/objectstore/testing/index.ts";
 import {
+  createInlineSealer,
+  createRepository,
   erasuresOf,
   executeCopy,
   executeRewrite,
@@ -11,19 +14,10 @@ import {
   planCopy,
   planRewrite,
 } from "../../src/repository/index.ts";
-import type { Repository, Snapshot } from "../../src/repository/index.ts";
-import { createInlineSealer } from "../../src/repository/sealer.ts";
-import {
-  contentOf,
-  createFixture,
-  entriesOf,
-  PASSWORD,
-  pathOf,
-  rows,
-  saveFiles,
-  WRITER,
-} from "../../src/repository/testing/fixtures.ts";
-import type { Fixture } from "../../src/repository/testing/fixtures.ts";
+import type { Repository, RepositoryContext, Snapshot } from "../../src/repository/index.ts";
+import { entriesOf } from "../support/restic-files.ts";
+import { backUp, WRITER } from "../support/restic-repository.ts";
+import type { TestFile } from "../support/restic-repository.ts";
 import { deadPid } from "./crash/backup.ts";
 import { recordCuts, reorder } from "./crash/cuts.ts";
 import type { Cut } from "./crash/cuts.ts";
@@ -33,22 +27,47 @@ import type { Cut } from "./crash/cuts.ts";
 const PACK_BYTES = 60_000;
 const GONE = ["letters", "jane"];
 
-let source: Fixture;
-let target: Fixture;
+const PASSWORD = new Secret("correct horse");
+/** A repository is opened several times a cut. */
+const CHEAP = { N: 2, r: 1, p: 1 };
+/** A lock waits before it looks again; nobody else is here. */
+const clock = { ...systemClock, sleep: () => Promise.resolve() };
+
+let source: MemoryStore;
+let target: MemoryStore;
 let wanted: readonly string[];
 
 beforeAll(async () => {
-  source = await createFixture("source");
-  target = await createFixture("target");
-  const shared = { orders: rows(1_500), "letters/joe": "dear" };
-  await saveFiles(source.repository, { ...shared, "letters/jane": "dear jane" });
-  await saveFiles(source.repository, { ...shared, more: rows(1_200, "more"), "letters/jane": "!" });
-  wanted = await snapshotsOf(source.repository);
+  source = await create();
+  target = await create();
+  const file = (path: string, sizeBytes: number, seed: number): TestFile => ({
+    path: path.split("/"),
+    content: patternBytes(sizeBytes, seed),
+    metadata: { kind: "table" },
+  });
+  const shared = [file("orders", 150_000, 1), file("letters/joe", 9, 2)];
+  const repository = await open(source);
+  await backUp(repository, [...shared, file("letters/jane", 12, 3)]);
+  const more = [...shared, file("more", 120_000, 4), file("letters/jane", 13, 5)];
+  await backUp(repository, more, new Date("2026-11-02T10:00:00Z"));
+  wanted = await snapshotsOf(repository);
 });
 
-function open({ clock, random }: Fixture, store: ObjectStore): Promise<Repository> {
-  const context = { store, clock, random, createSealer: createInlineSealer, packBytes: PACK_BYTES };
-  return openRepository(context, { password: PASSWORD });
+function contextOf(store: ObjectStore): RepositoryContext {
+  const random = (size: number): Buffer => randomBytes(size);
+  return { store, clock, random, createSealer: createInlineSealer, packBytes: PACK_BYTES };
+}
+
+async function create(): Promise<MemoryStore> {
+  const store = createMemoryStore({ clock });
+  const { hostname, username } = WRITER;
+  const options = { password: PASSWORD, hostname, username, cost: CHEAP };
+  await createRepository(contextOf(store), options);
+  return store;
+}
+
+function open(store: ObjectStore): Promise<Repository> {
+  return openRepository(contextOf(store), { password: PASSWORD });
 }
 
 /** What each snapshot holds, in one line. */
@@ -56,26 +75,22 @@ async function snapshotsOf(repository: Repository): Promise<readonly string[]> {
   const reader = await repository.acquireReader();
   const found: string[] = [];
   for (const snapshot of await repository.snapshots()) {
-    const parts: string[] = [snapshot.time.toISOString()];
-    for (const entry of await entriesOf(reader, snapshot)) {
-      const content =
-        entry.type === "file" ? hash("sha256", await contentOf(reader, entry), "hex") : "";
-      parts.push(`${pathOf(entry)} ${content}`);
-    }
-    found.push(parts.join("; "));
+    const entries = await entriesOf(reader, reader.entries(snapshot));
+    const parts = [...entries].map(([path, what]) => `${path} ${what}`);
+    found.push([snapshot.time.toISOString(), ...parts].join("; "));
   }
   return found.sort();
 }
 
 async function copyInto(store: ObjectStore, pid: number): Promise<string> {
-  const from = await open(source, source.store.fork());
-  const to = await open(target, store);
+  const from = await open(source.fork());
+  const to = await open(store);
   const result = await executeCopy(from, to, await planCopy(from, to), { ...WRITER, pid });
   return result.outcome;
 }
 
 async function rewriteIn(store: ObjectStore, pid: number): Promise<string> {
-  const repository = await open(source, store);
+  const repository = await open(store);
   const plan = await planRewrite(repository, { select: () => true, without: [GONE] });
   const options = { ...WRITER, pid, reason: "a request", forget: true };
   return (await executeRewrite(repository, plan, options)).outcome;
@@ -112,7 +127,7 @@ async function attempt(work: () => Promise<readonly string[]>): Promise<readonly
 }
 
 async function afterCopy(store: MemoryStore): Promise<readonly string[]> {
-  const repository = await open(target, store);
+  const repository = await open(store);
   const found = await checkErrors(repository);
   const there = await snapshotsOf(repository);
   if (!there.every((one) => wanted.includes(one))) found.push("a snapshot that is not whole");
@@ -124,9 +139,9 @@ async function afterCopy(store: MemoryStore): Promise<readonly string[]> {
 }
 
 async function afterRewrite(store: MemoryStore): Promise<readonly string[]> {
-  const repository = await open(source, store);
+  const repository = await open(store);
   const found = await checkErrors(repository);
-  const without = wanted.map((one) => one.replace(/; letters\/jane [0-9a-f]{64}/, ""));
+  const without = wanted.map((one) => one.replace(/; letters\/jane file \d+ [0-9a-f]{64}/, ""));
   const there = await snapshotsOf(repository);
   for (const [at, one] of wanted.entries()) {
     if (!there.includes(one) && !there.includes(without[at] ?? "")) found.push("a point is gone");
@@ -150,7 +165,7 @@ async function finishRewrite(store: MemoryStore): Promise<void> {
     await rewriteIn(store, process.pid);
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== "repository.path_not_found") throw thrown;
-    await using _writer = await (await open(source, store)).acquireWriter(WRITER);
+    await using _writer = await (await open(store)).acquireWriter(WRITER);
   }
 }
 
@@ -164,7 +179,7 @@ function folders(cuts: readonly Cut[]): readonly string[] {
 
 describe("a copy cut at each of its writes", () => {
   test("leaves a clean target with whole snapshots, and the next one finishes", async () => {
-    const { store, cuts } = recordCuts(target.store.fork());
+    const { store, cuts } = recordCuts(target.fork());
     expect(await copyInto(store, deadPid())).toBe("complete");
     const order = folders(cuts).map((folder) => folder.replace(/\/.*/, ""));
     expect(order.filter((folder) => folder === "put data").length).toBeGreaterThanOrEqual(2 * 3);
@@ -176,7 +191,7 @@ describe("a copy cut at each of its writes", () => {
   });
 
   test("is seen to be broken when a store lists packs before it has them", async () => {
-    const { store, cuts } = recordCuts(target.store.fork());
+    const { store, cuts } = recordCuts(target.fork());
     await copyInto(reorder(store, "data/", "index/"), deadPid());
     expect(await firstViolations(cuts, afterCopy)).toEqual(
       expect.arrayContaining([expect.stringMatching(/pack_missing/)]),
@@ -184,7 +199,7 @@ describe("a copy cut at each of its writes", () => {
   });
 
   test.for(["data/", "index/"])("writes no snapshot over %s that is not there", async (early) => {
-    const store = target.store.fork();
+    const store = target.fork();
     expect(await copyInto(reorder(store, early, "snapshots/"), deadPid())).toBe("incomplete");
     expect(await listKeys(store, "snapshots/")).toEqual([]);
   });
@@ -192,7 +207,7 @@ describe("a copy cut at each of its writes", () => {
 
 describe("a rewrite cut at each of its writes", () => {
   test("loses no point, records what is gone, and the next one finishes", async () => {
-    const { store, cuts } = recordCuts(source.store.fork());
+    const { store, cuts } = recordCuts(source.fork());
     expect(await rewriteIn(store, deadPid())).toBe("complete");
     const order = folders(cuts).filter((folder) => !folder.endsWith("locks"));
     const [tree = "", ...rest] = [...new Set(order)];
@@ -207,7 +222,7 @@ describe("a rewrite cut at each of its writes", () => {
   });
 
   test("removes nothing while the new snapshot is not there", async () => {
-    const store = source.store.fork();
+    const store = source.fork();
     const before = await listKeys(store, "snapshots/");
     const late = reorder(store, "snapshots/", "never/");
     await expect(rewriteIn(late, process.pid)).rejects.toMatchObject({
@@ -217,12 +232,12 @@ describe("a rewrite cut at each of its writes", () => {
   });
 
   test("is seen to be broken when a store removes before it writes", async () => {
-    const { store, cuts } = recordCuts(source.store.fork());
+    const { store, cuts } = recordCuts(source.fork());
     const eager: ObjectStore = {
       ...store,
       put: async (key, body, options) => {
         if (key.startsWith("snapshots/")) {
-          for (const old of await listKeys(source.store, "snapshots/")) await store.remove(old);
+          for (const old of await listKeys(source, "snapshots/")) await store.remove(old);
         }
         await store.put(key, body, options);
       },

@@ -10,7 +10,7 @@ import type { PlainBlob } from "../write/blob-copier.ts";
 
 /** Trees that are read together, and plain bytes of data that are: two such windows are in memory. */
 const WINDOW_TREES = 256;
-const WINDOW_BYTES = 8 * 1024 * 1024;
+const WINDOW_BYTES = 4 * 1024 * 1024;
 
 type Fetched = { readonly blobs: readonly PlainBlob[] } | { readonly thrown: unknown };
 

@@ -1,4 +1,4 @@
-import { bug, throwIfAborted } from "../../kernel/index.ts";
+import { throwIfAborted } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { repositoryError } from "../errors.ts";
 import { parseJson, objectOf } from "../json.ts";
@@ -151,8 +151,9 @@ function withSubtree({ node, text }: Kept, tree: string): Kept {
   const at = json.lastIndexOf(`"${old}"`);
   const changed = `${json.slice(0, at)}"${tree}"${json.slice(at + old.length + 2)}`;
   const bytes = Buffer.from(changed, "latin1");
-  if (objectOf(parseJson(bytes))?.["subtree"] !== tree)
-    throw bug("folder whose tree was not found");
+  if (objectOf(parseJson(bytes))?.["subtree"] !== tree) {
+    throw damaged(old, "of a folder that cannot be written again");
+  }
   return { node: { ...node, subtree: tree }, text: bytes };
 }
 
