@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { collectBytes, systemClock } from "../kernel/index.ts";
+import { collectBytes, Secret, systemClock } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { destinationNamed, parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
@@ -15,6 +15,9 @@ import { dumpFile } from "./dump.ts";
 import { init } from "./init.ts";
 import { listEntries } from "./ls.ts";
 import { openDestination } from "./open.ts";
+import { formatManifest } from "../manifest/index.ts";
+import { manifestOfOnePart } from "./testing/manifest.ts";
+import { planDatabaseRestore } from "./restore.ts";
 import { planRekey } from "./rekey.ts";
 import { planSnapshotRewrite } from "./rewrite.ts";
 import { testContext } from "./testing/context.ts";
@@ -197,6 +200,34 @@ describe("rewrite", () => {
     await (await planCopies(context, { policy, to: "far" })).execute();
     const at = { policy, destination: "far", snapshot: "latest", path: "letters/jane" };
     await expect(dumpFile(context, at)).rejects.toMatchObject({ code: "operation.erased" });
+  });
+});
+
+describe("a restore of a snapshot without a file of its database", () => {
+  test("says that it was erased, before it looks at the target", async () => {
+    const repository = await open("main");
+    const { hostname, actor: username, pid } = context;
+    const part = "database/tables/public/parts/0000.copy";
+    const manifest = manifestOfOnePart(part);
+    {
+      await using writer = await repository.acquireWriter({ hostname, username, pid });
+      const metadata = { kind: "file", modifiedAt: new Date(0) } as const;
+      const text = Buffer.from(formatManifest(manifest)).toString();
+      await writer.saveFile(["manifest.json"], content(text), metadata);
+      await writer.saveFile(part.split("/"), content("1\n2\n"), metadata);
+      await writer.commit({ time: new Date(0), paths: ["/"], tags: GOOD });
+    }
+    const asked = { policy, destination: "main", snapshots: "all", reason: "r" } as const;
+    const without = [part.split("/").slice(0, -1).join("/")];
+    await (await planSnapshotRewrite(context, { ...asked, without, forget: true })).execute();
+    const target = new Secret("postgres://nobody@127.0.0.1:1/nowhere");
+    const options = { policy, destination: "main", snapshot: "latest", target };
+    await expect(
+      planDatabaseRestore(context, { ...options, create: false, trustSource: false }),
+    ).rejects.toMatchObject({
+      code: "operation.erased",
+      message: expect.stringContaining(`${part}, erased from this snapshot`),
+    });
   });
 });
 
