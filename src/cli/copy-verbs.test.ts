@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -105,6 +105,21 @@ describe("the verbs of copies", () => {
     expect(counted.stdout).toContain("1  off-site: 0 (no)");
     expect(counted.stdout).toContain("0  errors: 0 (yes)");
     expect(await inPolicy("copy --to fresh --json")).toMatchObject({ code: 2 });
+    expect(dry.stdout).not.toContain("warning");
+  });
+
+  test("copy warns of a copy that has the password of the original", async () => {
+    const file = join(folder, "same.yaml");
+    const text = await readFile(join(folder, "p.yaml"), "utf8");
+    await writeFile(
+      file,
+      text
+        .replace("copies: [offsite]", "copies: [same]")
+        .replace("  fresh:", "  same: { url: ./same, password: { env: MAIN } }\n  fresh:"),
+    );
+    expect(await run(["init", "-p", file, "-d", "same"])).toMatchObject({ code: 0 });
+    const dry = await run(["copy", "-p", file, "--dry-run"]);
+    expect(dry.stdout).toContain("warning: same has the password of main; give the copy its own");
   });
 
   test("rekey moves everything, and says what to do", async () => {

@@ -17,6 +17,7 @@ import type {
   Repository,
   Snapshot,
 } from "../repository/index.ts";
+import { resolveSecret } from "../secrets/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
 import { operationError } from "./errors.ts";
@@ -42,12 +43,15 @@ export interface CopyPreview {
   readonly plan: CopyPlan;
   /** Not copied without being named: points that lack something, and other tools' snapshots. */
   readonly leftOut: { readonly incomplete: number; readonly foreign: number };
+  /** Whoever knows the password of one reads both: a copy should have its own. */
+  readonly samePassword: boolean;
 }
 
 export interface CopyOutcome extends CopyResult {
   readonly from: string;
   readonly to: string;
   readonly records: readonly CarriedRecords[];
+  readonly samePassword: boolean;
 }
 
 export interface CopyTrouble {
@@ -168,7 +172,11 @@ async function openPair(
     return outcome === "complete";
   };
   const plan = await planCopy(source, target, { select, signal });
-  const preview = { from: pair.from.name, to: pair.to.name, plan, leftOut };
+  const [one, other] = await Promise.all(
+    [pair.from, pair.to].map(({ password }) => resolveSecret(password, context.env)),
+  );
+  const samePassword = one?.reveal() === other?.reveal();
+  const preview = { from: pair.from.name, to: pair.to.name, plan, leftOut, samePassword };
   return { ...pair, source, target, preview };
 }
 
@@ -193,7 +201,7 @@ async function copyPair(
   });
   const pairs = [...result.present, ...result.copied];
   const records = await carryRecords(source, target, CARRIED, pairs, signal);
-  return { ...result, from: from.name, to: to.name, records };
+  return { ...result, from: from.name, to: to.name, records, samePassword: preview.samePassword };
 }
 
 /** One copy that cannot be made does not stop the others; where there is but one, its error is the answer. */

@@ -17,15 +17,15 @@ export type * from "./types.ts";
 export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
 export { planCopy } from "./copy/plan.ts";
-export type { CopyPair, CopyPlan, PlanCopyOptions, RepositoryName } from "./copy/plan.ts";
-export { executeCopy } from "./copy/execute.ts";
 export type {
-  CopiedSnapshot,
   CopyFailure,
-  CopyOptions,
-  CopyProgress,
-  CopyResult,
-} from "./copy/execute.ts";
+  CopyPair,
+  CopyPlan,
+  PlanCopyOptions,
+  RepositoryName,
+} from "./copy/plan.ts";
+export { executeCopy } from "./copy/execute.ts";
+export type { CopiedSnapshot, CopyOptions, CopyProgress, CopyResult } from "./copy/execute.ts";
 export { carryRecords } from "./copy/records.ts";
 export type { CarriedRecords } from "./copy/records.ts";
 export { erasuresOf } from "./rewrite/erasure.ts";

@@ -75,12 +75,18 @@ async function showPlan(
   return failed.length === 0 ? 0 : EXIT_INCOMPLETE;
 }
 
-function describePreview({ from, to, plan, leftOut }: CopyPreview): string[] {
+function passwordText(from: string, to: string, same: boolean): string[] {
+  return same ? [`  warning: ${to} has the password of ${from}; give the copy its own`] : [];
+}
+
+function describePreview({ from, to, plan, leftOut, samePassword }: CopyPreview): string[] {
   const { copy: lacking, present } = plan;
   const { incomplete, foreign } = leftOut;
   return [
     `${from} -> ${to}: ${formatCount(lacking.length)} snapshots to copy, ${formatCount(present.length)} there`,
     ...lacking.map(({ id, time }) => `  ${id.slice(0, 8)}  ${time.toISOString()}`),
+    ...plan.unreadable.map(({ message }) => `  damaged: ${message}`),
+    ...passwordText(from, to, samePassword),
     ...(incomplete + foreign === 0
       ? []
       : [`  left out: ${incomplete} incomplete, ${foreign} of other tools`]),
@@ -97,6 +103,7 @@ function describeCopy({ from, to, ...result }: CopyOutcome): string[] {
   return [
     ...failed.map(({ source, message }) => `missing: ${source.slice(0, 8)}: ${message}`),
     `${from} -> ${to}: ${formatCount(copied.length)} copied and read back, ${formatCount(present.length)} there already, ${formatBytes(writtenBytes)} written`,
+    ...passwordText(from, to, result.samePassword),
     ...(holds === 0 ? [] : [`  ${formatCount(holds)} holds went with them`]),
     ...(sourceLock === "held"
       ? []

@@ -228,6 +228,20 @@ describe("a copy to another repository", () => {
     expect((await target.repository.check({ readData: true })).findings).toEqual([]);
   });
 
+  test("names a snapshot file that is damaged, and copies the others", async () => {
+    const source = await createFixture();
+    const target = await targetOf(source);
+    const bad = await saveFiles(source.repository, { a: "a" });
+    const good = await saveFiles(source.repository, { b: "b" });
+    await overwrite(source.store, `snapshots/${bad.id}`, flipByte(30));
+    const result = await copyAll(source.repository, target.repository);
+    expect(result).toMatchObject({
+      outcome: "incomplete",
+      copied: [{ source: good.id }],
+      failed: [{ source: bad.id, code: "repository.snapshot_damaged" }],
+    });
+  });
+
   test("tries every place of a blob before it gives a snapshot up", async () => {
     const source = await createFixture();
     const target = await targetOf(source);
@@ -284,14 +298,16 @@ describe("a copy to another repository", () => {
     expect(puts.lastIndexOf("index")).toBeLessThan(puts.indexOf("snapshots"));
   });
 
-  test("asks before each snapshot, once what it needs is durable", async () => {
+  test("asks before each snapshot, once what it needs is durable, and holds both locks", async () => {
     const source = await createFixture();
     const target = await targetOf(source);
     const { tree } = await saveFiles(source.repository, { a: rows(100) });
     const plan = await planCopy(source.repository, target.repository);
     const asked: string[] = [];
     const refuse = async (wanted: string): Promise<void> => {
-      asked.push(`${wanted} ${(await keysOf(target.store, "index/")).length}`);
+      const counts = [source, target].map(({ store }) => keysOf(store, "locks/"));
+      const [indexes, ...locks] = await Promise.all([keysOf(target.store, "index/"), ...counts]);
+      asked.push(`${wanted} ${indexes.length} ${locks.map((keys) => keys.length).join(" ")}`);
       throw new Error("no lock to be had");
     };
     await expect(
@@ -300,7 +316,8 @@ describe("a copy to another repository", () => {
         beforeSnapshot: refuse,
       }),
     ).rejects.toThrow("no lock");
-    expect(asked).toEqual([`${tree} 1`]);
+    // One index, and a lock in either repository, against everybody's prune.
+    expect(asked).toEqual([`${tree} 1 1 1`]);
     expect(await keysOf(target.store, "snapshots/")).toEqual([]);
     expect(await keysOf(target.store, "locks/")).toEqual([]);
   });

@@ -11,7 +11,7 @@ import type { Repository } from "../types.ts";
 import { acquireBlobCopier } from "../write/blob-copier.ts";
 import type { BlobCopier, CopierOwner } from "../write/blob-copier.ts";
 import { byPersistentId, loadFull, sameIn } from "./plan.ts";
-import type { ByPersistentId, CopyPair, CopyPlan } from "./plan.ts";
+import type { ByPersistentId, CopyFailure, CopyPair, CopyPlan } from "./plan.ts";
 import { copiedFields } from "./same-snapshot.ts";
 import type { FullSnapshot } from "./same-snapshot.ts";
 import { SourceBlobs } from "./source-blobs.ts";
@@ -37,12 +37,6 @@ export interface CopyProgress {
 export interface CopiedSnapshot extends CopyPair {
   readonly time: Date;
   readonly tree: string;
-}
-
-export interface CopyFailure {
-  readonly source: SnapshotId;
-  readonly code: string;
-  readonly message: string;
 }
 
 export interface CopyResult {
@@ -86,9 +80,17 @@ export async function executeCopy(
       onWritten: (sizeBytes) => (writtenBytes += sizeBytes),
     });
     // Again, under the lock: another machine may have copied since the plan was made.
-    const there = byPersistentId(await loadFull(target, () => true, signal));
+    const there = byPersistentId(
+      await loadFull(
+        target,
+        () => true,
+        signal,
+        () => undefined,
+      ),
+    );
     const run = new CopyRun(sourceCore, coreOf(target), reader, copier, there, options);
-    const { copied, present, failed } = await run.copy(plan);
+    const { copied, present, failed: notCopied } = await run.copy(plan);
+    const failed = [...plan.unreadable, ...notCopied];
     return {
       outcome: failed.length === 0 ? "complete" : "incomplete",
       copied,

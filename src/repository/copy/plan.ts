@@ -1,5 +1,5 @@
 import type { SnapshotId } from "../../kernel/index.ts";
-import { AppError, throwIfAborted } from "../../kernel/index.ts";
+import { AppError, asSnapshotId, throwIfAborted } from "../../kernel/index.ts";
 import { coreOf } from "../core.ts";
 import { repositoryError } from "../errors.ts";
 import { listIds } from "../list.ts";
@@ -24,6 +24,14 @@ export interface CopyPlan {
   readonly copy: readonly Snapshot[];
   /** Of those selected, what the target holds already. */
   readonly present: readonly CopyPair[];
+  /** Snapshot files of the source that are damaged: whether they were selected nobody can say. */
+  readonly unreadable: readonly CopyFailure[];
+}
+
+export interface CopyFailure {
+  readonly source: SnapshotId;
+  readonly code: string;
+  readonly message: string;
 }
 
 export interface RepositoryName {
@@ -49,8 +57,19 @@ export async function planCopy(
       subject: { repository: source.id },
     });
   }
-  const selected = await loadFull(source, select, signal);
-  const there = byPersistentId(await loadFull(target, () => true, signal));
+  const unreadable: CopyFailure[] = [];
+  const selected = await loadFull(source, select, signal, (id, { code, message }) =>
+    unreadable.push({ source: asSnapshotId(id), code, message }),
+  );
+  // One that is damaged in the target is nobody's copy; a check names it.
+  const there = byPersistentId(
+    await loadFull(
+      target,
+      () => true,
+      signal,
+      () => undefined,
+    ),
+  );
   const copy: Snapshot[] = [];
   const present: CopyPair[] = [];
   for (const wanted of selected) {
@@ -58,7 +77,7 @@ export async function planCopy(
     if (found === undefined) copy.push(wanted.snapshot);
     else present.push({ source: wanted.snapshot.id, copy: found.snapshot.id });
   }
-  return { from: nameOf(source), to: nameOf(target), copy, present };
+  return { from: nameOf(source), to: nameOf(target), copy, present, unreadable };
 }
 
 export type ByPersistentId = ReadonlyMap<string, readonly FullSnapshot[]>;
@@ -84,11 +103,12 @@ export function sameIn(there: ByPersistentId, wanted: FullSnapshot): FullSnapsho
   return candidates.find((candidate) => isSameSnapshot(candidate, wanted));
 }
 
-/** Oldest first. One that is forgotten meanwhile is left out; a damaged one is an error. */
+/** Oldest first. One that is forgotten meanwhile is left out; a damaged one is an error, unless somebody takes it. */
 export async function loadFull(
   repository: Repository,
   select: (snapshot: Snapshot) => boolean,
   signal?: AbortSignal,
+  onDamaged?: (id: string, error: AppError) => void,
 ): Promise<readonly FullSnapshot[]> {
   const core = coreOf(repository);
   const ids = await listIds(core.store, unpackedPrefix.snapshot, signal);
@@ -99,8 +119,11 @@ export async function loadFull(
       try {
         return await loadSnapshotFields(core, id, signal);
       } catch (thrown) {
-        if (thrown instanceof AppError && thrown.code === "objectstore.not_found") return undefined;
-        throw thrown;
+        if (!(thrown instanceof AppError)) throw thrown;
+        if (thrown.code === "objectstore.not_found") return undefined;
+        if (thrown.kind !== "corrupt" || onDamaged === undefined) throw thrown;
+        onDamaged(id, thrown);
+        return undefined;
       }
     });
     for (const full of await Promise.all(group)) {
