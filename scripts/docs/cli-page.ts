@@ -21,6 +21,10 @@ const VERBS = [
   "hold",
   "accept",
   "prune",
+  "copy",
+  "copies",
+  "rewrite",
+  "rekey",
   "doctor",
 ] as const;
 

@@ -19,6 +19,10 @@ export type AccessAction =
   | "accept"
   | "diff"
   | "prune"
+  | "copy"
+  | "copies"
+  | "rewrite"
+  | "rekey"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

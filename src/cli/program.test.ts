@@ -69,6 +69,11 @@ describe("help", () => {
     "forget",
     "hold",
     "accept",
+    "prune",
+    "copy",
+    "copies",
+    "rewrite",
+    "rekey",
     "doctor",
   ])("of %s leads with its examples and knows --json", async (verb) => {
     const result = await run([verb, "--help"]);

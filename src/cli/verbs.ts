@@ -2,6 +2,8 @@ import { acceptVerb } from "./commands/accept.ts";
 import { backupVerb } from "./commands/backup.ts";
 import { checkVerb } from "./commands/check.ts";
 import { diffVerb } from "./commands/diff.ts";
+import { copiesVerb } from "./commands/copies.ts";
+import { copyVerb } from "./commands/copy.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { forgetVerb } from "./commands/forget.ts";
@@ -10,7 +12,9 @@ import { initVerb } from "./commands/init.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
 import { pruneVerb } from "./commands/prune.ts";
+import { rekeyVerb } from "./commands/rekey.ts";
 import { restoreVerb } from "./commands/restore.ts";
+import { rewriteVerb } from "./commands/rewrite.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { Verb } from "./program.ts";
 
@@ -29,5 +33,9 @@ export const VERBS: readonly Verb[] = [
   forgetVerb,
   holdVerb,
   acceptVerb,
+  copyVerb,
+  copiesVerb,
+  rewriteVerb,
+  rekeyVerb,
   doctorVerb,
 ];

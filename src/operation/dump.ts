@@ -12,6 +12,7 @@ import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
+import { orErased } from "./erased.ts";
 import { createNewFile } from "./new-file.ts";
 import { openDestination, recordedView } from "./open.ts";
 import type { View } from "./open.ts";
@@ -47,7 +48,9 @@ export async function dumpFile(
   const repository = await openDestination(context, destination, options);
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
-  const entry = await reader.find(snapshot, entryPath(options.path), { signal });
+  const entry = await orErased(repository, snapshot, options.path, signal, () =>
+    reader.find(snapshot, entryPath(options.path), { signal }),
+  );
   return {
     snapshot: snapshot.id,
     path: options.path,

@@ -61,4 +61,24 @@ export const operationError = errorTable("operation", {
     meaning: "The snapshot holds no manifest.json: it was not written by a backup of Sparekeep.",
     hint: "Choose a snapshot that `sparekeep snapshots` shows with a plan, or read it with `sparekeep ls` and `dump`.",
   },
+  no_copies: {
+    kind: "usage",
+    meaning: "A copy was asked for that the policy does not name under `copies` of a destination.",
+    hint: "Name the other destination under `copies:` of the one that it copies.",
+  },
+  erased: {
+    kind: "not-found",
+    meaning:
+      "The file was taken out of this snapshot on purpose; the record of the erasure says when, by whom and why.",
+  },
+  rekey_same_password: {
+    kind: "usage",
+    meaning: "The new repository was to have the password of the old one, which may be known.",
+    hint: "Give the new repository a password of its own.",
+  },
+  rekey_target_taken: {
+    kind: "usage",
+    meaning: "The repository to move to holds snapshots that do not come from the old one.",
+    hint: "Name a place that holds no repository yet.",
+  },
 });

@@ -18,6 +18,17 @@ export { checkRepository } from "./check.ts";
 export type { CheckRepositoryOptions, CheckResult } from "./check.ts";
 export { diffPoints } from "./diff.ts";
 export type { DiffLine, DiffResult } from "./diff.ts";
+export { countCopies } from "./copies.ts";
+export type { CopiesOptions, PlanCopies } from "./copies.ts";
+export { planCopies } from "./copy.ts";
+export type {
+  CopiesResult,
+  CopyOutcome,
+  CopyPointsOptions,
+  CopyPreview,
+  CopyTrouble,
+  PlannedCopies,
+} from "./copy.ts";
 export { doctor } from "./doctor.ts";
 export type { DoctorResult, Finding } from "./doctor.ts";
 export { dumpFile, saveDump } from "./dump.ts";
@@ -40,6 +51,8 @@ export type {
 } from "./recover-versions.ts";
 export { planRepositoryPrune } from "./prune.ts";
 export type { PlannedPrune, PruneRepositoryOptions, PruneResult } from "./prune.ts";
+export { planRekey } from "./rekey.ts";
+export type { PlannedRekey, RekeyOptions, RekeyPreview, RekeyResult } from "./rekey.ts";
 export { planDatabaseRestore } from "./restore.ts";
 export type {
   PlannedRestore,
@@ -47,5 +60,24 @@ export type {
   RestoreDatabaseOptions,
   RestorePreview,
 } from "./restore.ts";
+export { planSnapshotRewrite } from "./rewrite.ts";
+export type {
+  ErasureRemains,
+  PlannedRewrite,
+  RewriteLine,
+  RewritePreview,
+  RewriteSnapshotsOptions,
+  RewrittenPaths,
+} from "./rewrite.ts";
+export { scoreCopies } from "./score-copies.ts";
+export type {
+  DestinationFacts,
+  Met,
+  Place,
+  PlanScores,
+  PointFact,
+  PointScores,
+  Score,
+} from "./score-copies.ts";
 export { listSnapshots } from "./snapshots.ts";
 export type { ListedSnapshot, ListSnapshotsOptions, SnapshotLine } from "./snapshots.ts";

@@ -81,7 +81,8 @@ async function initDestination(
   };
 }
 
-async function openOrCreate(
+/** The repository that is there and opens with the password, or a new one with a random master key. */
+export async function openOrCreate(
   context: OperationContext,
   destination: Destination,
   password: Secret,

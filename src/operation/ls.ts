@@ -11,6 +11,7 @@ import type { Policy } from "../policy/index.ts";
 import type { Entry } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
+import { orErased } from "./erased.ts";
 import { openDestination, recordedView } from "./open.ts";
 import type { View } from "./open.ts";
 import { entryPath, pathText } from "./path-text.ts";
@@ -57,6 +58,12 @@ export async function listEntries(
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
   const below = entryPath(options.path ?? "");
+  if (below.length > 0) {
+    const path = options.path ?? "";
+    await orErased(repository, snapshot, path, signal, () =>
+      reader.find(snapshot, below, { signal }),
+    );
+  }
   const entries = reader.entries(snapshot, {
     ...(below.length === 0 ? {} : { below }),
     recursive: options.recursive,

@@ -15,6 +15,7 @@ import { planRestore } from "../restore/index.ts";
 import type { RestoreProgress, RestoreResult } from "../restore/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
+import { requireNoneErased } from "./erased.ts";
 import { readManifest } from "./manifest-of.ts";
 import { openDestination, recordedView } from "./open.ts";
 import type { View } from "./open.ts";
@@ -79,6 +80,7 @@ export async function planDatabaseRestore(
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
   const manifest = await readManifest(reader, snapshot, signal);
+  await requireNoneErased(repository, snapshot, manifest, signal);
   const { versionNum } = manifest.database.server;
   const { onProgress } = options;
   const plan = await planRestore({

@@ -185,4 +185,14 @@ export const repositoryError = errorTable("repository", {
     meaning: "The system refused to create or write a restored file (disk full, no permission).",
     hint: "Free space or choose another target, then restore again.",
   },
+  copy_onto_itself: {
+    kind: "usage",
+    meaning: "A repository was to be copied into itself, or into a plain copy of its files.",
+    hint: "Name another repository, created with `sparekeep init` and a password of its own.",
+  },
+  copy_differs: {
+    kind: "corrupt",
+    meaning: "What was copied is not whole when it is read back; the snapshot was not written.",
+    hint: "Run the copy again; if it stays, run a check with --read-data on the target.",
+  },
 });

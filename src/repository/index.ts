@@ -38,6 +38,30 @@ export { createRepository, openRepository } from "./open.ts";
 export { executePrune } from "./prune/execute.ts";
 export { DEFAULT_GRACE_MS, planPrune } from "./prune/plan.ts";
 export type * from "./prune/types.ts";
+export { planCopy } from "./copy/plan.ts";
+export type {
+  CopyFailure,
+  CopyPair,
+  CopyPlan,
+  PlanCopyOptions,
+  RepositoryName,
+} from "./copy/plan.ts";
+export { executeCopy } from "./copy/execute.ts";
+export type { CopiedSnapshot, CopyOptions, CopyProgress, CopyResult } from "./copy/execute.ts";
+export { carryRecords } from "./copy/records.ts";
+export type { CarriedRecords } from "./copy/records.ts";
+export { erasuresOf } from "./rewrite/erasure.ts";
+export type { Erasure } from "./rewrite/erasure.ts";
+export { planRewrite } from "./rewrite/plan.ts";
+export type {
+  MatchedPath,
+  PlanRewriteOptions,
+  RewritePlan,
+  SnapshotWithPaths,
+} from "./rewrite/plan.ts";
+export { executeRewrite } from "./rewrite/execute.ts";
+export type { RewriteOptions, RewriteResult, RewrittenSnapshot } from "./rewrite/execute.ts";
+export type { HeldSnapshots, Remaining } from "./rewrite/forget-rewritten.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";

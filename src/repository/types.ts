@@ -72,6 +72,8 @@ export interface Snapshot {
   readonly tags: readonly string[];
   readonly tree: BlobId;
   readonly parent?: SnapshotId;
+  /** The snapshot that this one was copied, rewritten or tagged from: restic's persistent id across repositories. */
+  readonly original?: SnapshotId;
   readonly programVersion?: string;
 }
 

@@ -76,7 +76,7 @@ export class BlobIndex {
     this.#lostPacks = lostPacks;
   }
 
-  believes(pack: number): boolean {
+  believesPack(pack: number): boolean {
     return this.#lostPacks?.has(pack) !== true;
   }
 
@@ -91,12 +91,18 @@ export class BlobIndex {
     this.#insert(blob.id, tag, blob.offset, blob.lengthBytes, plain);
   }
 
-  /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
-  claim(id: Bytes, type: BlobType): boolean {
+  /** Whether some place of the blob is believed, or somebody claimed it. */
+  believes(id: Bytes, type: BlobType): boolean {
     for (const p of this.positions(id, type)) {
       // A claim before this one has no pack yet, and is in no set.
-      if (this.#lostPacks?.has(this.packNumberAt(p)) !== true) return false;
+      if (this.believesPack(this.packNumberAt(p))) return true;
     }
+    return false;
+  }
+
+  /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
+  claim(id: Bytes, type: BlobType): boolean {
+    if (this.believes(id, type)) return false;
     this.#insert(id, tagOf(type, NO_PACK), 0, 0, 0);
     return true;
   }

@@ -6,9 +6,13 @@ import type { TreeNode } from "./node.ts";
 /**
  * The nodes of one tree blob, one at a time: a folder of 300,000 files is 91 MB of JSON in stock restic, and as
  * objects all at once it would be several times that. Yields `undefined` once, as the last thing, when the blob is
- * damaged or goes on after its end.
+ * damaged or goes on after its end. `onText` gets each node's own bytes before the node is given: who writes a tree again
+ * must not change a byte of what stays.
  */
-export function* parseTree(json: Bytes): Generator<TreeNode | undefined, void, void> {
+export function* parseTree(
+  json: Bytes,
+  onText?: (text: Bytes) => void,
+): Generator<TreeNode | undefined, void, void> {
   let at = literal(json, 0, ["{", '"nodes"', ":"]);
   if (at < 0) return yield undefined;
   const none = literal(json, at, ["null", "}"]);
@@ -22,6 +26,7 @@ export function* parseTree(json: Bytes): Generator<TreeNode | undefined, void, v
     const end = objectEnd(json, start);
     const node = end < 0 ? undefined : parseNode(parseJson(json.subarray(start, end)));
     if (node === undefined) return yield undefined;
+    onText?.(json.subarray(start, end));
     yield node;
     const more = literal(json, end, [","]);
     if (more < 0) return yield* trailer(json, literal(json, end, ["]", "}"]));
