@@ -58,7 +58,7 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
   if (snapshots.length === 0) return ["no snapshots yet"];
   const locks = snapshots.some(({ lock }) => lock !== undefined);
   const columns = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "STATE", "HOST"];
-  const head = [...columns, ...(locks ? ["LOCKED"] : []), "HELD"];
+  const head = [...columns, "HELD", ...(locks ? ["LOCKED"] : [])];
   const rows = snapshots.map((snapshot) => [
     snapshot.id.slice(0, 8),
     timeText(snapshot.time),
@@ -67,8 +67,8 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
     snapshot.outcome === "foreign" ? "not ours" : snapshot.outcome,
     snapshot.state,
     snapshot.hostname,
-    ...(locks ? [lockText(snapshot.lock)] : []),
     snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; "),
+    ...(locks ? [lockText(snapshot.lock)] : []),
   ]);
   return formatTable(head, rows);
 }
