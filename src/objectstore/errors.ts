@@ -31,9 +31,21 @@ export const objectStoreError = errorTable("objectstore", {
     kind: "bug",
     meaning: "A key or prefix lies outside the alphabet that a repository uses.",
   },
+  no_place: {
+    kind: "config",
+    meaning:
+      "The store cannot hold this object: restic's REST protocol has no place for records beside a repository.",
+    hint: "Name a second store with `beside` at this destination.",
+  },
+  untrusted: {
+    kind: "config",
+    meaning:
+      "The server's certificate or its version of TLS is not accepted, or the server does not accept ours.",
+    hint: "Name the certificate authority with `tls.ca` at this destination, or correct the server.",
+  },
   invalid_location: {
     kind: "config",
     meaning: "The location of the store is not one that this version can open.",
-    hint: "Give a folder, as a path or as a file: URL.",
+    hint: "Give a folder, as a path or as a file: URL, or a URL that begins with s3:, gs: or rest:.",
   },
 });
