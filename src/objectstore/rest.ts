@@ -11,6 +11,7 @@ import { listType } from "./rest-list.ts";
 import { basicAuth, parseRestLocation } from "./rest-location.ts";
 import { restPath, restTypes } from "./rest-paths.ts";
 import { putObject } from "./rest-put.ts";
+import type { Doubts } from "./rest-put.ts";
 import type { StoreSettings } from "./settings.ts";
 import { createTransport } from "./transport.ts";
 
@@ -42,6 +43,7 @@ export function createRestStore(location: string, options: RestStoreOptions = {}
   const send = createHttpSender(transport, options.idleTimeoutMs);
   const dates = createRestDates();
   const inTurn = createTurns();
+  const doubts: Doubts = new Set();
 
   const ask: RestClient["ask"] = (method, path, wait, more) =>
     send({
@@ -78,7 +80,7 @@ export function createRestStore(location: string, options: RestStoreOptions = {}
       const path = restPath(key);
       throwIfAborted(put?.signal);
       if (path === undefined) throw noPlace(key);
-      await inTurn(key, put?.signal, () => putObject(client, { key, path, body }, put));
+      await inTurn(key, put?.signal, () => putObject(client, { key, path, body }, put, doubts));
     },
     get: async (key, wait) => {
       const answer = await ask("GET", pathOf(key, wait), wait);

@@ -7,7 +7,7 @@ import type { RunningServer } from "./server-process.ts";
 /** restic's own rest-server. */
 export function startRestServer(
   { root, certificates, user }: RestServerFiles,
-  { appendOnly, verifyUploads }: RestServerOptions,
+  { appendOnly, verifyUploads, maxSizeBytes }: RestServerOptions,
 ): Promise<RunningServer> {
   return startServer({
     program: findProgram("rest-server", ["restic-rest-server", "rest-server"]),
@@ -17,6 +17,7 @@ export function startRestServer(
       "--path",
       root,
       ...(appendOnly === true ? ["--append-only"] : []),
+      ...(maxSizeBytes === undefined ? [] : ["--max-size", `${maxSizeBytes}`]),
       ...(verifyUploads === false ? ["--no-verify-upload"] : []),
       ...(certificates === undefined
         ? []

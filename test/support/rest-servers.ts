@@ -17,6 +17,8 @@ export interface RestServerOptions {
   readonly auth?: boolean;
   /** rest-server compares each upload with its name, the hash, unless told not to. */
   readonly verifyUploads?: boolean;
+  /** rest-server's quota. */
+  readonly maxSizeBytes?: number;
 }
 
 export interface RestServerFiles {
