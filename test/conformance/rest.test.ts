@@ -1,8 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { Secret, systemClock, toAppError } from "../../src/kernel/index.ts";
+import { Secret, silentLog, systemClock, toAppError } from "../../src/kernel/index.ts";
+import { init, listSnapshots } from "../../src/operation/index.ts";
+import type { OperationContext } from "../../src/operation/index.ts";
+import { parsePolicy } from "../../src/policy/index.ts";
 import { createMemoryStore, withStoreBeside } from "../../src/objectstore/index.ts";
 import type { ObjectStore } from "../../src/objectstore/index.ts";
 import {
@@ -19,6 +22,7 @@ import {
   expectedFiles,
   openOurs,
   PASSWORD,
+  TEST_COST,
 } from "../support/restic-repository.ts";
 import { REST_SERVERS, startRest } from "../support/rest-servers.ts";
 import type { RestServer } from "../support/rest-servers.ts";
@@ -172,6 +176,46 @@ describe.for(REST_SERVERS)("a repository at %s", (kind) => {
     ]);
   });
 });
+
+test.for(REST_SERVERS)(
+  "a destination of the policy at %s: its credentials, its authority, its store beside",
+  async (kind) => {
+    await using server = await startRest(kind, { tls: true, auth: true });
+    await using folder = await createTemporaryFolder();
+    const { username = "", password } = server.settings.rest;
+    const context: OperationContext = {
+      clock: systemClock,
+      random: (size) => randomBytes(size),
+      log: silentLog,
+      signal: new AbortController().signal,
+      actor: "ann",
+      hostname: "web1",
+      pid: process.pid,
+      env: (name) => ({ SERVER: password?.reveal(), KEY: PASSWORD })[name],
+      toolDirectories: [],
+      stateDirectory: join(folder.path, "state"),
+      version: "0.0.0-test",
+      keyCost: TEST_COST,
+    };
+    const text = `sparekeep: 1
+name: shop
+sources: { db: { kind: postgres, connection: { env: DB } } }
+plans: { full: { source: db, capture: everything, to: far } }
+destinations:
+  far:
+    url: "rest:${server.url}shop"
+    password: { env: KEY }
+    credentials: { username: ${username}, password: { env: SERVER } }
+    tls: { ca: ${server.certificates?.caFile ?? ""} }
+    limits: { upload: 100 MiB/s, requests_per_second: 1000, concurrency: 2 }
+    beside: ./beside
+`;
+    const policy = parsePolicy({ text, file: "p.yaml", directory: folder.path });
+    await init(context, { policy, generatePassword: false });
+    const { id } = await backUp(await openOurs(storeOf(server)), FILES);
+    expect(await listSnapshots(context, { policy })).toMatchObject([{ id }]);
+  },
+);
 
 test("rest-server compares an upload with its name, and what does not match is not kept", async () => {
   await using server = await startRest("rest-server");
