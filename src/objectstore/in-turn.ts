@@ -30,7 +30,8 @@ export function createTurns(): InTurn {
   };
 }
 
-async function unlessAborted(
+/** Waits for it, or leaves with `cancelled` when aborted before; it goes on without us. */
+export async function unlessAborted(
   before: Promise<unknown>,
   signal: AbortSignal | undefined,
 ): Promise<void> {

@@ -53,6 +53,18 @@ const DRIVERS: ReadonlyMap<string | undefined, Driver> = new Map<string | undefi
       concurrency: 8,
     },
   ],
+  [
+    "gs:",
+    {
+      open: async (location, { settings, random }) =>
+        (await import("./google.ts")).createGoogleStore(location, {
+          random,
+          ...(settings === undefined ? {} : { settings }),
+        }),
+      retry: NETWORK_RETRY,
+      concurrency: 16,
+    },
+  ],
 ]);
 
 /** The store that a location names, retries and limits included. Nothing is read or written yet. */

@@ -3,8 +3,8 @@ import type { AppError, Bytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { createHttpSender, isSuccess, statusError } from "./http.ts";
 import type { HttpAnswer, HttpRequest } from "./http.ts";
+import { emptyRange, rangeHeader, rangeOf } from "./http-range.ts";
 import { createTurns } from "./in-turn.ts";
-import { truncated } from "./memory.ts";
 import type { ByteRange, ObjectStat, ObjectStore, WaitOptions } from "./object-store.ts";
 import { createRestDates } from "./rest-dates.ts";
 import { listType } from "./rest-list.ts";
@@ -133,44 +133,7 @@ async function getRange(
   wait: WaitOptions | undefined,
 ): Promise<Bytes> {
   const path = pathOf(key, wait);
-  const { offset, length } = range;
-  if (length === 0) return emptyRange(client, key, range, wait);
-  const headers = { range: `bytes=${offset}-${offset + length - 1}` };
-  const answer = await client.ask("GET", path, wait, { headers });
-  const { status, body } = answer;
-  if (status === 416) throw truncated(key, range, totalOf(answer) ?? offset);
-  if (status === 200) {
-    // The server knows no ranges and gave everything.
-    if (body.byteLength < offset + length) throw truncated(key, range, body.byteLength);
-    return body.subarray(offset, offset + length);
-  }
-  if (status !== 206) throw statusError(answer, `read of ${key}`, { key });
-  if (body.byteLength < length) throw truncated(key, range, offset + body.byteLength);
-  const start = /^bytes (\d+)-/.exec(answer.headers["content-range"] ?? "")?.[1];
-  if (Number(start) === offset && body.byteLength === length) return body;
-  throw objectStoreError("unavailable", {
-    message: `read of ${key} answered with another range`,
-    subject: { key, offset, length },
-  });
-}
-
-/** HTTP has no empty range. */
-async function emptyRange(
-  client: RestClient,
-  key: string,
-  range: ByteRange,
-  wait: WaitOptions | undefined,
-): Promise<Bytes> {
-  const found = await client.stat(key, wait);
-  if (found === undefined) {
-    throw objectStoreError("not_found", { message: `no object ${key}`, subject: { key } });
-  }
-  if (range.offset > found.sizeBytes) throw truncated(key, range, found.sizeBytes);
-  return new Uint8Array();
-}
-
-/** The size of the object, which an answer 416 names. */
-function totalOf(answer: HttpAnswer): number | undefined {
-  const total = /^bytes \*\/(\d+)$/.exec(answer.headers["content-range"] ?? "")?.[1];
-  return total === undefined ? undefined : Number(total);
+  if (range.length === 0) return emptyRange(await client.stat(key, wait), key, range);
+  const answer = await client.ask("GET", path, wait, { headers: rangeHeader(range) });
+  return rangeOf(answer, key, range, statusError);
 }

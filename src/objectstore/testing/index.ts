@@ -10,3 +10,4 @@ export { createFaultyStore } from "./faulty.ts";
 export type { Fault, FaultyStoreOptions, StoreCall, StoreOperation } from "./faulty.ts";
 export { createRestStore } from "../rest.ts";
 export type { RestStoreOptions } from "../rest.ts";
+export { createGoogleStore } from "../google.ts";
