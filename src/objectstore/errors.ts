@@ -37,15 +37,18 @@ export const objectStoreError = errorTable("objectstore", {
       "The store cannot hold this object: restic's REST protocol has no place for records beside a repository.",
     hint: "Name a second store with `beside` at this destination.",
   },
-  untrusted: {
-    kind: "config",
-    meaning:
-      "The server's certificate or its version of TLS is not accepted, or the server does not accept ours.",
-    hint: "Name the certificate authority with `tls.ca` at this destination, or correct the server.",
-  },
   invalid_location: {
     kind: "config",
     meaning: "The location of the store is not one that this version can open.",
-    hint: "Give a folder, as a path or as a file: URL, or a URL that begins with s3:, gs: or rest:.",
+    hint: "Give a folder, as a path or as a file: URL, or the URL of a store.",
+  },
+  bucket_missing: {
+    kind: "config",
+    meaning: "The server has no bucket of this name, or not for these credentials.",
+    hint: "Create the bucket, or correct its name in the location.",
+  },
+  tls_refused: {
+    kind: "config",
+    meaning: "The server's certificate or TLS version is not accepted; nothing was sent.",
   },
 });

@@ -30,6 +30,7 @@ const ENDPOINT = "https://storage.googleapis.com";
 
 /** What the parts of the driver share. */
 interface GoogleClient {
+  readonly bucket: string;
   readonly prefix: string;
   readonly storageClass: string | undefined;
   readonly random: RandomBytes;
@@ -53,6 +54,7 @@ export function createGoogleStore(location: string, options: GoogleStoreOptions)
   const send = createHttpSender(transport);
   const tokenOf = createGoogleTokens(google.serviceAccount, send);
   const client: GoogleClient = {
+    bucket,
     prefix,
     storageClass: google.storageClass,
     random: options.random,
@@ -278,10 +280,9 @@ function noAnswer(what: string, cause?: unknown): Error {
   });
 }
 
-function noBucket({ prefix }: GoogleClient, what: string): Error {
-  return objectStoreError("invalid_location", {
-    message: `${what} in a bucket that is not there`,
-    subject: { prefix },
-    hint: "Create the bucket, or correct its name in the policy.",
+function noBucket({ bucket }: GoogleClient, what: string): Error {
+  return objectStoreError("bucket_missing", {
+    message: `${what} in the bucket ${bucket} that is not there`,
+    subject: { bucket },
   });
 }

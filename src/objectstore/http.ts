@@ -4,7 +4,9 @@ import { request as httpsRequest } from "node:https";
 import { AppError, isAbort, kernelError, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
+import { errnoOf } from "./fs-errors.ts";
 import { totalBytes } from "./keys.ts";
+import { tlsError } from "./network-errors.ts";
 import type { Transport } from "./transport.ts";
 
 /** One request and its whole answer, for drivers that speak HTTP themselves. Nothing is repeated or followed here. */
@@ -98,30 +100,16 @@ async function collect(incoming: IncomingMessage, isHead: boolean): Promise<Http
   return { status: statusCode, headers, body: Buffer.concat(parts) };
 }
 
-/** Node's names for a certificate or a version of TLS that one of the two sides does not accept. */
-const UNTRUSTED =
-  /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|ERR_TLS_|ERR_SSL_(?:UNSUPPORTED_PROTOCOL|WRONG_VERSION|TLSV1_ALERT|.*_ALERT_))/;
-
 function networkError(thrown: unknown, what: string): Error {
   if (thrown instanceof AppError) return thrown;
   if (isAbort(thrown)) return kernelError("cancelled", { message: "cancelled", cause: thrown });
-  const code = codeOf(thrown);
-  const reason = code ?? (thrown instanceof Error ? thrown.message : "unknown reason");
-  if (code !== undefined && UNTRUSTED.test(code)) {
-    return objectStoreError("untrusted", {
-      message: `${what} at a server that is not trusted (${code})`,
-      cause: thrown,
-    });
-  }
+  const refused = tlsError(thrown, { request: what });
+  if (refused !== undefined) return refused;
+  const reason = errnoOf(thrown) ?? (thrown instanceof Error ? thrown.message : "unknown reason");
   return objectStoreError("unavailable", {
     message: `${what} without an answer (${reason})`,
     cause: thrown,
   });
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
-  return typeof thrown.code === "string" ? thrown.code : undefined;
 }
 
 export function isSuccess({ status }: HttpAnswer): boolean {

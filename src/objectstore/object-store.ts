@@ -33,7 +33,7 @@ export interface ByteRange {
  * (`[A-Za-z0-9._-]`, no empty, `.` or `..` part).
  *
  * Errors: `objectstore.not_found`, `.exists`, `.unavailable` (retry), `.denied`, `.full`, `.truncated`, `.invalid_key`;
- * of some stores `.no_place`; of those behind a network `.untrusted`.
+ * of some stores `.no_place`; of those behind a network `.tls_refused`, `.bucket_missing`.
  */
 export interface ObjectStore {
   /** For people, without credentials. */

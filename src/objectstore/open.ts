@@ -21,7 +21,7 @@ type Patience = Pick<RetryOptions, "deadlineMs" | "firstDelayMs" | "maxDelayMs">
 /** A local disk recovers soon or not at all; the deadline is for network mounts that come back. */
 const FS_RETRY: Patience = { deadlineMs: 30_000, firstDelayMs: 200, maxDelayMs: 5_000 };
 /** A server that is restarted or a line that is down comes back within minutes. */
-const NETWORK_RETRY: Patience = { deadlineMs: 15 * 60_000, firstDelayMs: 500, maxDelayMs: 60_000 };
+const NETWORK_RETRY: Patience = { deadlineMs: 15 * 60_000, firstDelayMs: 500, maxDelayMs: 30_000 };
 /** `s3:`, `https://`: a scheme, which a path does not begin with. One letter is a drive. */
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 

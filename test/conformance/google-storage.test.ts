@@ -40,6 +40,7 @@ interface Settings {
   readonly serviceAccount?: string;
   readonly storageClass?: string;
   readonly ca?: string;
+  readonly minTls?: "1.3";
 }
 
 function storeAt(
@@ -52,6 +53,7 @@ function storeAt(
     serviceAccount = google.serviceAccount,
     storageClass,
     ca,
+    minTls,
   } = settings;
   return createGoogleStore(location, {
     random: (size) => randomBytes(size),
@@ -61,7 +63,14 @@ function storeAt(
         serviceAccount: new Secret(serviceAccount),
         ...(storageClass === undefined ? {} : { storageClass }),
       },
-      ...(ca === undefined ? {} : { tls: { certificateAuthorities: ca } }),
+      ...(ca === undefined
+        ? {}
+        : {
+            tls: {
+              certificateAuthorities: ca,
+              ...(minTls === undefined ? {} : { minVersion: minTls }),
+            },
+          }),
     },
   });
 }
@@ -135,9 +144,9 @@ describe("a gs: store", () => {
   test("says that a bucket is not there, and is never an empty store because of it", async () => {
     await using google = await startGoogleStorage({ bucket });
     const store = storeAt(google, {}, "gs://other-bucket/x");
-    expect(await codeOf(() => listKeys(store, ""))).toBe("objectstore.invalid_location");
+    expect(await codeOf(() => listKeys(store, ""))).toBe("objectstore.bucket_missing");
     const put = (): Promise<void> => store.put("a", [], { ifAbsent: true });
-    expect(await codeOf(put)).toBe("objectstore.invalid_location");
+    expect(await codeOf(put)).toBe("objectstore.bucket_missing");
   });
 
   test.for([
@@ -227,9 +236,18 @@ describe("credentials for Google", () => {
     vi.unstubAllEnvs();
   });
 
+  test("are sent over no older TLS than the policy allows, and what was spoken is known", async () => {
+    await using google = await startGoogleStorage({ bucket, certificates, newestTls: "TLSv1.2" });
+    const store = storeAt(google, { ca: certificates.caPem });
+    expect(await store.stat("config")).toBeUndefined();
+    expect(store.connection?.()).toEqual({ tls: ["TLSv1.2"], plain: false });
+    const strict = storeAt(google, { ca: certificates.caPem, minTls: "1.3" });
+    expect(await codeOf(() => strict.stat("config"))).toBe("objectstore.tls_refused");
+  });
+
   test("are not sent to a server that is not trusted", async () => {
     await using google = await startGoogleStorage({ bucket, certificates });
-    expect(await codeOf(() => storeAt(google).stat("config"))).toBe("objectstore.untrusted");
+    expect(await codeOf(() => storeAt(google).stat("config"))).toBe("objectstore.tls_refused");
     expect(google.requests).toEqual([]);
   });
 });

@@ -39,6 +39,7 @@ export interface StoredObject {
 export interface GoogleStorageOptions {
   readonly bucket: string;
   readonly certificates?: Certificates;
+  readonly newestTls?: "TLSv1.2";
   /** The service may give fewer objects on a page than were asked for. */
   readonly pageSize?: number;
 }
@@ -122,6 +123,7 @@ export async function startGoogleStorage(options: GoogleStorageOptions): Promise
           {
             key: readFileSync(certificates.keyFile),
             cert: readFileSync(certificates.certificateFile),
+            ...(options.newestTls === undefined ? {} : { maxVersion: options.newestTls }),
           },
           listener,
         );
