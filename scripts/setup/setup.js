@@ -4,6 +4,8 @@ import { ensureNode, withNode } from "./node.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
 import { ensurePostgres } from "./postgres.js";
+import { ensureRclone } from "./rclone.js";
+import { ensureRestServer } from "./rest-server.js";
 import { ensureRestic } from "./restic.js";
 import { assumesYes } from "./system-packages.js";
 
@@ -37,7 +39,8 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
- * Besides, the restic versions of the conformance tests: all that the tests need.
+ * Besides, the restic versions of the conformance tests and the servers of restic's REST protocol: all that the tests
+ * need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
  * @returns {Promise<Ready>}
@@ -45,6 +48,8 @@ export async function readyForPostgres(args, signal) {
 export async function readyForTests(args, signal) {
   const ready = await readyForPostgres(args, signal);
   const versions = await ensureRestic(ROOT, ready.env, signal);
+  await ensureRestServer(ROOT, ready.env, signal);
+  await ensureRclone(ROOT, ready.env, signal);
   const old = versions.find((version) => version.startsWith("0.14."));
   const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
   return {

@@ -37,9 +37,24 @@ export const objectStoreError = errorTable("objectstore", {
       "The store keeps no older versions of its objects, so there is no way back to what it held.",
     hint: "Name a destination whose bucket has versioning turned on.",
   },
+  no_place: {
+    kind: "config",
+    meaning:
+      "The store cannot hold this object: restic's REST protocol has no place for records beside a repository.",
+    hint: "Name a second store with `beside` at this destination.",
+  },
   invalid_location: {
     kind: "config",
     meaning: "The location of the store is not one that this version can open.",
-    hint: "Give a folder, as a path or as a file: URL.",
+    hint: "Give a folder, as a path or as a file: URL, or the URL of a store.",
+  },
+  bucket_missing: {
+    kind: "config",
+    meaning: "The server has no bucket of this name, or not for these credentials.",
+    hint: "Create the bucket, or correct its name in the location.",
+  },
+  tls_refused: {
+    kind: "config",
+    meaning: "The server's certificate or TLS version is not accepted; nothing was sent.",
   },
 });

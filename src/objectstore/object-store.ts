@@ -5,6 +5,11 @@ export interface ObjectStat {
   readonly sizeBytes: number;
   /** The store's clock, not ours; lock ages are judged by it. */
   readonly modifiedAt: Date;
+  /**
+   * The store does not tell ages: `modifiedAt` is its clock when we saw the object first, which may be much later than
+   * it was written. Absent where `modifiedAt` is what it says.
+   */
+  readonly seenOnly?: true;
 }
 
 export interface WaitOptions {
@@ -27,7 +32,8 @@ export interface ByteRange {
  * Bytes by key. Keys are `/`-separated, relative, of the closed alphabet that a repository uses
  * (`[A-Za-z0-9._-]`, no empty, `.` or `..` part).
  *
- * Errors: `objectstore.not_found`, `.exists`, `.unavailable` (retry), `.denied`, `.full`, `.truncated`, `.invalid_key`.
+ * Errors: `objectstore.not_found`, `.exists`, `.unavailable` (retry), `.denied`, `.full`, `.truncated`, `.invalid_key`;
+ * of some stores `.no_place`; of those behind a network `.tls_refused`, `.bucket_missing`.
  */
 export interface ObjectStore {
   /** For people, without credentials. */

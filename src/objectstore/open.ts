@@ -2,9 +2,12 @@ import { fileURLToPath } from "node:url";
 import type { AppError, Clock, RandomBytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { createFsStore } from "./fs.ts";
+import { withLimit } from "./limit.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { withRetry } from "./retry.ts";
+import type { RetryOptions } from "./retry.ts";
 import type { StoreSettings } from "./settings.ts";
+import { withThrottle } from "./throttle.ts";
 
 export interface OpenStoreContext {
   readonly clock: Clock;
@@ -13,35 +16,87 @@ export interface OpenStoreContext {
   readonly onRetry?: (error: AppError, attempt: number, delayMs: number) => void;
 }
 
+type Patience = Pick<RetryOptions, "deadlineMs" | "firstDelayMs" | "maxDelayMs">;
+
 /** A local disk recovers soon or not at all; the deadline is for network mounts that come back. */
-const FS_RETRY = { deadlineMs: 30_000, firstDelayMs: 200, maxDelayMs: 5_000 };
+const FS_RETRY: Patience = { deadlineMs: 30_000, firstDelayMs: 200, maxDelayMs: 5_000 };
+/** A server that is restarted or a line that is down comes back within minutes. */
+const NETWORK_RETRY: Patience = { deadlineMs: 15 * 60_000, firstDelayMs: 500, maxDelayMs: 30_000 };
 /** `s3:`, `https://`: a scheme, which a path does not begin with. One letter is a drive. */
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
+
+interface Driver {
+  readonly open: (location: string, context: OpenStoreContext) => Promise<ObjectStore>;
+  readonly retry: Patience;
+  /** Calls at once where the policy names no number; all where it is left out. */
+  readonly concurrency?: number;
+}
+
+const FOLDER: Driver = {
+  open: async (location, { random }) => createFsStore(folderOf(location), { random }),
+  retry: FS_RETRY,
+};
+
+/** By scheme. Loaded when opened: a backup into a folder does not pay for an SDK. */
+const DRIVERS: ReadonlyMap<string | undefined, Driver> = new Map<string | undefined, Driver>([
+  [undefined, FOLDER],
+  ["file:", FOLDER],
+  [
+    "rest:",
+    {
+      open: async (location, { settings }) =>
+        (await import("./rest.ts")).createRestStore(
+          location,
+          settings === undefined ? {} : { settings },
+        ),
+      retry: NETWORK_RETRY,
+      concurrency: 8,
+    },
+  ],
+  [
+    "gs:",
+    {
+      open: async (location, { settings, random }) =>
+        (await import("./google.ts")).createGoogleStore(location, {
+          random,
+          ...(settings === undefined ? {} : { settings }),
+        }),
+      retry: NETWORK_RETRY,
+      concurrency: 16,
+    },
+  ],
+]);
 
 /** The store that a location names, retries and limits included. Nothing is read or written yet. */
 export async function openObjectStore(
   location: string,
   context: OpenStoreContext,
 ): Promise<ObjectStore> {
-  const { onRetry } = context;
-  const driver = await openDriver(location, context);
-  return withRetry(driver, {
-    ...FS_RETRY,
-    clock: context.clock,
-    random: context.random,
+  const { onRetry, clock, random, settings } = context;
+  const driver = driverOf(location);
+  const limits = settings?.limits ?? {};
+  // From the inside: an attempt pays for its bytes when it is its turn, and waits for its turn each time it is repeated.
+  const throttled = withThrottle(await driver.open(location, context), limits, clock);
+  const concurrency = limits.concurrency ?? driver.concurrency;
+  const limited = concurrency === undefined ? throttled : withLimit(throttled, concurrency);
+  return withRetry(limited, {
+    ...driver.retry,
+    clock,
+    random,
     ...(onRetry === undefined ? {} : { onRetry }),
   });
 }
 
-async function openDriver(location: string, context: OpenStoreContext): Promise<ObjectStore> {
-  return createFsStore(folderOf(location), { random: context.random });
+function driverOf(location: string): Driver {
+  if (location.trim() === "") throw invalid("empty location of a store");
+  const scheme = SCHEME.exec(location)?.[0].toLowerCase();
+  const driver = DRIVERS.get(scheme);
+  if (driver !== undefined) return driver;
+  throw invalid(`location of a store with the unknown scheme ${scheme ?? ""}`);
 }
 
 function folderOf(location: string): string {
-  const scheme = SCHEME.exec(location)?.[0].toLowerCase();
-  if (location.trim() === "") throw invalid("empty location of a store");
-  if (scheme === undefined) return location;
-  if (scheme !== "file:") throw invalid(`location of a store with the unknown scheme ${scheme}`);
+  if (!SCHEME.test(location)) return location;
   try {
     return fileURLToPath(location);
   } catch (thrown) {

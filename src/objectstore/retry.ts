@@ -168,7 +168,7 @@ function createPatience(options: RetryOptions, signal: AbortSignal | undefined):
       if (!(thrown instanceof AppError) || !mayRetry(thrown)) throw thrown;
       throwIfAborted(signal);
       failures += 1;
-      const delayMs = jitteredDelayMs(options, failures);
+      const delayMs = Math.max(jitteredDelayMs(options, failures), askedDelayMs(thrown));
       const spentMs = options.clock.monotonicMs() - startedMs;
       if (spentMs + delayMs > options.deadlineMs) throw thrown;
       options.onRetry?.(thrown, failures, delayMs);
@@ -178,6 +178,12 @@ function createPatience(options: RetryOptions, signal: AbortSignal | undefined):
       });
     },
   };
+}
+
+/** What the server asked for by `Retry-After`; beyond the deadline there is no further attempt. */
+function askedDelayMs(error: AppError): number {
+  const asked = error.subject["retryAfterMs"];
+  return typeof asked === "number" ? asked : 0;
 }
 
 /** Doubles up to the maximum; between half of that and all of it, so that many waiting clients do not return at once. */

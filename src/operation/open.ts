@@ -1,6 +1,6 @@
 import { Secret } from "../kernel/index.ts";
-import { asOf, openObjectStore } from "../objectstore/index.ts";
-import type { ObjectStore } from "../objectstore/index.ts";
+import { asOf, openObjectStore, withStoreBeside } from "../objectstore/index.ts";
+import type { ObjectStore, OpenStoreContext } from "../objectstore/index.ts";
 import type { ConnectionReference, Destination } from "../policy/index.ts";
 import { openRepository } from "../repository/index.ts";
 import type { Repository, RepositoryContext } from "../repository/index.ts";
@@ -16,14 +16,18 @@ export async function openStore(
   const { clock, random, log } = context;
   const given = context.storeAt?.(destination.url);
   if (given !== undefined) return given;
-  return openObjectStore(destination.url, {
+  const open: OpenStoreContext = {
     clock,
     random,
-    settings: await storeSettings(context, destination),
     onRetry: (error, attempt, delayMs) => {
       log.warn({ code: error.code, subject: error.subject, attempt, delayMs }, "store is retried");
     },
-  });
+  };
+  const settings = await storeSettings(context, destination);
+  const store = await openObjectStore(destination.url, { ...open, settings });
+  if (destination.beside === undefined) return store;
+  // Limits and credentials are the main store's: the one beside is a folder.
+  return withStoreBeside(store, await openObjectStore(destination.beside, open));
 }
 
 export async function repositoryContext(

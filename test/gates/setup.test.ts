@@ -17,7 +17,8 @@ import { missingPackages } from "../../scripts/setup/packages.js";
 import { buildThenPlace } from "../../scripts/setup/place.js";
 import { findPostgres, PROGRAMS } from "../../scripts/setup/postgres.js";
 import { requireStarterNode } from "../../scripts/setup/report.js";
-import { mirrorOf, newestOfEachRelease, suffices } from "../../scripts/setup/restic.js";
+import { mirrorOf, newestOfEachRelease } from "../../scripts/setup/debian.js";
+import { isWanted, suffices } from "../../scripts/setup/restic.js";
 import { assumesYes, installCommand, shownCommand } from "../../scripts/setup/system-packages.js";
 
 describe("createcluster.conf", () => {
@@ -274,7 +275,8 @@ describe("restic", () => {
       "    restic | 0.14.0-1+b5 | http://deb.debian.org/debian bookworm/main amd64 Packages",
       "",
     ].join("\n");
-    expect(newestOfEachRelease(madison)).toEqual([
+    const releases = newestOfEachRelease(madison);
+    expect(releases.filter(({ upstream }) => isWanted(upstream))).toEqual([
       { upstream: "0.19.1", full: "0.19.1-2" },
       { upstream: "0.18.0", full: "0.18.0-1+b2" },
       { upstream: "0.14.0", full: "0.14.0-1+b5" },

@@ -22,7 +22,8 @@ export class NeededPacks {
     for (const position of this.#index.positions(id, type)) {
       const pack = this.#index.packNumberAt(position);
       // A blob of this very writer has no pack number: its pack is new.
-      if (pack < this.#index.packIds.length && this.#index.believesPack(pack)) this.#packs.add(pack);
+      if (pack < this.#index.packIds.length && this.#index.believesPack(pack))
+        this.#packs.add(pack);
     }
   }
 
