@@ -21,6 +21,8 @@ export { withRetry } from "./retry.ts";
 export type { RetryOptions } from "./retry.ts";
 export { readOnly } from "./readonly.ts";
 export { withLimit } from "./limit.ts";
+export { createRates } from "./rates.ts";
+export type { Rates } from "./rates.ts";
 export { withThrottle } from "./throttle.ts";
 export { withStoreBeside } from "./beside.ts";
 export type {

@@ -11,3 +11,4 @@ export type { Fault, FaultyStoreOptions, StoreCall, StoreOperation } from "./fau
 export { createRestStore } from "../rest.ts";
 export type { RestStoreOptions } from "../rest.ts";
 export { createGoogleStore } from "../google.ts";
+export { createSleptClock } from "./slept-clock.ts";
