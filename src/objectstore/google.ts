@@ -18,11 +18,13 @@ import type {
   PutOptions,
   WaitOptions,
 } from "./object-store.ts";
+import type { Rates } from "./rates.ts";
 import type { StoreSettings } from "./settings.ts";
 import { createTransport, serverUrl } from "./transport.ts";
 
 export interface GoogleStoreOptions {
   readonly settings?: Pick<StoreSettings, "google" | "tls">;
+  readonly rates?: Rates | undefined;
   readonly random: RandomBytes;
 }
 
@@ -51,7 +53,7 @@ export function createGoogleStore(location: string, options: GoogleStoreOptions)
   const { google = {}, tls } = options.settings ?? {};
   const endpoint = serverUrl(google.endpoint ?? ENDPOINT);
   const transport = createTransport(tls);
-  const send = createHttpSender(transport);
+  const send = createHttpSender(transport, options);
   const tokenOf = createGoogleTokens(google.serviceAccount, send);
   const client: GoogleClient = {
     bucket,

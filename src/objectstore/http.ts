@@ -7,6 +7,8 @@ import { objectStoreError } from "./errors.ts";
 import { errnoOf } from "./fs-errors.ts";
 import { totalBytes } from "./keys.ts";
 import { tlsError } from "./network-errors.ts";
+import { createPace, sendBody } from "./pace.ts";
+import type { Rates } from "./rates.ts";
 import type { Transport } from "./transport.ts";
 
 /** One request and its whole answer, for drivers that speak HTTP themselves. Nothing is repeated or followed here. */
@@ -33,11 +35,17 @@ const IDLE_TIMEOUT_MS = 60_000;
 /** No object of a repository and no listing comes near it; a server that sends for ever meets it. */
 const MAX_ANSWER_BYTES = 2 ** 30;
 
-export function createHttpSender(transport: Transport, idleTimeoutMs = IDLE_TIMEOUT_MS): SendHttp {
+export interface HttpLimits {
+  readonly rates?: Rates | undefined;
+  readonly idleTimeoutMs?: number | undefined;
+}
+
+export function createHttpSender(transport: Transport, limits: HttpLimits = {}): SendHttp {
   return async (request) => {
     throwIfAborted(request.signal);
     try {
-      return await exchange(transport, request, idleTimeoutMs);
+      await limits.rates?.calls.take(1, request.signal);
+      return await exchange(transport, request, limits);
     } catch (thrown) {
       throw networkError(thrown, request.what);
     }
@@ -47,21 +55,26 @@ export function createHttpSender(transport: Transport, idleTimeoutMs = IDLE_TIME
 async function exchange(
   transport: Transport,
   request: HttpRequest,
-  idleTimeoutMs: number,
+  { rates, idleTimeoutMs = IDLE_TIMEOUT_MS }: HttpLimits,
 ): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const out = start(transport, request, idleTimeoutMs);
-  out.once("timeout", () => out.destroy(new Error(`no byte for ${idleTimeoutMs} ms`)));
+  const { signal } = request;
+  const pace = createPace(rates, signal);
+  out.on("timeout", () => {
+    // A line that is silent because we hold it is not dead.
+    if (pace.holding()) out.setTimeout(idleTimeoutMs);
+    else out.destroy(new Error(`no byte for ${idleTimeoutMs} ms`));
+  });
   out.on("error", reject);
   out.once("response", (incoming) => {
-    collect(incoming, request.method === "HEAD").then(resolve, reject);
+    collect(incoming, request.method === "HEAD", pace.down).then(resolve, reject);
   });
-  for (const part of request.body ?? []) out.write(part);
-  out.end();
+  sendBody(out, request.body ?? [], rates === undefined ? undefined : pace.up).catch(reject);
   try {
     return await promise;
   } finally {
-    // Answered before the body was sent: what is left of it must not be held or sent any more.
+    // Answered or broken off before the body was sent: what is left of it must not be held or sent any more.
     if (!out.writableFinished) out.destroy();
   }
 }
@@ -82,7 +95,11 @@ function start(transport: Transport, request: HttpRequest, idleTimeoutMs: number
     : httpRequest(url, { ...options, agent: transport.http });
 }
 
-async function collect(incoming: IncomingMessage, isHead: boolean): Promise<HttpAnswer> {
+async function collect(
+  incoming: IncomingMessage,
+  isHead: boolean,
+  pace: (sizeBytes: number) => Promise<void>,
+): Promise<HttpAnswer> {
   const { statusCode = 0, headers } = incoming;
   const parts: Bytes[] = [];
   let received = 0;
@@ -91,6 +108,8 @@ async function collect(incoming: IncomingMessage, isHead: boolean): Promise<Http
     if (received > MAX_ANSWER_BYTES)
       throw new Error(`answer of more than ${MAX_ANSWER_BYTES} bytes`);
     parts.push(part);
+    // Not read meanwhile, so that the sender has to wait too.
+    await pace(part.byteLength);
   }
   // A body that only ends with its connection may have been cut anywhere.
   const framed =

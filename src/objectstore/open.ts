@@ -4,6 +4,8 @@ import { objectStoreError } from "./errors.ts";
 import { createFsStore } from "./fs.ts";
 import { withLimit } from "./limit.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { createRates } from "./rates.ts";
+import type { Rates } from "./rates.ts";
 import { withRetry } from "./retry.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { StoreSettings } from "./settings.ts";
@@ -26,7 +28,13 @@ const NETWORK_RETRY: Patience = { deadlineMs: 15 * 60_000, firstDelayMs: 500, ma
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 
 interface Driver {
-  readonly open: (location: string, context: OpenStoreContext) => Promise<ObjectStore>;
+  readonly open: (
+    location: string,
+    context: OpenStoreContext,
+    rates: Rates | undefined,
+  ) => Promise<ObjectStore>;
+  /** It holds the rates itself, on the line; else calls are paid for as a whole. */
+  readonly holdsRates?: true;
   readonly retry: Patience;
   /** Calls at once where the policy names no number; all where it is left out. */
   readonly concurrency?: number;
@@ -44,11 +52,9 @@ const DRIVERS: ReadonlyMap<string | undefined, Driver> = new Map<string | undefi
   [
     "rest:",
     {
-      open: async (location, { settings }) =>
-        (await import("./rest.ts")).createRestStore(
-          location,
-          settings === undefined ? {} : { settings },
-        ),
+      open: async (location, { settings = {} }, rates) =>
+        (await import("./rest.ts")).createRestStore(location, { settings, rates }),
+      holdsRates: true,
       retry: NETWORK_RETRY,
       concurrency: 8,
     },
@@ -56,11 +62,9 @@ const DRIVERS: ReadonlyMap<string | undefined, Driver> = new Map<string | undefi
   [
     "gs:",
     {
-      open: async (location, { settings, random }) =>
-        (await import("./google.ts")).createGoogleStore(location, {
-          random,
-          ...(settings === undefined ? {} : { settings }),
-        }),
+      open: async (location, { settings = {}, random }, rates) =>
+        (await import("./google.ts")).createGoogleStore(location, { settings, random, rates }),
+      holdsRates: true,
       retry: NETWORK_RETRY,
       concurrency: 16,
     },
@@ -75,8 +79,11 @@ export async function openObjectStore(
   const { onRetry, clock, random, settings } = context;
   const driver = driverOf(location);
   const limits = settings?.limits ?? {};
-  // From the inside: an attempt pays for its bytes when it is its turn, and waits for its turn each time it is repeated.
-  const throttled = withThrottle(await driver.open(location, context), limits, clock);
+  const rates = createRates(limits, clock);
+  const opened = await driver.open(location, context, rates);
+  // From the inside: a call pays when it is its turn, and again each time it is repeated.
+  const throttled =
+    rates === undefined || driver.holdsRates === true ? opened : withThrottle(opened, rates);
   const concurrency = limits.concurrency ?? driver.concurrency;
   const limited = concurrency === undefined ? throttled : withLimit(throttled, concurrency);
   return withRetry(limited, {

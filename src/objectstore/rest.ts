@@ -6,6 +6,7 @@ import type { HttpAnswer, HttpRequest } from "./http.ts";
 import { emptyRange, rangeHeader, rangeOf } from "./http-range.ts";
 import { createTurns } from "./in-turn.ts";
 import type { ByteRange, ObjectStat, ObjectStore, WaitOptions } from "./object-store.ts";
+import type { Rates } from "./rates.ts";
 import { createRestDates } from "./rest-dates.ts";
 import { listType } from "./rest-list.ts";
 import { basicAuth, parseRestLocation } from "./rest-location.ts";
@@ -17,6 +18,7 @@ import { createTransport } from "./transport.ts";
 
 export interface RestStoreOptions {
   readonly settings?: Pick<StoreSettings, "rest" | "tls">;
+  readonly rates?: Rates | undefined;
   /** For tests. */
   readonly idleTimeoutMs?: number;
 }
@@ -40,7 +42,7 @@ export function createRestStore(location: string, options: RestStoreOptions = {}
   const authorization = basicAuth(options.settings?.rest ?? {});
   const headers = authorization === undefined ? {} : { authorization };
   const transport = createTransport(options.settings?.tls);
-  const send = createHttpSender(transport, options.idleTimeoutMs);
+  const send = createHttpSender(transport, options);
   const dates = createRestDates();
   const inTurn = createTurns();
   const doubts: Doubts = new Set();

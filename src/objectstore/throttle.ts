@@ -1,42 +1,17 @@
-import type { Clock } from "../kernel/index.ts";
-import { createBucket } from "./bucket.ts";
 import type { Bucket } from "./bucket.ts";
 import { totalBytes } from "./keys.ts";
 import type { ObjectStore, WaitOptions } from "./object-store.ts";
-import type { StoreLimits } from "./settings.ts";
+import type { Rates } from "./rates.ts";
 
-type Rates = Omit<StoreLimits, "concurrency">;
-
-interface Buckets {
-  readonly up: Bucket;
-  readonly down: Bucket;
-  readonly calls: Bucket;
-}
-
-const NO_LIMIT: Bucket = { take: async () => undefined };
 /** What a page of a listing holds at most: so many more make one more call. */
 const LISTED_PER_CALL = 1000;
 
 /**
- * Bytes up and down and calls a second. Bytes are paid before they move, and after a `get`, whose size is known only
- * then: the next one waits for it. Within one call the driver moves them as fast as the line allows.
+ * Rates for drivers that do not hold them themselves. Bytes are paid before they move, and after a `get`, whose size is
+ * known only then: the next one waits for it. Within one call the driver moves them as fast as the line allows.
  */
-export function withThrottle(
-  store: ObjectStore,
-  rates: Rates,
-  clock: Pick<Clock, "monotonicMs" | "sleep">,
-): ObjectStore {
-  const { uploadBytesPerSecond, downloadBytesPerSecond, requestsPerSecond } = rates;
-  const all = [uploadBytesPerSecond, downloadBytesPerSecond, requestsPerSecond];
-  if (all.every((rate) => rate === undefined)) return store;
-  const bucket = (rate: number | undefined): Bucket =>
-    rate === undefined ? NO_LIMIT : createBucket(rate, clock);
-  const buckets: Buckets = {
-    up: bucket(uploadBytesPerSecond),
-    down: bucket(downloadBytesPerSecond),
-    calls: bucket(requestsPerSecond),
-  };
-  const { up, down, calls } = buckets;
+export function withThrottle(store: ObjectStore, rates: Rates): ObjectStore {
+  const { up, down, calls } = rates;
   const called = async <Result>(
     wait: WaitOptions | undefined,
     work: () => Promise<Result>,
@@ -62,13 +37,13 @@ export function withThrottle(
     stat: (key, wait) => called(wait, () => store.stat(key, wait)),
     list: (prefix, wait) => throttledList(store.list(prefix, wait), calls, wait),
     remove: (key, wait) => called(wait, () => store.remove(key, wait)),
-    ...throttledExtras(store, buckets, called),
+    ...throttledExtras(store, rates, called),
   };
 }
 
 function throttledExtras(
   { lock, versions, connection }: ObjectStore,
-  { down, calls }: Buckets,
+  { down, calls }: Rates,
   called: <Result>(wait: WaitOptions | undefined, work: () => Promise<Result>) => Promise<Result>,
 ): Partial<ObjectStore> {
   return {

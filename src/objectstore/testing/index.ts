@@ -13,3 +13,4 @@ export { describeObjectVersions } from "./versions-suite.ts";
 export { createRestStore } from "../rest.ts";
 export type { RestStoreOptions } from "../rest.ts";
 export { createGoogleStore } from "../google.ts";
+export { createSleptClock } from "./slept-clock.ts";
