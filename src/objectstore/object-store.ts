@@ -61,6 +61,19 @@ export interface ObjectStore {
   readonly versions?: ObjectVersions;
   /** Only of stores behind a network. */
   readonly connection?: () => ConnectionFacts;
+  /** Only of stores that may keep less than they promise: tried with objects of its own, which it removes. */
+  readonly probe?: (options?: WaitOptions) => Promise<StoreFacts>;
+}
+
+/** What a store does, as seen and not as announced. `unknown`: the credentials do not suffice to see it. */
+export interface StoreFacts {
+  /** What `ifAbsent` rests on: a taken key is refused, overwritten all the same, or the request not understood. */
+  readonly conditionalWrites: "honoured" | "ignored" | "refused" | "unknown";
+  /** Whether a locked version stays when it is removed; `none`: the store has no locks. */
+  readonly lock: "enforced" | "not enforced" | "none" | "unknown";
+  /** Whether these credentials may remove what is locked in governance mode. */
+  readonly lockBypass: boolean | "unknown";
+  readonly versioned: boolean | "unknown";
 }
 
 export type LockMode = "governance" | "compliance";
