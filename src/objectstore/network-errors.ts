@@ -16,7 +16,9 @@ const UNTRUSTED = new Set([
   "INVALID_PURPOSE",
 ]);
 const OUT_OF_DATE = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "CERT_REVOKED"]);
-const VERSION = /PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|NO_PROTOCOLS_AVAILABLE/;
+/** OpenSSL's words; Node gives them as a code or, while the handshake still runs, as text under EPROTO. */
+const VERSION = /protocol version|unsupported protocol|version too low|no protocols available/i;
+const NO_TLS = /wrong version number|packet length too long|http request/i;
 
 /**
  * A server that we do not trust, or do not speak with: final, and no matter of patience. Everything else that a network
@@ -44,14 +46,20 @@ export function tlsError(thrown: unknown, subject: Record<string, string>): AppE
       "Write the host of the location as the certificate names it.",
     );
   }
-  if (VERSION.test(code)) {
+  const words = handshakeWords(thrown, code);
+  if (VERSION.test(words)) {
     return refuse(
       "server without a TLS version that is accepted here",
       "Have the server speak TLS 1.2 or newer, or lower tls.min of the destination to 1.2.",
     );
   }
-  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
+  if (NO_TLS.test(words)) {
     return refuse("server that does not answer with TLS", "Check the port of the location.");
   }
   return undefined;
+}
+
+function handshakeWords(thrown: unknown, code: string): string {
+  if (code.startsWith("ERR_SSL_")) return code.replaceAll("_", " ");
+  return code === "EPROTO" && thrown instanceof Error ? thrown.message : "";
 }

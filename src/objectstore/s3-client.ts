@@ -104,6 +104,8 @@ export interface Request {
   readonly key: string;
   /** Sent with `If-None-Match`: a conflict then means a taken key. */
   readonly conditional?: boolean;
+  /** Sent with it, so that an argument that the server does not take is most likely this one. */
+  readonly storageClass?: string | undefined;
 }
 
 /** One request, its errors wrapped where they enter. */

@@ -72,10 +72,11 @@ export function s3Error(thrown: unknown, request: Request, bucket: string): AppE
   });
 }
 
-function codeOf({ name, status }: Answer, { conditional }: Request): Code {
+function codeOf({ name, status }: Answer, { conditional, storageClass }: Request): Code {
   if (name === "CredentialsProviderError" || WRONG_KEY.has(name) || EXPIRED.has(name)) {
     return "denied";
   }
+  if (name === "InvalidArgument" && storageClass !== undefined) return "storage_class";
   const known = CODES[name];
   if (known !== undefined) return known;
   if (status === undefined) return isSetting(name) ? "invalid_location" : "unavailable";
@@ -118,7 +119,7 @@ function describe(
     case "clock_differs":
       return { message: "clock of this machine too far from the server's" };
     case "storage_class":
-      return storageClass(answer, key);
+      return storageClassRefused(answer, key);
     case "invalid_location":
       return {
         message: "s3 location of AWS without a region",
@@ -161,15 +162,15 @@ function wrongRegion({ region }: Answer, bucket: string): ErrorDetail {
   };
 }
 
-function storageClass({ name }: Answer, key: string): ErrorDetail {
-  return name === "InvalidStorageClass"
+function storageClassRefused({ name }: Answer, key: string): ErrorDetail {
+  return name === "InvalidObjectState"
     ? {
-        message: "storage class that the server does not have",
-        hint: "Correct storage_class of the destination.",
-      }
-    : {
         message: `object ${key} in a storage class that cannot be read at once`,
         hint: "Bring the object back into an immediate class first, for example by a restore request.",
+      }
+    : {
+        message: "storage class that the server does not have",
+        hint: "Correct storage_class of the destination.",
       };
 }
 

@@ -58,13 +58,14 @@ async function readRetention(
   }
 }
 
+const NO_LOCK = new Set(["NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"]);
+
 /** How servers say that an object is there and carries no lock. */
 function carriesNone(thrown: unknown): boolean {
   if (!(thrown instanceof AppError)) return false;
   const { answer, status } = thrown.subject;
-  return (
-    answer === "NoSuchObjectLockConfiguration" || (answer === "InvalidRequest" && status === 400)
-  );
+  if (answer === "InvalidRequest") return status === 400;
+  return NO_LOCK.has(String(answer));
 }
 
 /**
@@ -81,9 +82,12 @@ async function extendRetention(
   if (covers(before, wanted)) return;
   const until = wholeSeconds(later(before?.until, wanted.until));
   const mode = before?.mode === "compliance" ? "compliance" : wanted.mode;
+  // A change of mode takes the right to bypass, also upwards.
+  const raises = before?.mode === "governance" && mode === "compliance";
   const command = new PutObjectRetentionCommand({
     Bucket: access.bucket,
     Key: access.prefix + key,
+    ...(raises ? { BypassGovernanceRetention: true } : {}),
     Retention: {
       Mode: mode === "compliance" ? "COMPLIANCE" : "GOVERNANCE",
       RetainUntilDate: until,

@@ -40,7 +40,8 @@ export async function putObject(
     ...storageClassOf(access, options),
     ...encryptionOf(access),
   });
-  const answer = await ask(access, { action: "write", key, conditional }, () =>
+  const { StorageClass: storageClass } = command.input;
+  const answer = await ask(access, { action: "write", key, conditional, storageClass }, () =>
     access.client.send(command, waits(signal)),
   );
   if (!confirms(answer, digest)) await requireSize(access, key, sizeBytes, signal);

@@ -7,3 +7,5 @@ export { createTemporaryFolder } from "./folder.ts";
 export type { TemporaryFolder } from "./folder.ts";
 export { createFaultyStore } from "./faulty.ts";
 export type { Fault, FaultyStoreOptions, StoreCall, StoreOperation } from "./faulty.ts";
+export { describeObjectLock } from "./lock-suite.ts";
+export { describeObjectVersions } from "./versions-suite.ts";
