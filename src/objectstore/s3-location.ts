@@ -46,6 +46,13 @@ function invalid(message: string): Error {
   });
 }
 
+/** Of the settings: an origin and nothing else. */
+export function parseS3Endpoint(text: string): URL {
+  const url = serverUrl(text);
+  if (url.href === `${url.origin}/`) return url;
+  throw invalid("endpoint with more than a host and a port");
+}
+
 /** For people; reads back as the same place. */
 export function formatS3Location({ endpoint, bucket, prefix }: S3Location): string {
   const path = `${bucket}/${prefix}`.replace(/\/$/, "");

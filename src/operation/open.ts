@@ -8,15 +8,19 @@ import { resolveSecret } from "../secrets/index.ts";
 import type { OperationContext } from "./context.ts";
 import { storeSettings } from "./store-settings.ts";
 
-/** The store of a destination with everything that the policy says of it. Nothing is read there yet. */
+/**
+ * The store of a destination with everything that the policy says of it. Nothing is written yet; one behind a network is
+ * asked what it can do.
+ */
 export async function openStore(
   context: OperationContext,
   destination: Destination,
 ): Promise<ObjectStore> {
-  const { clock, random, log } = context;
+  const { clock, random, log, signal } = context;
   return openObjectStore(destination.url, {
     clock,
     random,
+    signal,
     settings: await storeSettings(context, destination),
     onRetry: (error, attempt, delayMs) => {
       log.warn({ code: error.code, subject: error.subject, attempt, delayMs }, "store is retried");
