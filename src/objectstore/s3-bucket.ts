@@ -1,8 +1,7 @@
 import { GetBucketVersioningCommand, GetObjectLockConfigurationCommand } from "@aws-sdk/client-s3";
 import { AppError } from "../kernel/index.ts";
-import { ask } from "./s3-client.ts";
+import { ask, waits } from "./s3-client.ts";
 import type { S3Access } from "./s3-client.ts";
-import { waits } from "./s3-put.ts";
 
 /** `unknown` where these credentials may not ask, or the server does not know the question. */
 export interface BucketFacts {

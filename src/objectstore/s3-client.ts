@@ -120,3 +120,7 @@ export async function ask<Answer>(
     throw s3Error(thrown, request, access.bucket);
   }
 }
+
+export function waits(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
+}

@@ -14,9 +14,8 @@ import type {
   Retention,
   WaitOptions,
 } from "./object-store.ts";
-import { ask } from "./s3-client.ts";
+import { ask, waits } from "./s3-client.ts";
 import type { S3Access } from "./s3-client.ts";
-import { waits } from "./s3-put.ts";
 import { getObject, getObjectRange, ownKey, statOf } from "./s3-read.ts";
 
 export function objectLockOf(access: S3Access): ObjectLock {

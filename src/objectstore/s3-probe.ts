@@ -9,9 +9,9 @@ import type { StoreFacts } from "./object-store.ts";
 import { probeKey, probeLock } from "./probe.ts";
 import type { LockProbe } from "./probe.ts";
 import type { BucketFacts } from "./s3-bucket.ts";
-import { ask } from "./s3-client.ts";
+import { ask, waits } from "./s3-client.ts";
 import type { S3Access } from "./s3-client.ts";
-import { putObject, waits } from "./s3-put.ts";
+import { putObject } from "./s3-put.ts";
 import type { Puts } from "./s3-puts.ts";
 
 /** Long enough to try a removal in, short enough that what is left can be removed soon. */

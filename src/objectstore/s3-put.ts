@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { HeadObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { PutObjectCommandInput, PutObjectCommandOutput } from "@aws-sdk/client-s3";
 import type { Bytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { totalBytes } from "./keys.ts";
 import type { PutOptions } from "./object-store.ts";
-import { ask } from "./s3-client.ts";
+import { ask, waits } from "./s3-client.ts";
 import type { S3Access } from "./s3-client.ts";
+import { statObject } from "./s3-read.ts";
 
 export interface PutRequest extends Pick<PutOptions, "tier"> {
   readonly signal?: AbortSignal | undefined;
@@ -45,10 +46,6 @@ export async function putObject(
     access.client.send(command, waits(signal)),
   );
   if (!confirms(answer, digest)) await requireSize(access, key, sizeBytes, signal);
-}
-
-export function waits(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }
 
 function md5Of(body: readonly Bytes[]): Buffer {
@@ -92,13 +89,10 @@ async function requireSize(
   sizeBytes: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const command = new HeadObjectCommand({ Bucket: access.bucket, Key: access.prefix + key });
-  const found = await ask(access, { action: "look at", key }, () =>
-    access.client.send(command, waits(signal)),
-  );
-  if (found.ContentLength === sizeBytes) return;
+  const found = await statObject(access, { key, signal });
+  if (found?.sizeBytes === sizeBytes) return;
   throw objectStoreError("unavailable", {
-    message: `${found.ContentLength ?? "unknown"} bytes of ${key} in the store where ${sizeBytes} were written`,
+    message: `${found?.sizeBytes ?? "no"} bytes of ${key} in the store where ${sizeBytes} were written`,
     subject: { key, sizeBytes },
   });
 }

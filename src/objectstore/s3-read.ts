@@ -12,9 +12,8 @@ import { objectStoreError } from "./errors.ts";
 import { isKey } from "./keys.ts";
 import { truncated } from "./memory.ts";
 import type { ByteRange, ObjectStat } from "./object-store.ts";
-import { ask } from "./s3-client.ts";
+import { ask, waits } from "./s3-client.ts";
 import type { S3Access } from "./s3-client.ts";
-import { waits } from "./s3-put.ts";
 
 export interface Wanted {
   readonly key: string;

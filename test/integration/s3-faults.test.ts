@@ -187,6 +187,8 @@ describe("what passes", () => {
       { status: 409, code: "ConditionalRequestConflict" },
     ],
     ["a digest that did not match", { status: 400, code: "BadDigest" }],
+    ["bytes that arrived damaged", "flip-request"],
+    ["an acknowledgement of nothing", "forget"],
     ["a reset", "reset"],
     ["a lost answer", "lose-answer"],
   ];
@@ -288,6 +290,18 @@ describe("an abort", () => {
     ]);
     expect(codes).toEqual(["kernel.cancelled", "no error"]);
     expect(await listKeys(store, "")).toEqual(["b"]);
+  });
+
+  test("while the probe waits for ever ends at once", async () => {
+    const control = new AbortController();
+    await using behind = await behindProxy(({ path }) => {
+      if (!path.includes("/sparekeep/probe/")) return undefined;
+      control.abort();
+      return "silence";
+    });
+    const { signal } = control;
+    const put = codeOf(() => behind.store.put("a", [], { ifAbsent: true, signal }));
+    expect(await put).toBe("kernel.cancelled");
   });
 
   test("before a server that never answers", async () => {

@@ -2,6 +2,7 @@ import { Agent, createServer as createHttpServer, request as send } from "node:h
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { once } from "node:events";
+import { Transform } from "node:stream";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { S3Client } from "@aws-sdk/client-s3";
 
@@ -22,6 +23,10 @@ export type ProxyFault =
   | "lose-answer"
   /** The answer's head, half of its body, and the end of the connection. */
   | "cut-body"
+  /** One bit of the request's body is wrong when it reaches the server. */
+  | "flip-request"
+  /** Acknowledged, and not done. */
+  | "forget"
   /** Never an answer. */
   | "silence";
 
@@ -66,6 +71,7 @@ export async function startS3Proxy(options: S3ProxyOptions): Promise<S3Proxy> {
   ): void => {
     if (fault === "silence") return;
     if (fault === "reset") request.socket.destroy();
+    else if (fault === "forget") acknowledge(request, response);
     else if (typeof fault === "object") refuse(request, response, fault);
     else if (options.ignoreConditions !== undefined && request.headers["if-none-match"] === "*") {
       void putWithoutCondition(request, response, options.ignoreConditions);
@@ -106,10 +112,17 @@ function refuse(
   });
 }
 
+function acknowledge(request: IncomingMessage, response: ServerResponse): void {
+  request.resume().on("end", () => {
+    response.writeHead(200, { etag: '"not-a-digest"', "content-length": "0" });
+    response.end();
+  });
+}
+
 interface Onward {
   readonly target: string;
   readonly agent: Agent;
-  readonly fault: "lose-answer" | "cut-body" | undefined;
+  readonly fault: "lose-answer" | "cut-body" | "flip-request" | undefined;
 }
 
 /** The Host header stays as it was signed. */
@@ -143,7 +156,20 @@ function forward(
   request.on("close", () => {
     if (!request.complete) onward.destroy();
   });
-  request.pipe(onward);
+  if (fault === "flip-request") request.pipe(flipFirstBit()).pipe(onward);
+  else request.pipe(onward);
+}
+
+function flipFirstBit(): Transform {
+  let isFirst = true;
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      const flipped = Buffer.from(chunk);
+      if (isFirst) flipped[0] = (flipped[0] ?? 0) ^ 1;
+      isFirst = false;
+      done(null, flipped);
+    },
+  });
 }
 
 /** What some servers do with a condition that they do not know: nothing, and 200. */
