@@ -1,6 +1,7 @@
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { ensureNode, withNode } from "./node.js";
+import { ensureObjectServers } from "./object-servers.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
 import { ensurePostgres } from "./postgres.js";
@@ -39,13 +40,15 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
- * Besides, the restic versions of the conformance tests and the servers of restic's REST protocol: all that the tests
- * need.
+ * Besides, the object stores, the servers of restic's REST protocol and the restic versions that the tests run against: all
+ * that the tests need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
  * @returns {Promise<Ready>}
  */
 export async function readyForTests(args, signal) {
+  // Before anything is fetched, because it may have to ask.
+  await ensureObjectServers(process.env, { assumeYes: assumesYes(args, process.env) });
   const ready = await readyForPostgres(args, signal);
   const versions = await ensureRestic(ROOT, ready.env, signal);
   await ensureRestServer(ROOT, ready.env, signal);

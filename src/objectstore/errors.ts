@@ -53,8 +53,27 @@ export const objectStoreError = errorTable("objectstore", {
     meaning: "The server has no bucket of this name, or not for these credentials.",
     hint: "Create the bucket, or correct its name in the location.",
   },
+  wrong_region: {
+    kind: "config",
+    meaning: "The bucket lies in another region than the one that was asked.",
+    hint: "Set region of the destination to the one of the bucket.",
+  },
+  clock_differs: {
+    kind: "config",
+    meaning: "The server refuses requests that are dated by this machine's clock.",
+    hint: "Set the clock of this machine by NTP.",
+  },
   tls_refused: {
     kind: "config",
     meaning: "The server's certificate or TLS version is not accepted; nothing was sent.",
+  },
+  storage_class: {
+    kind: "config",
+    meaning:
+      "The storage class is unknown, or its objects cannot be read at once: restores and checks would wait for hours.",
+  },
+  unsupported: {
+    kind: "incompatible",
+    meaning: "The server does not know or does not allow this kind of request.",
   },
 });

@@ -15,8 +15,7 @@ export interface RetryOptions {
 
 /** The only place where calls are repeated; what may be is the error kind's business (KIND_RULES). */
 export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStore {
-  const repeat: Repeat = (wait, attempt) =>
-    attemptUntilDone(createPatience(options, wait?.signal), attempt);
+  const repeat: Repeat = (wait, attempt) => attemptUntilDone(options, wait?.signal, attempt);
   return {
     location: store.location,
     put: (key, body, put) => repeat(put, (attempt) => putOnce(store, key, body, put, attempt > 1)),
@@ -44,7 +43,7 @@ function repeatedExtras(
   options: RetryOptions,
   repeat: Repeat,
 ): Partial<ObjectStore> {
-  const { lock, versions, connection } = store;
+  const { lock, versions, connection, probe } = store;
   const nameOf = ({ key, version }: ObjectVersion): string => `${key}\n${version}`;
   return {
     ...(lock === undefined
@@ -71,6 +70,7 @@ function repeatedExtras(
           },
         }),
     ...(connection === undefined ? {} : { connection }),
+    ...(probe === undefined ? {} : { probe: (wait) => repeat(wait, () => probe(wait)) }),
   };
 }
 
@@ -133,10 +133,13 @@ async function* listAgain<Found>(
   }
 }
 
-async function attemptUntilDone<Result>(
-  patience: Patience,
+/** For what is asked before there is a store to wrap. */
+export async function attemptUntilDone<Result>(
+  options: RetryOptions,
+  signal: AbortSignal | undefined,
   attempt: (number: number) => Promise<Result>,
 ): Promise<Result> {
+  const patience = createPatience(options, signal);
   for (let number = 1; ; number += 1) {
     try {
       return await attempt(number);

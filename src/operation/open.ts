@@ -8,17 +8,21 @@ import { resolveSecret } from "../secrets/index.ts";
 import type { OperationContext } from "./context.ts";
 import { storeSettings } from "./store-settings.ts";
 
-/** The store of a destination with everything that the policy says of it. Nothing is read there yet. */
+/**
+ * The store of a destination with everything that the policy says of it. Nothing is written yet; one behind a network is
+ * asked what it can do.
+ */
 export async function openStore(
   context: OperationContext,
   destination: Destination,
 ): Promise<ObjectStore> {
-  const { clock, random, log } = context;
+  const { clock, random, log, signal } = context;
   const given = context.storeAt?.(destination.url);
   if (given !== undefined) return given;
   const open: OpenStoreContext = {
     clock,
     random,
+    signal,
     onRetry: (error, attempt, delayMs) => {
       log.warn({ code: error.code, subject: error.subject, attempt, delayMs }, "store is retried");
     },

@@ -31,7 +31,7 @@ let folder: TemporaryFolder;
 let certificates: Certificates;
 beforeAll(async () => {
   folder = await createTemporaryFolder();
-  certificates = await createCertificates(folder.path);
+  certificates = await createCertificates(folder.path, ["DNS:localhost", "IP:127.0.0.1"]);
 });
 afterAll(() => folder[Symbol.asyncDispose]());
 
@@ -91,7 +91,7 @@ for (const [name, location] of [
 describe("a gs: store", () => {
   test("holds a repository over TLS, as it was negotiated, with one token for all", async () => {
     await using google = await startGoogleStorage({ bucket, certificates });
-    const store = storeAt(google, { ca: certificates.caPem, storageClass: "NEARLINE" });
+    const store = storeAt(google, { ca: certificates.authority, storageClass: "NEARLINE" });
     const files = [{ path: ["large"], content: patternBytes(20_000_000, 3) }];
     await backUp(await createOurs(store), files);
     const again = await openOurs(store);
@@ -238,10 +238,10 @@ describe("credentials for Google", () => {
 
   test("are sent over no older TLS than the policy allows, and what was spoken is known", async () => {
     await using google = await startGoogleStorage({ bucket, certificates, newestTls: "TLSv1.2" });
-    const store = storeAt(google, { ca: certificates.caPem });
+    const store = storeAt(google, { ca: certificates.authority });
     expect(await store.stat("config")).toBeUndefined();
     expect(store.connection?.()).toEqual({ tls: ["TLSv1.2"], plain: false });
-    const strict = storeAt(google, { ca: certificates.caPem, minTls: "1.3" });
+    const strict = storeAt(google, { ca: certificates.authority, minTls: "1.3" });
     expect(await codeOf(() => strict.stat("config"))).toBe("objectstore.tls_refused");
   });
 

@@ -13,6 +13,11 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { mainClusterCommand, withoutMainCluster } from "../../scripts/setup/main-cluster.js";
 import { packageFor, quietFlags } from "../../scripts/setup/node.js";
+import {
+  missingServers,
+  OBJECT_SERVERS,
+  serversCommand,
+} from "../../scripts/setup/object-servers.js";
 import { missingPackages } from "../../scripts/setup/packages.js";
 import { buildThenPlace } from "../../scripts/setup/place.js";
 import { findPostgres, PROGRAMS } from "../../scripts/setup/postgres.js";
@@ -127,6 +132,26 @@ describe("the one command", () => {
     { args: [], env: { CI: "0" }, yes: false },
   ])("asks nobody for $args $env: $yes", ({ args, env, yes }) => {
     expect(assumesYes(args, env)).toBe(yes);
+  });
+});
+
+describe("the object stores of the tests", () => {
+  const all = Object.values(OBJECT_SERVERS);
+
+  test("what is missing is installed, and nothing else", () => {
+    expect(missingServers(() => true)).toEqual([]);
+    expect(missingServers(() => false)).toEqual(all);
+    expect(missingServers((path) => path !== "/usr/bin/rclone")).toEqual(["rclone"]);
+    const { shell, needsRoot } = serversCommand(["rclone"]);
+    expect(needsRoot).toBe(true);
+    expect(shell).toMatch(/^apt-get update -q && .*apt-get install .* rclone$/);
+  });
+
+  test("no service of theirs keeps running, unless Ceph was somebody's own before", () => {
+    expect(serversCommand(all).shell).toMatch(/systemctl disable --now .*ceph-crash\.service/);
+    expect(serversCommand(["radosgw"]).shell).not.toContain("systemctl");
+    // What is shown goes through one more shell, between single quotes.
+    expect(serversCommand(all).shell).not.toContain("'");
   });
 });
 

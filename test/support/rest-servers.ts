@@ -50,7 +50,10 @@ export async function startRest(
   const folder = await createTemporaryFolder();
   const root = join(folder.path, "root");
   await mkdir(root);
-  const certificates = options.tls === true ? await createCertificates(folder.path) : undefined;
+  const certificates =
+    options.tls === true
+      ? await createCertificates(folder.path, ["DNS:localhost", "IP:127.0.0.1"])
+      : undefined;
   const htpasswd = join(folder.path, "htpasswd");
   const digest = createHash("sha1").update(USER.password).digest("base64");
   if (options.auth === true) await writeFile(htpasswd, `${USER.name}:{SHA}${digest}\n`);
@@ -65,7 +68,7 @@ export async function startRest(
     url: `${scheme}://127.0.0.1:${server.port}/`,
     settings: {
       rest: user === undefined ? {} : { username: user.name, password: new Secret(user.password) },
-      tls: certificates === undefined ? {} : { certificateAuthorities: certificates.caPem },
+      tls: certificates === undefined ? {} : { certificateAuthorities: certificates.authority },
     },
     [Symbol.asyncDispose]: async () => {
       await server[Symbol.asyncDispose]();
