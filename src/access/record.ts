@@ -13,7 +13,8 @@ export type AccessAction =
   | "dump"
   | "restore"
   | "check"
-  | "doctor";
+  | "doctor"
+  | "key";
 
 /** What is about to happen, and who asks for it. */
 export interface Access {

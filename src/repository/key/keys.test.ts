@@ -164,6 +164,18 @@ describe("a key that nobody added through us", () => {
     expect(await unknownKeys(fixture.repository)).toHaveLength(1);
   });
 
+  test("is no news to a check where nobody ever vouched for one", async () => {
+    const fixture = await createFixture();
+    for (const key of await keysOf(fixture.store, "sparekeep/keys/")) {
+      await fixture.store.remove(key);
+    }
+    expect((await fixture.repository.check({ readData: false })).findings).toEqual([]);
+    expect(await listKeys(fixture.repository)).toMatchObject({
+      recorded: false,
+      keys: [{ state: "unknown" }],
+    });
+  });
+
   test("is told as damaged where it opens for nobody", async () => {
     const fixture = await createFixture();
     const id = "ab".repeat(32);

@@ -34,6 +34,8 @@ export interface KeyListing {
   readonly keys: readonly KeyEntry[];
   /** Records of kind `keys` that cannot be read; keys that only they name are unknown. */
   readonly damagedRecords: readonly string[];
+  /** False: nobody ever vouched for a key, as in a repository that another program made. Then unknown ones are no news. */
+  readonly recorded: boolean;
 }
 
 interface Waits {
@@ -63,7 +65,9 @@ export async function listKeysOf(
     // One whose removal came between the two readings is no key any more.
     if (entry.state !== "removed" || (await isThere(core, file.id, signal))) keys.push(entry);
   }
-  return { keys: keys.sort(byCreation), damagedRecords: history.damaged };
+  const { damaged } = history;
+  const recorded = history.keys.size > 0 || damaged.length > 0;
+  return { keys: keys.sort(byCreation), damagedRecords: damaged, recorded };
 }
 
 function judged(file: Omit<KeyEntry, "state">, last: KeyRecord | undefined): KeyEntry {
