@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { equalBytes } from "../kernel/index.ts";
+import { equalBytes, MIB } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import type { SealKeys } from "./crypto/master-key.ts";
 import { openBytes, sealBytes } from "./crypto/sealed.ts";
@@ -95,12 +95,37 @@ export function compress(plain: Bytes, level: number): Bytes {
 export function decompress(packed: Bytes, limitBytes: number): Bytes | undefined {
   try {
     const limit = Math.max(1, limitBytes);
+    const expected = Math.min(limit, statedBytes(packed) ?? 4 * packed.byteLength, LARGEST_ROOM);
     return zstdDecompressSync(packed, {
-      chunkSize: Math.max(1024, Math.min(limit, 64 * 1024 * 1024)),
+      // One byte more than is expected: a room that is filled to its end makes zlib take another one.
+      chunkSize: Math.max(1024, expected + 1),
       maxOutputLength: limit,
     });
   } catch {
     // zlib throws only for input that is not what it should be; the caller names the damaged thing.
     return undefined;
+  }
+}
+
+/** Taken at once, before anything is known of what really comes. */
+const LARGEST_ROOM = 64 * MIB;
+const ZSTD_MAGIC = 0xfd2f_b528;
+
+/** What the first frame says of its content's size, if it does: RFC 8878 §3.1.1. Not to be trusted. */
+function statedBytes(packed: Bytes): number | undefined {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  if (view.byteLength < 18 || view.getUint32(0, true) !== ZSTD_MAGIC) return undefined;
+  const descriptor = view.getUint8(4);
+  const single = (descriptor >> 5) & 1;
+  const at = 5 + (1 - single) + ([0, 1, 2, 4][descriptor & 3] ?? 0);
+  switch (descriptor >> 6) {
+    case 0:
+      return single === 1 ? view.getUint8(at) : undefined;
+    case 1:
+      return view.getUint16(at, true) + 256;
+    case 2:
+      return view.getUint32(at, true);
+    default:
+      return Number(view.getBigUint64(at, true));
   }
 }
