@@ -3,6 +3,7 @@ import { checkVerb } from "./commands/check.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { initVerb } from "./commands/init.ts";
+import { keyVerb } from "./commands/key.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
@@ -17,5 +18,6 @@ export const VERBS: readonly Verb[] = [
   dumpVerb,
   restoreVerb,
   checkVerb,
+  keyVerb,
   doctorVerb,
 ];

@@ -151,7 +151,8 @@ async function sealedLines(
 ): Promise<readonly string[]> {
   const work = context.keyCost === undefined ? PASSPHRASE_WORK : Math.log2(context.keyCost.N);
   const text = `${password.reveal()}\n`;
-  const headerBytes = 22 + 11 + 22 + 1 + String(work).length + 1 + 43 + 1 + 4 + 43 + 1;
+  // "age-encryption.org/v1", "-> scrypt SALT WORK", the wrapped file key, "--- MAC", each with its newline.
+  const headerBytes = 22 + (10 + 22 + 1 + String(work).length + 1) + 44 + (4 + 44);
   const sealedBytes = headerBytes + 16 + Buffer.byteLength(text) + 16;
   const fill = "\n".repeat((5 - (sealedBytes % 5)) % 5);
   return formatPaper(await wrapWithPassphrase(text + fill, passphrase, work));
