@@ -79,7 +79,7 @@ function versionOf(program) {
 }
 
 /** @param {NodeJS.ProcessEnv} env */
-function canFetch(env) {
+export function canFetch(env) {
   const folders = (env["PATH"] ?? "").split(delimiter);
   const has = (/** @type {string} */ name) => folders.some((bin) => existsSync(join(bin, name)));
   return existsSync(KEYRING) && ["apt-get", "apt-cache", "apt-config", "dpkg-deb"].every(has);
@@ -147,7 +147,7 @@ async function unpack(root, folder, upstream, options) {
  * @param {NodeJS.ProcessEnv} env
  * @param {AbortSignal} signal
  */
-async function privateApt(folder, env, signal) {
+export async function privateApt(folder, env, signal) {
   for (const name of ["lists/partial", "cache/archives/partial", "parts", "state"])
     mkdirSync(join(folder, name), { recursive: true });
   chmodSync(folder, 0o700);

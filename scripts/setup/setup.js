@@ -1,5 +1,6 @@
 import { delimiter, join } from "node:path";
 import process from "node:process";
+import { ensureAge } from "./age.js";
 import { ensureNode, withNode } from "./node.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
@@ -37,7 +38,7 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
- * Besides, the restic versions of the conformance tests: all that the tests need.
+ * Besides, the restic versions and the age of the conformance tests: all that the tests need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
  * @returns {Promise<Ready>}
@@ -45,6 +46,7 @@ export async function readyForPostgres(args, signal) {
 export async function readyForTests(args, signal) {
   const ready = await readyForPostgres(args, signal);
   const versions = await ensureRestic(ROOT, ready.env, signal);
+  await ensureAge(ROOT, ready.env, signal);
   const old = versions.find((version) => version.startsWith("0.14."));
   const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
   return {

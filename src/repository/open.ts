@@ -11,7 +11,7 @@ import { deriveKey, randomMasterKey } from "./crypto/master-key.ts";
 import type { MasterKey } from "./crypto/master-key.ts";
 import { checkRepository } from "./check/check.ts";
 import { repositoryError } from "./errors.ts";
-import { saveKeyRecord } from "./key/key-record.ts";
+import { noteKey } from "./key/key-record.ts";
 import { loadKey } from "./key/load-key.ts";
 import { listIds } from "./list.ts";
 import { acquireReader } from "./read/reader.ts";
@@ -55,7 +55,7 @@ export const createRepository: CreateRepository = async (context, options) => {
   // Last: a record of a creation that failed would be sealed with a key that nobody has. A crash before it shows the key
   // as one that nobody added, which is said and put right by `key adopt`.
   const by = `${username}@${hostname}`;
-  await saveKeyRecord(core, { key: keyId, action: "created", by, at: created }, options.signal);
+  await noteKey(core, { key: keyId, action: "created", by, at: created }, options.signal);
   return repositoryOf(core, config, asKeyId(keyId));
 };
 

@@ -7,7 +7,7 @@ import { calibrateCost, createKeyFile, openKeyFile, parseKeyFile } from "../cryp
 import { repositoryError } from "../errors.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { KeyDerivationCost, Repository } from "../types.ts";
-import { saveKeyRecord } from "./key-record.ts";
+import { noteKey } from "./key-record.ts";
 import { loadKey } from "./load-key.ts";
 
 export interface KeyChangeOptions {
@@ -47,7 +47,7 @@ export async function writeKey(core: RepositoryCore, options: NewKeyOptions): Pr
   const file = await createKeyFile({ master, password, cost, created, ...owner }, random);
   const id = asKeyId(hash("sha256", file, "hex"));
   const by = whoOf(options);
-  await saveKeyRecord(core, { key: id, action: "added", by, at: created }, signal);
+  await noteKey(core, { key: id, action: "added", by, at: created }, signal);
   await store.put(objectKey.key(id), [file], {
     ifAbsent: true,
     ...(signal === undefined ? {} : { signal }),

@@ -1,3 +1,4 @@
+import { AppError } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { hexIdOf, stringListOf, stringOf, timeOf } from "../json.ts";
 import type { JsonObject } from "../json.ts";
@@ -47,6 +48,23 @@ export async function saveKeyRecord(
   signal?: AbortSignal,
 ): Promise<void> {
   await saveRecord(core, "keys", { ...record, at: record.at.toISOString() }, signal);
+}
+
+/**
+ * The same for what is done to a key. A store without a place for records (`rest:` with no store beside it) keeps keys all
+ * the same: nobody vouches for any there, and `listKeys` says so.
+ */
+export async function noteKey(
+  core: RepositoryCore,
+  record: KeyRecord,
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    await saveKeyRecord(core, record, signal);
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== "objectstore.no_place") throw thrown;
+    core.log?.warn({ err: thrown, key: record.key }, "key without a record");
+  }
 }
 
 export async function loadKeyHistory(

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { Secret } from "../../kernel/index.ts";
+import { AppError, Secret } from "../../kernel/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
 import { codeOf } from "../../objectstore/testing/index.ts";
 import { coreOf, objectKey } from "../core.ts";
 import { createKeyFile } from "../crypto/key-file.ts";
-import { openRepository } from "../open.ts";
+import { createRepository, openRepository } from "../open.ts";
 import {
   CHEAP_COST,
   createFixture,
@@ -24,7 +24,7 @@ import { planRemoveKey } from "./remove.ts";
 import { loadWraps, recordWrap } from "./wraps.ts";
 import { createHash } from "node:crypto";
 import { createInlineSealer } from "../sealer.ts";
-import { objectStoreError } from "../../objectstore/index.ts";
+import { createMemoryStore, objectStoreError } from "../../objectstore/index.ts";
 
 const OTHER = new Secret("another one");
 const NEW_KEY = { ...WRITER, password: OTHER, cost: CHEAP_COST };
@@ -323,6 +323,34 @@ describe("changing the password", () => {
     expect(await unknownKeys(fixture.repository)).toEqual([]);
     expect(await keysOf(fixture.store, "keys/")).toHaveLength(2);
   });
+});
+
+test("a store without a place for records keeps keys, and says that nobody vouches for them", async () => {
+  const fixture = await createFixture();
+  const inner = createMemoryStore({ clock: fixture.clock });
+  const store: ObjectStore = {
+    ...inner,
+    put: async (key, body, options) => {
+      if (key.startsWith("sparekeep/")) {
+        throw new AppError("objectstore.no_place", "config", { message: `no place for ${key}` });
+      }
+      await inner.put(key, body, options);
+    },
+  };
+  const { clock, random } = fixture;
+  const context = { store, clock, random, createSealer: createInlineSealer };
+  const options = { password: PASSWORD, hostname: "h", username: "u", cost: CHEAP_COST };
+  const repository = await createRepository(context, options);
+  const id = await addKey(repository, NEW_KEY);
+  expect(await listKeys(repository)).toMatchObject({
+    recorded: false,
+    keys: [{ state: "unknown" }, { state: "unknown" }],
+  });
+  // A person who vouches for them must not be told that it was written down.
+  const adoption = await planAdoptKeys(repository, { by: "Ann Meier" });
+  expect(await codeOf(() => adoption.execute())).toBe("objectstore.no_place");
+  const plan = await planRemoveKey(repository, id, REMOVE);
+  expect(await plan.execute()).toEqual({ outcome: "complete" });
 });
 
 test("who can open a wrapped copy is kept in a record", async () => {

@@ -8,7 +8,7 @@ import { acquireLock } from "../lock/lock.ts";
 import type { Repository } from "../types.ts";
 import { lockOptions, whoOf } from "./add.ts";
 import type { KeyChangeOptions } from "./add.ts";
-import { saveKeyRecord } from "./key-record.ts";
+import { noteKey } from "./key-record.ts";
 import { keyNamed, listKeys } from "./list.ts";
 import type { KeyEntry } from "./list.ts";
 import { loadKey } from "./load-key.ts";
@@ -78,7 +78,7 @@ export async function eraseKey(
 ): Promise<KeyRemoval> {
   const { signal } = options;
   const at = core.clock.now();
-  await saveKeyRecord(core, { key: id, action: "removed", by: whoOf(options), at }, signal);
+  await noteKey(core, { key: id, action: "removed", by: whoOf(options), at }, signal);
   try {
     await core.store.remove(objectKey.key(id), signal === undefined ? {} : { signal });
     return { outcome: "complete" };
