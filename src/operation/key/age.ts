@@ -5,9 +5,12 @@ import { operationError } from "../errors.ts";
 
 /** age files of one short secret. What age itself throws can show nothing of it, and is wrapped all the same. */
 
-/** age's own default: 2^18, about a second for each guess. */
-export const PASSPHRASE_WORK = 18;
-/** Of a file that somebody else wrote: above it age refuses too, for want of memory and patience. */
+/**
+ * 2^16, 64 MiB for each guess: with a passphrase of 64 bits beyond everybody. age's own 2^18 took 650 MiB at the peak here,
+ * which is more than a machine that runs backups may have to spare.
+ */
+export const PASSPHRASE_WORK = 16;
+/** Nothing that is wrapped comes near. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /** Armored, so that it survives a mail or a clipboard; `age -d` opens it like any other. */
