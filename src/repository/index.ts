@@ -11,6 +11,7 @@
  *           4. last packs acknowledged -> index acknowledged -> lock still held? -> snapshot
  *   read:   index -> tree by tree, seen through escapes and shards -> ranges of packs, each blob's hash compared;
  *           every place that an index names is tried, twice, before a blob is called damaged         read/
+ *   keys:   record -> key file -> read back and opened; removed under an exclusive lock, record first       key/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";

@@ -65,6 +65,22 @@ async function opens(store: ObjectStore, password: Secret): Promise<Repository |
   }
 }
 
+/** A key that is gone and is put back from a copy must be an alert, wherever the removal was cut. */
+async function revivedKeys(
+  repository: Repository,
+  left: MemoryStore,
+  before: MemoryStore,
+): Promise<readonly string[]> {
+  const there = new Set(await keysBelow(left, "keys/"));
+  const gone = (await keysBelow(before, "keys/")).filter((key) => !there.has(key));
+  for (const key of gone) await left.put(key, [await before.get(key)]);
+  const { keys } = await listKeys(repository);
+  for (const key of gone) await left.remove(key);
+  return keys
+    .filter(({ id, state }) => state === "known" && gone.includes(`keys/${id}`))
+    .map(({ id }) => `key ${id.slice(0, 8)} put back and known`);
+}
+
 interface Violations {
   readonly cuts: number;
   readonly found: readonly string[];
@@ -74,7 +90,8 @@ async function violationsOf(
   change: Change,
   break_: (store: ObjectStore) => ObjectStore = (store) => store,
 ): Promise<Violations> {
-  const { store, cuts } = recordCuts(await prepared());
+  const before = await prepared();
+  const { store, cuts } = recordCuts(before.fork());
   await change(await openRepository(contextOf(break_(store)), { password: OLD }));
   const found: string[] = [];
   for (const cut of cuts) {
@@ -87,6 +104,7 @@ async function violationsOf(
     const { keys, damagedRecords } = await listKeys(repository);
     if (damagedRecords.length > 0) found.push(`${at}: damaged record`);
     for (const key of keys) if (key.state === "unknown") found.push(`${at}: unknown key`);
+    found.push(...(await revivedKeys(repository, cut.left, before)).map((id) => `${at}: ${id}`));
     // What was begun can be begun again: nothing of the crash stands in the way.
     await addKey(repository, { ...WHO, pid: process.pid, password: new Secret("after the crash") });
   }
@@ -107,6 +125,27 @@ test.for(["add", "passwd"])("%s is seen to be broken when the key comes first", 
     reorder(store, "sparekeep/keys/", "keys/"),
   );
   expect(found.some((violation) => violation.endsWith("unknown key"))).toBe(true);
+});
+
+test("remove is seen to be broken when the record comes after the key", async () => {
+  const late = (store: ObjectStore): ObjectStore => {
+    let held: (() => Promise<void>)[] = [];
+    return {
+      ...store,
+      put: async (key, body, options) => {
+        if (!key.startsWith("sparekeep/")) return await store.put(key, body, options);
+        held.push(() => store.put(key, body, options));
+      },
+      remove: async (key, options) => {
+        await store.remove(key, options);
+        const writes = held;
+        held = [];
+        for (const write of writes) await write();
+      },
+    };
+  };
+  const { found } = await violationsOf(CHANGES["remove"] ?? nothing, late);
+  expect(found.some((violation) => violation.endsWith("put back and known"))).toBe(true);
 });
 
 test("passwd is seen to be broken when the old key goes first", async () => {
