@@ -25,12 +25,14 @@ const VERBS = [
   "copies",
   "rewrite",
   "rekey",
+  "key",
   "doctor",
 ] as const;
 
-/** Verbs that are made of others: the help of each is shown below the verb's own. */
-const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
+/** Verbs below a verb, each with help of its own. */
+const BELOW: Readonly<Record<string, readonly string[]>> = {
   hold: ["add", "list", "release"],
+  key: ["list", "add", "passwd", "remove", "adopt", "wrap", "unwrap", "escrow", "prove"],
 };
 
 const EFFECT = /^ \* {3}(reads|writes|locks|leaves behind|exit codes)\s+(.*)$/;
@@ -42,10 +44,12 @@ export async function renderCliPage(root: string): Promise<string> {
       const source = await readFile(join(root, "src/operation", `${verb}.ts`), "utf8");
       const effects = EFFECTS.exec(source)?.[1];
       if (effects === undefined) throw new Error(`src/operation/${verb}.ts without an effects block`);
-      const lines = [[verb], ...(SUBCOMMANDS[verb] ?? []).map((name) => [verb, name])];
-      const helps = await Promise.all(lines.map((line) => helpOf([...line, "--help"])));
-      const shown = helps.map((help) => `\`\`\`text\n${help.trimEnd()}\n\`\`\`\n`).join("\n");
-      return `## ${verb}\n\n${shown}\n${effectsTable(effects)}\n`;
+      const below = await Promise.all(
+        (BELOW[verb] ?? []).map(
+          async (name) => `### ${verb} ${name}\n\n${await helpBlock([verb, name])}\n\n`,
+        ),
+      );
+      return `## ${verb}\n\n${await helpBlock([verb])}\n\n${below.join("")}${effectsTable(effects)}\n`;
     }),
   );
   const top = (await helpOf(["--help"])).trimEnd();
@@ -58,6 +62,10 @@ ${top}
 \`\`\`
 
 ${sections.join("\n")}`;
+}
+
+async function helpBlock(line: readonly string[]): Promise<string> {
+  return `\`\`\`text\n${(await helpOf([...line, "--help"])).trimEnd()}\n\`\`\``;
 }
 
 function effectsTable(block: string): string {

@@ -1,5 +1,6 @@
 import { delimiter, join } from "node:path";
 import process from "node:process";
+import { ensureAge } from "./age.js";
 import { ensureNode, withNode } from "./node.js";
 import { ensureObjectServers } from "./object-servers.js";
 import { ensurePackages } from "./packages.js";
@@ -40,8 +41,8 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
- * Besides, the object stores, the servers of restic's REST protocol and the restic versions that the tests run against: all
- * that the tests need.
+ * Besides, the object stores, the servers of restic's REST protocol, and the restic versions and the age that the tests run:
+ * all that the tests need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
  * @returns {Promise<Ready>}
@@ -53,6 +54,7 @@ export async function readyForTests(args, signal) {
   const versions = await ensureRestic(ROOT, ready.env, signal);
   await ensureRestServer(ROOT, ready.env, signal);
   await ensureRclone(ROOT, ready.env, signal);
+  await ensureAge(ROOT, ready.env, signal);
   const old = versions.find((version) => version.startsWith("0.14."));
   const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
   return {

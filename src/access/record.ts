@@ -23,6 +23,7 @@ export type AccessAction =
   | "copies"
   | "rewrite"
   | "rekey"
+  | "key"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

@@ -3,6 +3,7 @@ import { exitCodeOf, throwIfAborted, toAppError } from "../kernel/index.ts";
 import type { AppError } from "../kernel/index.ts";
 import { nearest } from "../policy/index.ts";
 import type { OutputFlags } from "./common-options.ts";
+import { examplesText } from "./examples.ts";
 import { cliError, EXIT_OUTPUT_CLOSED } from "./errors.ts";
 import { errorDocument, toJson } from "./json.ts";
 import { renderError } from "./render-error.ts";
@@ -71,7 +72,7 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
     const command = verb.register(program, run, runtime);
     command.addHelpText("before", examplesText(verb.examples));
   }
-  for (const command of withSubcommands(program)) {
+  for (const command of withCommandsBelow(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => runtime.stdout.write(text),
       writeErr: (text) => runtime.stderr.write(text),
@@ -83,8 +84,8 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
   return program;
 }
 
-function withSubcommands(command: Command): readonly Command[] {
-  return [command, ...command.commands.flatMap(withSubcommands)];
+function withCommandsBelow(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withCommandsBelow)];
 }
 
 function examplesText(examples: Verb["examples"]): string {

@@ -9,6 +9,7 @@ import { dumpVerb } from "./commands/dump.ts";
 import { forgetVerb } from "./commands/forget.ts";
 import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
+import { keyVerb } from "./commands/key.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
 import { pruneVerb } from "./commands/prune.ts";
@@ -37,5 +38,6 @@ export const VERBS: readonly Verb[] = [
   copiesVerb,
   rewriteVerb,
   rekeyVerb,
+  keyVerb,
   doctorVerb,
 ];

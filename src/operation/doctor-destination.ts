@@ -5,6 +5,7 @@ import type { Destination } from "../policy/index.ts";
 import type { OperationContext } from "./context.ts";
 import { examineLock } from "./doctor-lock.ts";
 import type { Finding } from "./doctor.ts";
+import { keyFindings } from "./doctor-keys.ts";
 import { openDestination } from "./open.ts";
 
 const LITTLE_SPACE_BYTES = 5 * GIB;
@@ -28,6 +29,7 @@ export async function examineDestination(
   const point = snapshots.at(-1);
   const looked = point === undefined ? { repository } : { repository, newest: point };
   findings.push(...(await examineLock(context, subject, destination, looked)));
+  findings.push(...(await keyFindings(context, subject, destination, repository)));
   return [...findings, ...(await spaceFindings(subject, destination.url))];
 }
 

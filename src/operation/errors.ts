@@ -81,4 +81,49 @@ export const operationError = errorTable("operation", {
     meaning: "The repository to move to holds snapshots that do not come from the old one.",
     hint: "Name a place that holds no repository yet.",
   },
+  weak_password: {
+    kind: "usage",
+    meaning: "A new password is too easy to guess for whoever gets hold of a key file.",
+    hint: "Use a random one, for example of `openssl rand -base64 32`, or accept the risk with --allow-weak.",
+  },
+  owners_missing: {
+    kind: "config",
+    meaning: "The password was to be wrapped, and the policy names no owners of the destination.",
+    hint: "Add `owners: [age1…]` to the destination; `age-keygen` makes such a key.",
+  },
+  owner_invalid: {
+    kind: "config",
+    meaning: "A recipient among the owners is not one that age accepts.",
+    hint: "Write the public key that `age-keygen -y` prints.",
+  },
+  identity_invalid: {
+    kind: "usage",
+    meaning: "The identity file holds no age identity.",
+    hint: "Name the file that `age-keygen` wrote; one with a passphrase is opened with `age -d` first.",
+  },
+  identity_unfit: {
+    kind: "auth",
+    meaning: "The identity opens none of the wrapped copies of the password.",
+    hint: "Use the identity of an owner, or run `sparekeep key wrap` with the owner's recipient in the policy.",
+  },
+  wrap_missing: {
+    kind: "not-found",
+    meaning: "Beside the repository lies no wrapped copy of its password.",
+    hint: "Name owners in the policy and run `sparekeep key wrap`.",
+  },
+  wrap_damaged: {
+    kind: "corrupt",
+    meaning: "A wrapped copy of the password is not what its name says, or no age file.",
+    hint: "Run `sparekeep key wrap`, or use the paper copy.",
+  },
+  paper_mistyped: {
+    kind: "usage",
+    meaning: "Lines of a paper copy are missing or do not match their checksums.",
+    hint: "Compare the named lines with the paper, character by character.",
+  },
+  passphrase_wrong: {
+    kind: "auth",
+    meaning: "The passphrase does not open the paper copy.",
+    hint: "The lines are typed right, so try the passphrase again.",
+  },
 });

@@ -39,6 +39,34 @@ export { endHold, holdSnapshots, readHolds } from "./hold.ts";
 export type { AddHoldOptions, HoldLine, ReleaseHoldOptions } from "./hold.ts";
 export { init } from "./init.ts";
 export type { InitializedDestination, InitOptions, InitResult } from "./init.ts";
+export {
+  addRepositoryKey,
+  changeRepositoryPassword,
+  listRepositoryKeys,
+  planKeyAdoption,
+  planKeyRemoval,
+  wrapPassword,
+} from "./key.ts";
+export type {
+  AddedKey,
+  AddKeyOptions,
+  KeyList,
+  KeyOptions,
+  NewPassword,
+  NewPasswordOptions,
+  PasswordChange,
+  PlannedAdoption,
+  PlannedKeyRemoval,
+  WrappedForOwners,
+} from "./key.ts";
+export { escrowKey, proveKey, readSheet, savePassword, unwrapPassword } from "./key-copies.ts";
+export type {
+  EscrowedKey,
+  EscrowOptions,
+  KeyCopy,
+  KeyProof,
+  UnwrappedPassword,
+} from "./key-copies.ts";
 export { loadPolicy } from "./load-policy.ts";
 export { listEntries } from "./ls.ts";
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";

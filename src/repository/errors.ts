@@ -28,6 +28,22 @@ export const repositoryError = errorTable("repository", {
     meaning: "A key file is not what its name (its SHA-256) says, or cannot be read as a key.",
     hint: "Restore the file under keys/ from another copy of the repository.",
   },
+  key_not_found: {
+    kind: "usage",
+    meaning: "No key of the repository has this id or prefix, or several have.",
+    hint: "Run `sparekeep key list` and name one of its ids.",
+  },
+  key_in_use: {
+    kind: "usage",
+    meaning: "The key that opened the repository was to be removed, or no other key would open it.",
+    hint: "Add another key, open the repository with its password, then remove this one.",
+  },
+  key_unproven: {
+    kind: "corrupt",
+    meaning:
+      "A key that was just written could not be read back and opened with its password; the old key stays.",
+    hint: "Run `sparekeep check`, then try again.",
+  },
   config_damaged: {
     kind: "corrupt",
     meaning: "The repository's `config` cannot be opened with the master key, or is not a config.",

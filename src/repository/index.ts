@@ -15,6 +15,7 @@
  *           at again -> one snapshot file after the other                        forget/ hold/ proof/
  *   diff:   two trees side by side, what is the same blob skipped                          diff/
  *   prune:  what snapshots need -> the fate of every pack -> copy -> index anew, marks in it -> grace -> remove     prune/
+ *   keys:   record -> key file -> read back and opened; removed under an exclusive lock, record first       key/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";
@@ -84,3 +85,17 @@ export type {
   PutBack,
   RecoverVersionsPlan,
 } from "./recover-versions/plan.ts";
+export { addKey } from "./key/add.ts";
+export type { KeyChangeOptions, NewKeyOptions } from "./key/add.ts";
+export { planAdoptKeys } from "./key/adopt.ts";
+export type { AdoptionPlan, AdoptOptions } from "./key/adopt.ts";
+export { listKeys, strangenessOf, unknownAmong, unknownKeys } from "./key/list.ts";
+export type { KeyEntry, KeyListing } from "./key/list.ts";
+export { changePassword } from "./key/passwd.ts";
+export type { ChangedPassword, ChangePasswordOptions } from "./key/passwd.ts";
+export { planRemoveKey } from "./key/remove.ts";
+export type { KeyRemoval, KeyRemovalPlan, RemoveKeyOptions } from "./key/remove.ts";
+export { judgePassword, WEAK_BITS } from "./key/strength.ts";
+export type { PasswordStrength } from "./key/strength.ts";
+export { loadWraps, recordWrap } from "./key/wraps.ts";
+export type { WrapRecord } from "./key/key-record.ts";

@@ -131,8 +131,8 @@ const CASES: readonly (readonly [string, Damage, readonly string[], readonly str
   [
     "a key damaged that nobody uses",
     ({ store }) => store.put(`keys/${"ab".repeat(32)}`, [Buffer.from("{}")]),
-    ["key_damaged"],
-    ["key_damaged"],
+    ["key_damaged", "key_unknown"],
+    ["key_damaged", "key_unknown"],
   ],
   [
     "foreign files",

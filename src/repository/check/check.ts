@@ -11,6 +11,7 @@ import { checkData } from "./check-data.ts";
 import { checkConflicts, checkKeys, checkLocks, checkPacks } from "./check-packs.ts";
 import type { CheckStep } from "./check-packs.ts";
 import { TreeCheck } from "./check-trees.ts";
+import { checkUnknownKeys } from "./check-unknown-keys.ts";
 import { Findings } from "./findings.ts";
 
 /**
@@ -29,6 +30,7 @@ export async function checkRepository(
   const findings = new Findings();
   const step: CheckStep = { core, findings, ...(signal === undefined ? {} : { signal }) };
   await checkKeys(step);
+  await checkUnknownKeys(step);
   await checkLocks(step, core.clock);
   const snapshots = await readSnapshots(step);
   const index = await readIndex(step);

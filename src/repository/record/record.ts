@@ -60,15 +60,57 @@ export async function loadRecords<Value>(
 ): Promise<readonly FoundRecord<Value>[]> {
   const found: FoundRecord<Value>[] = [];
   for (const file of await listFiles(core.store, `sparekeep/${kind}/`, signal)) {
-    const fields = await loadRecord(core, kind, file, signal);
-    if (fields === undefined) continue;
-    const value = parse(fields);
-    if (value === undefined) throw damaged(kind, file.id, "of an unknown form");
-    found.push({ id: file.id, storedAt: file.modifiedAt, value });
+    const record = await foundRecord(core, kind, file, parse, signal);
+    if (record !== undefined) found.push(record);
   }
-  return found.sort(
-    (a, b) => a.storedAt.getTime() - b.storedAt.getTime() || (a.id < b.id ? -1 : 1),
-  );
+  return found.sort(byAge);
+}
+
+/**
+ * For kinds of which a lost one makes us say too much and never too little: those that cannot be read are named and
+ * passed over, so that garbage which somebody puts there silences nothing.
+ */
+export async function loadReadableRecords<Value>(
+  core: RepositoryCore,
+  kind: RecordKind,
+  parse: (fields: JsonObject) => Value | undefined,
+  signal?: AbortSignal,
+): Promise<{
+  readonly found: readonly FoundRecord<Value>[];
+  readonly damaged: readonly string[];
+}> {
+  const found: FoundRecord<Value>[] = [];
+  const damaged: string[] = [];
+  for (const file of await listFiles(core.store, `sparekeep/${kind}/`, signal)) {
+    try {
+      const record = await foundRecord(core, kind, file, parse, signal);
+      if (record !== undefined) found.push(record);
+    } catch (thrown) {
+      const unreadable = thrown instanceof AppError && thrown.code === "repository.record_damaged";
+      if (!unreadable) throw thrown;
+      damaged.push(file.id);
+    }
+  }
+  return { found: found.sort(byAge), damaged };
+}
+
+function byAge(a: FoundRecord<unknown>, b: FoundRecord<unknown>): number {
+  return a.storedAt.getTime() - b.storedAt.getTime() || (a.id < b.id ? -1 : 1);
+}
+
+/** `undefined`: removed between listing and reading. */
+async function foundRecord<Value>(
+  core: RepositoryCore,
+  kind: RecordKind,
+  file: ObjectStat & { readonly id: string },
+  parse: (fields: JsonObject) => Value | undefined,
+  signal: AbortSignal | undefined,
+): Promise<FoundRecord<Value> | undefined> {
+  const fields = await loadRecord(core, kind, file, signal);
+  if (fields === undefined) return undefined;
+  const value = parse(fields);
+  if (value === undefined) throw damaged(kind, file.id, "of an unknown form");
+  return { id: file.id, storedAt: file.modifiedAt, value };
 }
 
 export async function removeRecord(
