@@ -88,11 +88,6 @@ function withCommandsBelow(command: Command): readonly Command[] {
   return [command, ...command.commands.flatMap(withCommandsBelow)];
 }
 
-function examplesText(examples: Verb["examples"]): string {
-  const lines = examples.map(([command, what]) => `  ${command}\n      ${what}`);
-  return `Examples:\n${lines.join("\n")}\n`;
-}
-
 function report(
   thrown: unknown,
   argv: readonly string[],

@@ -104,7 +104,7 @@ export async function openOrCreate(
   context: OperationContext,
   destination: Named<Destination>,
   password: Secret,
-  { policy, allowWeak = false }: InitOptions,
+  { policy, allowWeak = false }: Pick<InitOptions, "policy" | "allowWeak">,
 ): Promise<{
   readonly repository: Repository;
   readonly created: boolean;

@@ -16,6 +16,7 @@ import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
 import { operationError } from "./errors.ts";
 import { openOrCreate } from "./init.ts";
+import { wrapForDestination } from "./key.ts";
 import { openDestination, openStore } from "./open.ts";
 
 export interface RekeyOptions {
@@ -63,12 +64,15 @@ export async function planRekey(
   const { policy } = options;
   const { signal } = context;
   const from = destinationNamed(policy, options.destination);
-  const to = typeof options.to === "string" ? destinationNamed(policy, options.to) : options.to;
+  const to =
+    typeof options.to === "string"
+      ? destinationNamed(policy, options.to)
+      : { ...options.to, name: options.to.url };
   const record = (step: string): Promise<void> =>
     recordAccess(context, policy, "rekey", {
       step,
       destination: from.name,
-      to: typeof options.to === "string" ? options.to : options.to.url,
+      to: to.name,
     });
   await record("plan");
   const password = await resolveSecret(to.password, context.env);
@@ -94,7 +98,9 @@ export async function planRekey(
     },
     execute: async () => {
       await record("execute");
-      const { repository } = await openOrCreate(context, to, password);
+      const { repository } = await openOrCreate(context, to, password, { policy });
+      // The owners of the new password, before anything depends on it.
+      if (to.owners !== undefined) await wrapForDestination(context, to, repository, password);
       return await move(context, source, repository, options);
     },
   };
