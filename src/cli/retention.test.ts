@@ -265,6 +265,7 @@ describe("hold", () => {
     expect((await json(["hold", "list"])).document).toMatchObject({
       holds: [{ state: "expired" }],
     });
+    expect((await run(["snapshots"])).stdout).not.toContain("audit");
     await run(["forget", "--yes"]);
     expect(await snapshotsLeft()).toEqual(ids.slice(2));
   });
