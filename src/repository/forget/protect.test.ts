@@ -154,7 +154,7 @@ describe("a plan forgets nothing", () => {
 
   test.for<readonly [string, Partial<ForgetFacts>]>([
     ["its plan has no keep rules", { plans: [{ ...PLAN, keep: undefined }] }],
-    ["its plan is not in the policy", { plans: [] }],
+    ["the policy has no such plan for this repository", { plans: [] }],
   ])("because %s, and says so of each point", ([noRules, changes]) => {
     const decision = decideForget(facts({ ...changes, storeNow: undefined }));
     expect(decision.plans).toEqual([

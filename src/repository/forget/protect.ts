@@ -50,7 +50,7 @@ export function decideForget(facts: ForgetFacts, scope: ForgetScope = {}): Forge
   return decisionOf(facts, global, judged, kept);
 }
 
-const NOT_IN_POLICY = "its plan is not in the policy";
+const NOT_IN_POLICY = "the policy has no such plan for this repository";
 const NO_RULES = "its plan has no keep rules";
 
 interface Judged {
