@@ -265,6 +265,7 @@ describe("hold", () => {
     expect((await json(["hold", "list"])).document).toMatchObject({
       holds: [{ state: "expired" }],
     });
+    expect((await run(["snapshots"])).stdout).not.toContain("audit");
     await run(["forget", "--yes"]);
     expect(await snapshotsLeft()).toEqual(ids.slice(2));
   });
@@ -285,10 +286,15 @@ describe("hold", () => {
   test("is refused where the destination has no room for it", async () => {
     const text = POLICY.replace("url: ./repo", "url: 'rest:https://localhost:1/'");
     await writeFile(join(folder, "p.yaml"), text);
-    expect(await json(["hold", "list"])).toMatchObject({
-      code: 2,
-      document: { error: { code: "operation.no_room_for_records" } },
-    });
+    for (const line of [
+      ["hold", "list"],
+      ["accept", "latest", ...REASON],
+    ]) {
+      expect(await json(line)).toMatchObject({
+        code: 2,
+        document: { error: { code: "operation.no_room_for_records" } },
+      });
+    }
   });
 });
 

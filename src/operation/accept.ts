@@ -13,6 +13,7 @@ import type { ProofState } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { openDestination } from "./open.ts";
+import { requireRoomForRecords } from "./prove.ts";
 
 export interface AcceptOptions {
   readonly policy: Policy;
@@ -36,6 +37,7 @@ export async function acceptPoint(
   const { signal, actor: by } = context;
   const { reason } = options;
   const destination = destinationNamed(options.policy, options.destination);
+  requireRoomForRecords(destination);
   await recordAccess(context, options.policy, "accept", {
     destination: destination.name,
     snapshot: options.snapshot,

@@ -53,8 +53,8 @@ export const operationError = errorTable("operation", {
   no_room_for_records: {
     kind: "usage",
     meaning:
-      "A hold was asked for at a destination behind restic's REST protocol, which has no place for it.",
-    hint: "Name a folder with `beside:` at the destination, then add the hold again.",
+      "A hold or an acceptance was asked for at a destination behind restic's REST protocol, which has no place for records.",
+    hint: "Name a folder with `beside:` at the destination, then run again.",
   },
   not_a_database_snapshot: {
     kind: "not-found",

@@ -12,10 +12,9 @@ import { addHold, isInForce, listHolds, releaseHold } from "../repository/index.
 import type { Hold, Repository } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
-import { operationError } from "./errors.ts";
 import { openDestination } from "./open.ts";
 import { ownerOf } from "./owner.ts";
-import { hasRoomForRecords } from "./prove.ts";
+import { requireRoomForRecords } from "./prove.ts";
 
 interface HoldPlace {
   readonly policy: Policy;
@@ -105,12 +104,7 @@ async function openRecorded(
   subject: Readonly<Record<string, string>>,
 ): Promise<Repository> {
   const destination = destinationNamed(policy, name);
-  if (!hasRoomForRecords(destination)) {
-    throw operationError("no_room_for_records", {
-      message: `destination ${destination.name} that has no room for records`,
-      subject: { destination: destination.name },
-    });
-  }
+  requireRoomForRecords(destination);
   await recordAccess(context, policy, "hold", { step, destination: destination.name, ...subject });
   return openDestination(context, destination);
 }

@@ -1,5 +1,5 @@
 import { AppError } from "../kernel/index.ts";
-import type { Destination } from "../policy/index.ts";
+import type { Destination, Named } from "../policy/index.ts";
 import { saveProof } from "../repository/index.ts";
 import type { Repository } from "../repository/index.ts";
 import type { OperationContext } from "./context.ts";
@@ -9,6 +9,14 @@ import type { ReadBack } from "./read-back.ts";
 /** restic's REST protocol has no folder for records of ours; `beside` names another place for them. */
 export function hasRoomForRecords({ url, beside }: Pick<Destination, "url" | "beside">): boolean {
   return !url.startsWith("rest:") || beside !== undefined;
+}
+
+export function requireRoomForRecords(destination: Named<Destination>): void {
+  if (hasRoomForRecords(destination)) return;
+  throw operationError("no_room_for_records", {
+    message: `destination ${destination.name} that has no room for records`,
+    subject: { destination: destination.name },
+  });
 }
 
 export interface PointToProve {

@@ -1,9 +1,9 @@
+import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Bytes } from "../../kernel/index.ts";
 import { codeOf } from "../../objectstore/testing/index.ts";
 import { createFixture, keysOf, pathOf, streamOf, WRITER } from "../testing/fixtures.ts";
-import type { Fixture } from "../testing/fixtures.ts";
 import type { Repository, Snapshot } from "../types.ts";
 import { diffSnapshots } from "./diff.ts";
 import type { DiffOptions, DiffTotals } from "./diff.ts";
@@ -192,29 +192,15 @@ describe("a folder in shards", () => {
         { content: "x" },
       ]),
     );
-  const readsOf = async (
-    { repository, store }: Fixture,
-    before: Folder,
-    after: Folder,
-  ): Promise<Found & { readonly reads: number }> => {
-    const [old, young] = [await save(repository, before), await save(repository, after)];
-    let reads = 0;
-    const inner = store.getRange.bind(store);
-    Object.assign(store, {
-      getRange: (...line: Parameters<typeof inner>): Promise<Bytes> => {
-        reads += 1;
-        return inner(...line);
-      },
-    });
-    return { ...(await diff(repository, old, young)), reads };
-  };
+  const beginsShard = (n: number): boolean =>
+    createHash("sha256")
+      .update(`object-${String(n).padStart(5, "0")}`)
+      .digest()[0] === 0;
 
   test("differs where its names do, through other cuts and without them", async () => {
-    const fixture = await createFixture();
     const before = many(0, 1500);
     const after = { ...many(3, 1500), "many/object-00700-b": { content: "y" } };
-    const { lines } = await readsOf(fixture, before, after);
-    expect(lines).toEqual([
+    expect((await between(before, after)).lines).toEqual([
       "- many/object-00000",
       "- many/object-00001",
       "- many/object-00002",
@@ -224,18 +210,53 @@ describe("a folder in shards", () => {
     expect(flat.lines).toEqual(Object.keys(many(1000, 1100)).map((path) => `- ${path}`));
   });
 
-  test("is not read where both have the same shard, beyond once for its blobs", async () => {
-    const fixture = await createFixture();
+  test("is entered only where its shards differ; the others are read for their blobs, once, at the end", async () => {
+    const { repository, store } = await createFixture();
     const before = many(0, 3000);
-    const after = { ...before, "many/object-01500": { content: "other" } };
-    const { lines, reads, totals } = await readsOf(fixture, before, after);
-    expect(lines).toEqual(["M many/object-01500"]);
-    const trees = (await fixture.repository.check({ readData: false })).blobs;
-    expect(reads).toBeLessThan(trees + 2);
-    expect(totals.added).toMatchObject({ dataBlobs: 1, files: 0 });
-    // The root, the folder, and the shard with the change.
-    expect(totals.added.treeBlobs).toBe(totals.removed.treeBlobs);
-    expect(totals.added.treeBlobs).toBeLessThan(6);
+    // The last name of its shard: on the other side the next shard is the head by then.
+    const cut = Array.from({ length: 1500 }, (_, n) => 1000 + n).find(beginsShard) ?? 0;
+    const extra = `many/object-${String(cut - 1).padStart(5, "0")}-b`;
+    const after = { ...before, [extra]: { content: "other" } };
+    const [old, young] = [await save(repository, before), await save(repository, after)];
+    let reads = 0;
+    const inner = store.getRange.bind(store);
+    const getRange = (...line: Parameters<typeof inner>): Promise<Bytes> => {
+      reads += 1;
+      return inner(...line);
+    };
+    Object.assign(store, { getRange });
+    const walk = async (from: Snapshot, to: Snapshot) => {
+      reads = 0;
+      const found = await diffSnapshots(repository, from, to);
+      const lines: string[] = [];
+      for await (const { modifier, path } of found.changes) {
+        lines.push(`${modifier} ${pathOf({ path })} after ${reads} reads`);
+      }
+      expect(reads).toBeGreaterThan(10);
+      return { lines, totals: found.totals() };
+    };
+    // Of each side the root, the folder, and the shard with the change.
+    expect(await walk(old, young)).toMatchObject({
+      lines: [`+ ${extra} after 6 reads`],
+      totals: { added: { dataBlobs: 1, treeBlobs: 3, files: 1 }, removed: { treeBlobs: 3 } },
+    });
+    expect((await walk(young, old)).lines).toEqual([`- ${extra} after 6 reads`]);
+  });
+
+  test("differs as a list of its paths says, whatever came and went", async () => {
+    const all = Object.entries(many(0, 1400));
+    const some = fc
+      .subarray(all, { minLength: 1150 })
+      .map((entries) => Object.fromEntries(entries));
+    await fc.assert(
+      fc.asyncProperty(some, some, async (before, after) => {
+        const { repository } = await createFixture();
+        const [old, young] = [await save(repository, before), await save(repository, after)];
+        const { lines } = await diff(repository, old, young);
+        expect([...lines].sort()).toEqual(modelOf(before, after));
+      }),
+      { numRuns: 4 },
+    );
   });
 });
 

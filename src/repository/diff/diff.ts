@@ -152,8 +152,7 @@ class Comparison {
       } else if (await this.#shards(top, old, young)) {
         // The heads are others now.
       } else {
-        const order =
-          old === undefined ? 1 : young === undefined ? -1 : Buffer.compare(old.name, young.name);
+        const order = orderOf(old, young);
         if (order <= 0) top.before?.advance();
         if (order >= 0) top.after?.advance();
         const node = order <= 0 ? old : young;
@@ -256,6 +255,13 @@ class Comparison {
       }
     }
   }
+}
+
+/** Which side's entry goes first. A shard that is a head still begins after the other side's entry. */
+function orderOf(old: TreeNode | undefined, young: TreeNode | undefined): number {
+  if (old === undefined || isShard(old)) return 1;
+  if (young === undefined || isShard(young)) return -1;
+  return Buffer.compare(old.name, young.name);
 }
 
 /** Whether the shard may hold names at or before the entry's. */

@@ -298,6 +298,26 @@ describe("interrupted", () => {
     });
   });
 
+  test("by Ctrl-C, it says what is gone and what is not", async () => {
+    const fixture = await fiveDays();
+    const stop = new AbortController();
+    const store: ObjectStore = {
+      ...fixture.store,
+      remove: async (key, options) => {
+        await fixture.store.remove(key, options);
+        if (key.startsWith("snapshots/")) stop.abort();
+      },
+    };
+    const repository = await reopen(fixture, store);
+    const plan = await planForget(repository, QUESTION, WRITER);
+    expect(await executeForget(repository, plan, WRITER, { signal: stop.signal })).toEqual({
+      outcome: "incomplete",
+      removed: [fixture.ids[0]],
+      notRemoved: [1, 2].map((n) => ({ id: fixture.ids[n], reason: "cancelled" })),
+    });
+    expect(await keysOf(fixture.store, "locks/")).toEqual([]);
+  });
+
   test("a lock that is lost ends it", async () => {
     const fixture = await fiveDays();
     const inner = fixture.store;

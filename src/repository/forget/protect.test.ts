@@ -55,7 +55,11 @@ test("what no rule keeps is forgotten, and every kept point says why", () => {
         time: "2026-03-04T02:00:00.000Z",
         plan: "nightly",
         tags: ["plan=nightly"],
-        reasons: ["last snapshot", "newest good point of its plan"],
+        reasons: [
+          "last snapshot",
+          "newest good point of its plan",
+          "newest proven point of its plan",
+        ],
       },
       {
         id: "p03",
@@ -150,7 +154,7 @@ describe("a plan forgets nothing", () => {
 
   test.for<readonly [string, Partial<ForgetFacts>]>([
     ["its plan has no keep rules", { plans: [{ ...PLAN, keep: undefined }] }],
-    ["its plan is not in the policy", { plans: [] }],
+    ["the policy has no such plan for this repository", { plans: [] }],
   ])("because %s, and says so of each point", ([noRules, changes]) => {
     const decision = decideForget(facts({ ...changes, storeNow: undefined }));
     expect(decision.plans).toEqual([
@@ -246,6 +250,22 @@ describe("an incomplete point", () => {
     expect(forgotten(of)).toEqual(["p01"]);
     expect(reasonsOf(of, "p02")).toEqual(["daily snapshot"]);
   });
+
+  test("nor one that was never read back the place of a proven one", () => {
+    const late = new Date("2026-03-02T20:00:00Z");
+    const stored = { state: "stored" } as const;
+    const points = [point(1), point(2), point(9, { time: late, ...stored }), point(4, stored)];
+    const daily = facts({ plans: [{ ...PLAN, keep: { daily: 2 } }], points });
+    expect(forgotten(daily)).toEqual([]);
+    const last = facts({ plans: [{ ...PLAN, keep: { last: 1 } }], points });
+    expect(forgotten(last)).toEqual(["p09", "p01"]);
+    expect(reasonsOf(last, "p02")).toEqual(["last snapshot", "newest proven point of its plan"]);
+  });
+
+  test("and where nothing was ever read back, good is enough", () => {
+    const points = [1, 2, 3].map((day) => point(day, { state: "stored" }));
+    expect(forgotten(facts({ points }))).toEqual(["p01"]);
+  });
 });
 
 /** Reproduces engine-traps 21: what the base's own plan would forget is what a moment 14 days ago needs. */
@@ -335,7 +355,11 @@ const POINTS: fc.Arbitrary<readonly PointFact[]> = fc
       minutesAgo: fc.oneof(fc.nat(3 * 1440), fc.nat(400 * 1440)),
       plan: fc.constantFrom("nightly", "nightly", "nightly", "weekly", undefined),
       outcome: fc.nat(12).map((n) => (n === 0 ? ("incomplete" as const) : ("complete" as const))),
-      state: fc.nat(12).map((n) => (n === 0 ? ("suspect" as const) : ("verified" as const))),
+      state: fc
+        .nat(12)
+        .map((n) =>
+          n === 0 ? ("suspect" as const) : n < 4 ? ("stored" as const) : ("verified" as const),
+        ),
       tags: fc.subarray(["a", "b"]),
       held: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
     }),

@@ -3,16 +3,16 @@ import type { ForgetDecision, KeptPoint, PlanDecision } from "./decision.ts";
 import type { ForgetFacts, ForgetScope, PlanFact, PointFact } from "./facts.ts";
 import { applyKeepRules, hasTags, newestFirst } from "./keep.ts";
 import type { KeepReasons } from "./keep.ts";
-import { globalStops, isGood, newestGood, planStops } from "./stops.ts";
+import { globalStops, isGood, isProven, newestGood, newestProven, planStops } from "./stops.ts";
 import { neededByWindow } from "./windows.ts";
 
 /**
  * Which points may go (I7). Pure: the same facts give the same decision, in whatever order they come.
  *
  *   1. what stops everything: clocks apart, a snapshot in the future, a window that is not known or whose chain is cut
- *   2. each plan: what stops it, else its rules, to all of its points and once more to the good ones alone, so that no
- *      incomplete point takes the place of a good one
- *   3. kept whatever the rules say: the newest good point of a plan, suspect points, what a window stands on, what is held,
+ *   2. each plan: what stops it, else its rules, to all of its points, once more to the good ones and to the proven ones
+ *      alone: no incomplete point takes the place of a good one, and none that was never read back that of a proven one
+ *   3. kept whatever the rules say: the newest good and the newest proven point of a plan, suspect points, what a window stands on, what is held,
  *      what no plan made, what a plan made that the policy does not name
  *   4. what is left may go, unless an Object Lock still holds it: that is refused and listed with its date
  */
@@ -35,12 +35,13 @@ export function decideForget(facts: ForgetFacts, scope: ForgetScope = {}): Forge
     ids: neededByWindow(window, facts.points),
   }));
   const lastGood = new Set(judged.map(({ points }) => newestGood(points)?.id));
+  const lastProven = new Set(judged.map(({ points }) => newestProven(points)?.id));
   const kept = facts.points.map((point): Judged => {
     const windows = needed.filter(({ ids }) => ids.has(point.id)).map(({ reason }) => reason);
-    const newest = lastGood.has(point.id) ? ["newest good point of its plan"] : [];
     const reasons = [
       ...(rules.get(point.id) ?? []),
-      ...newest,
+      ...(lastGood.has(point.id) ? ["newest good point of its plan"] : []),
+      ...(lastProven.has(point.id) ? ["newest proven point of its plan"] : []),
       ...ownReasons(point, scope),
       ...windows,
     ];
@@ -49,7 +50,7 @@ export function decideForget(facts: ForgetFacts, scope: ForgetScope = {}): Forge
   return decisionOf(facts, global, judged, kept);
 }
 
-const NOT_IN_POLICY = "its plan is not in the policy";
+const NOT_IN_POLICY = "the policy has no such plan for this repository";
 const NO_RULES = "its plan has no keep rules";
 
 interface Judged {
@@ -98,12 +99,19 @@ function ruleReasons(
   const anchor = newestGood(points)?.time;
   if (anchor === undefined) return always("its plan has no good point");
   const chosen = points.filter((point) => isChosen(point, scope));
-  const all = applyKeepRules(chosen, plan.keep, { calendar, anchor });
-  const good = applyKeepRules(chosen.filter(isGood), plan.keep, { calendar, anchor });
-  const both = new Map(good);
-  for (const [id, reasons] of all)
-    both.set(id, [...new Set([...reasons, ...(good.get(id) ?? [])])]);
-  return both;
+  const layers = [
+    { points: chosen, anchor },
+    { points: chosen.filter(isGood), anchor },
+    { points: chosen.filter(isProven), anchor: newestProven(points)?.time ?? anchor },
+  ];
+  const reasons = new Map<string, readonly string[]>();
+  for (const layer of layers) {
+    const found = applyKeepRules(layer.points, plan.keep, { calendar, anchor: layer.anchor });
+    for (const [id, more] of found) {
+      reasons.set(id, [...new Set([...(reasons.get(id) ?? []), ...more])]);
+    }
+  }
+  return reasons;
 }
 
 function isChosen(point: PointFact, { plan, tags }: ForgetScope): boolean {

@@ -12,6 +12,15 @@ export function isGood(point: PointFact): boolean {
   return point.outcome === "complete" && point.state !== undefined && point.state !== "suspect";
 }
 
+/** Read back, at least. Where records are kept, a good point without one is of a run that ended before its proof. */
+export function isProven(point: PointFact): boolean {
+  return isGood(point) && point.state !== "stored";
+}
+
+export function newestProven(points: readonly PointFact[]): PointFact | undefined {
+  return points.filter(isProven).sort(newestFirst)[0];
+}
+
 export function newestGood(points: readonly PointFact[]): PointFact | undefined {
   return points.filter(isGood).sort(newestFirst)[0];
 }
