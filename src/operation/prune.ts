@@ -8,7 +8,7 @@
  */
 import { destinationNamed } from "../policy/index.ts";
 import type { CalendarSpan, KeepRules, Policy } from "../policy/index.ts";
-import { executePrune, planPrune, planOf } from "../repository/index.ts";
+import { executePrune, planOf, planPrune, releasePlan } from "../repository/index.ts";
 import type {
   PlanPruneOptions,
   PruneProgress,
@@ -29,10 +29,13 @@ export interface PruneRepositoryOptions extends Pick<
   readonly destination?: string;
   /** How long to wait for others' locks before something is removed. */
   readonly lockWaitMs?: number;
+  /** It will be executed at once: the lock of planning is kept for it. */
+  readonly atOnce?: boolean;
   readonly onProgress?: OnProgress;
 }
 
-export interface PlannedPrune {
+/** Holds a lock where it was planned to be executed at once; whoever does not execute it disposes of it. */
+export interface PlannedPrune extends AsyncDisposable {
   readonly destination: string;
   readonly location: string;
   readonly plan: PrunePlan;
@@ -62,6 +65,7 @@ export async function planRepositoryPrune(
     ...(repackSmallerThanBytes === undefined ? {} : { repackSmallerThanBytes }),
     ...(maxRepackBytes === undefined ? {} : { maxRepackBytes }),
     ...(graceMs === undefined ? {} : { graceMs }),
+    keepLock: options.atOnce === true,
     lifetimeDays: (snapshot) => lifetimeDays(options.policy, snapshot),
   });
   return {
@@ -72,6 +76,7 @@ export async function planRepositoryPrune(
       await record("execute");
       return await execute(context, repository, plan, { ...common, ...waits(options) });
     },
+    [Symbol.asyncDispose]: () => releasePlan(plan),
   };
 }
 

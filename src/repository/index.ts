@@ -37,7 +37,8 @@ export { acceptSuspect, proofsOf, saveProof } from "./proof/proofs.ts";
 export type { NewProof } from "./proof/proofs.ts";
 export { createRepository, openRepository } from "./open.ts";
 export { executePrune } from "./prune/execute.ts";
-export { DEFAULT_GRACE_MS, planPrune } from "./prune/plan.ts";
+export { planPrune } from "./prune/plan.ts";
+export { releasePlan } from "./prune/state.ts";
 export type * from "./prune/types.ts";
 export { planCopy } from "./copy/plan.ts";
 export type {

@@ -58,7 +58,7 @@ async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): 
       hint: "Add --yes, or --dry-run to see the plan.",
     });
   }
-  const planned = await planRepositoryPrune(context, {
+  await using planned = await planRepositoryPrune(context, {
     policy: await policyOf(flags),
     ...given("destination", flags.destination),
     ...given("maxUnused", flags.maxUnused),
@@ -66,6 +66,7 @@ async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): 
     ...given("repackSmallerThanBytes", flags.repackSmallerThan),
     ...given("graceMs", flags.grace),
     ...given("lockWaitMs", flags.lockWait),
+    atOnce: flags.yes === true && flags.dryRun !== true,
     onProgress: (step) => progress.update(step),
   });
   const { destination, location, plan } = planned;

@@ -1,4 +1,3 @@
-import { requireStillThere } from "../config.ts";
 import { coreOf } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
@@ -9,6 +8,7 @@ import type { CopiedBlobs } from "./copy-blobs.ts";
 import { filesToReplace } from "./index-files.ts";
 import type { PackFacts } from "./pack-facts.ts";
 import { removePacks } from "./remove-packs.ts";
+import type { RemovablePack } from "./remove-packs.ts";
 import { replaceIndexFiles } from "./replace-index.ts";
 import { inSlices, signalOf } from "./slices.ts";
 import { takeState } from "./state.ts";
@@ -21,7 +21,7 @@ import type {
   PrunePlan,
   PruneReport,
 } from "./types.ts";
-import { verifyDoubles } from "./verify-doubles.ts";
+import { hasDoubles, verifyDoubles } from "./verify-doubles.ts";
 
 /**
  * Carries a plan out, once. I1 in reverse, each step durable before the next:
@@ -41,19 +41,17 @@ export async function executePrune(
   options: ExecutePruneOptions,
 ): Promise<PruneReport> {
   const core = coreOf(repository);
-  const state = takeState(plan);
-  if (state === undefined || plan.repository !== repository.id) {
+  const state = plan.repository === repository.id ? takeState(plan) : undefined;
+  if (state === undefined) {
     throw repositoryError("prune_plan_spent", {
       message: "prune plan that was executed already, or is of another place",
       subject: { repository: repository.id },
     });
   }
-  await requireStillThere(core, options.signal);
   const planned = state.ledger.packs.filter(isGoing);
   const { copied, written, damaged } = await rewrite(core, state, plan, options);
   const before = new Set(state.ledger.packs.filter(({ fate }) => fate === "mark"));
-  await replaceIndexes(core, state, options);
-  const removed = await removeExpired(core, state, options);
+  const removed = await remove(core, state, options);
   const keptAfterAll = planned.filter((pack) => !isGoing(pack)).map(({ id }) => id);
   const incomplete = damaged.length > 0 || removed.refused.length > 0;
   return {
@@ -84,8 +82,14 @@ async function rewrite(
   plan: PrunePlan,
   options: ExecutePruneOptions,
 ): Promise<CopiedBlobs> {
+  const idle = plan.repack.packs === 0 && !hasDoubles(state);
+  if (idle) {
+    await state.lock?.[Symbol.asyncDispose]();
+    return { copied: { blobs: 0, bytes: 0 }, written: { packs: 0, bytes: 0 }, damaged: [] };
+  }
   const waits = options.signal === undefined ? {} : { signal: options.signal };
-  await using lock = await acquireLock(core, { exclusive: false, owner: options.owner, ...waits });
+  await using lock =
+    state.lock ?? (await acquireLock(core, { exclusive: false, owner: options.owner, ...waits }));
   const signal = signalOf(lock, options);
   await takeIn(core, state, signal);
   let copiedBytes = 0;
@@ -113,44 +117,25 @@ function settleRewritten(state: PruneState, damaged: readonly DamagedBlob[]): vo
   }
 }
 
-async function replaceIndexes(
-  core: RepositoryCore,
-  state: PruneState,
-  options: ExecutePruneOptions,
-): Promise<void> {
-  if (filesToReplace(state.ledger, state.heldFiles).length === 0) return;
-  let done = 0;
-  await inSlices(core, state, options, (slice) =>
-    replaceIndexFiles(core, state, slice, () => {
-      done += 1;
-      const total = done + filesToReplace(state.ledger, state.heldFiles).length;
-      options.onProgress?.({ step: "index", done, total });
-    }),
-  );
-}
-
-/** Asked anew in every slice: what is expired may have been needed meanwhile, and who is in no index may be in one. */
-async function removeExpired(
+/** Steps 4 and 5. What goes is asked anew in every slice: it may be needed, or listed, meanwhile. */
+async function remove(
   core: RepositoryCore,
   state: PruneState,
   options: ExecutePruneOptions,
 ): Promise<{ packs: number; bytes: number; refused: readonly string[] }> {
-  const { ledger } = state;
-  const done = new Set<string>();
   const found = { packs: 0, bytes: 0, refused: new Array<string>() };
-  const candidates = (): { id: string; bytes: number }[] =>
-    [
-      ...ledger.packs
-        .filter(({ fate, storedBytes }) => fate === "expired" && storedBytes >= 0)
-        .map(({ id, storedBytes }) => ({ id, bytes: storedBytes })),
-      ...state.unlisted
-        .filter(({ id }) => ledger.numberOf(id) === undefined)
-        .map(({ id, sizeBytes }) => ({ id, bytes: sizeBytes })),
-    ].filter(({ id }) => !done.has(id));
-  if (candidates().length === 0) return found;
+  const done = new Set<string>();
+  const candidates = (): readonly RemovablePack[] =>
+    removablePacks(state).filter(({ id }) => !done.has(id));
+  const filesLeft = (): number => filesToReplace(state.ledger, state.heldFiles).length;
+  if (filesLeft() === 0 && candidates().length === 0) return found;
+  let replaced = 0;
+  const onReplaced = (): void => {
+    replaced += 1;
+    options.onProgress?.({ step: "index", done: replaced, total: replaced + filesLeft() });
+  };
   await inSlices(core, state, options, async (slice) => {
-    // Needed by what appeared just now: listed again before anything goes.
-    if (!(await replaceIndexFiles(core, state, slice, () => undefined))) return false;
+    if (!(await replaceIndexFiles(core, state, slice, onReplaced))) return false;
     const going = candidates();
     const removed = await removePacks(core, going, slice);
     found.packs += removed.packs;
@@ -158,8 +143,23 @@ async function removeExpired(
     found.refused.push(...removed.refused);
     const left = new Set(removed.left.map(({ id }) => id));
     for (const { id } of going) if (!left.has(id)) done.add(id);
-    options.onProgress?.({ step: "remove", done: done.size, total: done.size + left.size });
+    if (going.length > 0) {
+      options.onProgress?.({ step: "remove", done: done.size, total: done.size + left.size });
+    }
     return left.size === 0;
   });
   return found;
+}
+
+/** Taken out of the index, or in none for long enough and still in none. */
+function removablePacks({ ledger, unlisted }: PruneState): readonly RemovablePack[] {
+  const expired = ledger.packs.filter(
+    ({ fate, storedBytes }) => fate === "expired" && storedBytes >= 0,
+  );
+  return [
+    ...expired.map(({ id, storedBytes }) => ({ id, bytes: storedBytes })),
+    ...unlisted
+      .filter(({ id }) => ledger.numberOf(id) === undefined)
+      .map(({ id, sizeBytes }) => ({ id, bytes: sizeBytes })),
+  ];
 }

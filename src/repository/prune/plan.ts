@@ -3,6 +3,7 @@ import { coreOf, objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { listIds } from "../list.ts";
 import { acquireLock } from "../lock/lock.ts";
+import type { Lock } from "../lock/lock.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import { loadSnapshots } from "../snapshots.ts";
 import type { Repository, Snapshot } from "../types.ts";
@@ -17,13 +18,14 @@ import type { PackFacts, UnlistedPack } from "./pack-facts.ts";
 import { describePlan } from "./plan-value.ts";
 import type { Held } from "./plan-value.ts";
 import { settleNeeds } from "./settle.ts";
+import { signalOf } from "./slices.ts";
 import { registerState } from "./state.ts";
 import { walkTrees } from "./tree-walk.ts";
 import type { PlanPruneOptions, PrunePlan } from "./types.ts";
 
-export const DEFAULT_GRACE_MS = 24 * 3_600_000;
+const DEFAULT_GRACE_MS = 24 * 3_600_000;
 /** restic's own. */
-export const DEFAULT_MAX_UNUSED = { share: 0.05 };
+const DEFAULT_MAX_UNUSED = { share: 0.05 };
 
 /**
  * What a prune would do. Takes the shared lock while it looks: backups run on, another prune does not.
@@ -44,15 +46,24 @@ export async function planPrune(
   const core = coreOf(repository);
   await requireStillThere(core, options.signal);
   const waits = options.signal === undefined ? {} : { signal: options.signal };
-  await using lock = await acquireLock(core, {
-    exclusive: false,
-    owner: options.owner,
-    ...waits,
-  });
-  const signal = AbortSignal.any([
-    lock.signal,
-    ...(options.signal === undefined ? [] : [options.signal]),
-  ]);
+  const lock = await acquireLock(core, { exclusive: false, owner: options.owner, ...waits });
+  let kept = false;
+  try {
+    const plan = await planUnder(core, repository.id, lock, options);
+    kept = options.keepLock === true;
+    return plan;
+  } finally {
+    if (!kept) await lock[Symbol.asyncDispose]();
+  }
+}
+
+async function planUnder(
+  core: RepositoryCore,
+  repository: string,
+  lock: Lock,
+  options: PlanPruneOptions,
+): Promise<PrunePlan> {
+  const signal = signalOf(lock, options);
   const nowMs = (await lock.clocks(signal)).stores.getTime();
   const snapshots = await loadSnapshots(core, signal);
   const ledger = new PackLedger();
@@ -80,7 +91,7 @@ export async function planPrune(
   const { old, young } = byAge(stored.unlisted, nowMs, graceMs);
   const held = await decideWithHeld(core, ledger, old, decide, signal);
   const plan = describePlan({
-    repository: repository.id,
+    repository,
     plannedAt: new Date(nowMs),
     graceMs,
     snapshots: snapshots.map(({ id }) => id),
@@ -101,6 +112,7 @@ export async function planPrune(
     unlisted: old.filter(({ id }) => !held.packs.has(id)),
     heldFiles: held.files,
     dropped: new Set(),
+    ...(options.keepLock === true ? { lock } : {}),
   });
   return plan;
 }

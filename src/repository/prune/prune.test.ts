@@ -188,14 +188,17 @@ describe("a prune in two phases", () => {
     const { store, first } = fixture;
     const file = await store.get(`snapshots/${first}`);
     await forget(store, first);
-    let locks = 0;
+    let isOver = false;
     const repository = await openSmall(fixture, {
       ...store,
       remove: async (key, options) => {
         await store.remove(key, options);
-        // Packs are in no index any more, and about to be removed.
-        if (key.startsWith("locks/") && ++locks === 3)
-          await store.put(`snapshots/${first}`, [file]);
+        if (key.startsWith("index/") && !isOver) {
+          // The slice has no time left for the packs that are in no index any more.
+          isOver = true;
+          fixture.clock.advance(241_000);
+        }
+        if (key.startsWith("locks/") && isOver) await store.put(`snapshots/${first}`, [file]);
       },
     });
     await prune(repository, { graceMs: 0, maxUnused: { bytes: 0 } });

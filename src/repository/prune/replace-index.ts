@@ -14,6 +14,8 @@ import type { PackFacts, PackLedger } from "./pack-facts.ts";
 import type { Slice } from "./slices.ts";
 import type { PruneState } from "./state.ts";
 
+const PARALLEL_REMOVALS = 8;
+
 /**
  * Writes anew the index files that say what is no longer so. Each old one goes only after everything that it lists, as far
  * as it is to be listed, is durable in new ones. Ends early when the slice is over, and says so; everything is whole then.
@@ -67,9 +69,9 @@ class IndexRewriter {
     const covered = this.#covered;
     this.#covered = [];
     if (this.#packs.length + this.#marked.length > 0) await this.#save();
-    for (const id of covered) {
-      await this.#core.store.remove(objectKey.index(id), { signal: this.#slice.signal });
-      this.#state.ledger.files.delete(id);
+    for (let at = 0; at < covered.length; at += PARALLEL_REMOVALS) {
+      const group = covered.slice(at, at + PARALLEL_REMOVALS);
+      await Promise.all(group.map((id) => this.#removeOld(id)));
     }
   }
 
@@ -111,6 +113,11 @@ class IndexRewriter {
     }
     this.#blobs += pack.entries.length;
     if (this.#blobs >= BLOBS_PER_INDEX) await this.flush();
+  }
+
+  async #removeOld(id: string): Promise<void> {
+    await this.#core.store.remove(objectKey.index(id), { signal: this.#slice.signal });
+    this.#state.ledger.files.delete(id);
   }
 
   async #save(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Lock } from "../lock/lock.ts";
 import type { BlobReader } from "../read/blob-reader.ts";
 import type { Needs } from "./needs.ts";
 import type { PackLedger, UnlistedPack } from "./pack-facts.ts";
@@ -18,6 +19,8 @@ export interface PruneState {
   readonly heldFiles: ReadonlySet<string>;
   /** Numbers of packs that this run took out of the index. */
   readonly dropped: Set<number>;
+  /** The shared lock of planning, where it was kept. */
+  readonly lock?: Lock;
 }
 
 const STATES = new WeakMap<PrunePlan, PruneState>();
@@ -31,4 +34,9 @@ export function takeState(plan: PrunePlan): PruneState | undefined {
   const state = STATES.get(plan);
   STATES.delete(plan);
   return state;
+}
+
+/** A plan that will not be executed holds no lock any more when this returns; without one nothing happens. */
+export async function releasePlan(plan: PrunePlan): Promise<void> {
+  await takeState(plan)?.lock?.[Symbol.asyncDispose]();
 }

@@ -29,6 +29,11 @@ export interface PlanPruneOptions {
    * those that will live as long, so that whole packs expire. A blob lives as long as the longest of its snapshots.
    */
   readonly lifetimeDays?: (snapshot: Snapshot) => number;
+  /**
+   * For whoever executes at once: the lock of planning is kept for it, which saves taking another. It is released by
+   * `executePrune`, or by `releasePlan` where the plan is not executed after all.
+   */
+  readonly keepLock?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: PruneProgress) => void;
 }

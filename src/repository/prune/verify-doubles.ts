@@ -42,6 +42,14 @@ export async function verifyDoubles(
   return damaged;
 }
 
+/** Whether there is anything to verify. */
+export function hasDoubles(state: PruneState): boolean {
+  for (let position = 0; position < state.ledger.index.size; position += 1) {
+    if (isLastWord(state, position)) return true;
+  }
+  return false;
+}
+
 /** Needed, stays where it is, and is a reason to let another copy go. */
 function isLastWord(state: PruneState, position: number): boolean {
   const { ledger, needs } = state;
