@@ -23,6 +23,8 @@ export interface SnapshotLine {
   readonly outcome: "complete" | "incomplete" | "foreign";
   readonly tags: readonly string[];
   readonly paths: readonly string[];
+  /** The snapshot that this one is a copy of, or was rewritten from. */
+  readonly original?: string;
 }
 
 export async function listSnapshots(
@@ -49,6 +51,7 @@ export function describeSnapshot(snapshot: Snapshot): SnapshotLine {
     outcome: outcomeOf(snapshot, plan),
     tags: snapshot.tags,
     paths: snapshot.paths,
+    ...(snapshot.original === undefined ? {} : { original: snapshot.original }),
   };
 }
 

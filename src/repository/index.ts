@@ -11,6 +11,10 @@
  *           4. last packs acknowledged -> index acknowledged -> lock still held? -> snapshot
  *   read:   index -> tree by tree, seen through escapes and shards -> ranges of packs, each blob's hash compared;
  *           every place that an index names is tried, twice, before a blob is called damaged         read/
+ *   copy:   snapshots that the other repository lacks -> blobs that it lacks, pack by pack -> sealed under its key ->
+ *           index -> all of it read back -> snapshot                                       copy/ write/blob-copier
+ *   rewrite: new trees on the way to some paths -> index -> read back -> record of the erasure -> snapshot ->
+ *           the old one goes                                                               rewrite/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";
