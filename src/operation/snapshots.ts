@@ -38,6 +38,8 @@ export interface SnapshotLine {
   readonly paths: readonly string[];
   /** Only when locks were asked for; `null` where something that the point needs carries none. */
   readonly lock?: { readonly mode: LockMode; readonly until: string } | null;
+  /** The snapshot that this one is a copy of, or was rewritten from. */
+  readonly original?: string;
 }
 
 export interface ListSnapshotsOptions extends View {
@@ -137,5 +139,6 @@ export function describeSnapshot(snapshot: Snapshot): SnapshotLine {
     outcome: outcomeOf(snapshot),
     tags: snapshot.tags,
     paths: snapshot.paths,
+    ...(snapshot.original === undefined ? {} : { original: snapshot.original }),
   };
 }

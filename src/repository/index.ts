@@ -16,6 +16,10 @@
  *   diff:   two trees side by side, what is the same blob skipped                          diff/
  *   prune:  what snapshots need -> the fate of every pack -> copy -> index anew, marks in it -> grace -> remove     prune/
  *   keys:   record -> key file -> read back and opened; removed under an exclusive lock, record first       key/
+ *   copy:   snapshots that the other repository lacks -> blobs that it lacks, pack by pack -> sealed under its key ->
+ *           index -> all of it read back -> snapshot                                       copy/ write/blob-copier
+ *   rewrite: new trees on the way to some paths -> index -> read back -> record of the erasure -> snapshot ->
+ *           the old one goes                                                               rewrite/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
  */
 export type * from "./types.ts";

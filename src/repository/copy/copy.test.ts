@@ -19,9 +19,11 @@ import {
   rows,
   saveFiles,
   seededRandom,
+  streamOf,
+  TABLE,
   WRITER,
 } from "../testing/fixtures.ts";
-import type { Fixture } from "../testing/fixtures.ts";
+import type { Files, Fixture } from "../testing/fixtures.ts";
 import { loadSnapshotFields } from "../snapshots.ts";
 import { saveUnpacked } from "../unpacked.ts";
 import type { Repository, Snapshot } from "../types.ts";
@@ -42,6 +44,16 @@ async function copyAll(
 ): Promise<CopyResult> {
   const plan = await planCopy(source, target, select === undefined ? {} : { select });
   return await executeCopy(source, target, plan, WRITER);
+}
+
+/** Of a time of its own: the order in which snapshots are copied. */
+async function saveOn(day: number, repository: Repository, files: Files): Promise<string> {
+  await using writer = await repository.acquireWriter(WRITER);
+  for (const [path, content] of Object.entries(files)) {
+    await writer.saveFile(path.split("/"), streamOf(content), TABLE);
+  }
+  const time = new Date(Date.UTC(2026, 0, day));
+  return (await writer.commit({ time, paths: ["/db"], tags: [] })).id;
 }
 
 async function contents(repository: Repository): Promise<readonly string[]> {
@@ -186,6 +198,50 @@ describe("a copy to another repository", () => {
     expect((await copyAll(last.repository, source.repository)).copied).toEqual([]);
   });
 
+  test("of a plan that another machine has carried out meanwhile writes nothing", async () => {
+    const source = await createFixture();
+    const target = await targetOf(source);
+    await saveFiles(source.repository, { a: rows(100) });
+    const plan = await planCopy(source.repository, target.repository);
+    const first = await executeCopy(source.repository, target.repository, plan, WRITER);
+    const second = await executeCopy(source.repository, target.repository, plan, WRITER);
+    const [{ source: from, copy } = { source: "", copy: "" }] = first.copied;
+    expect(second).toMatchObject({
+      outcome: "complete",
+      copied: [],
+      present: [{ source: from, copy }],
+    });
+    expect(await keysOf(target.store, "snapshots/")).toHaveLength(1);
+  });
+
+  test("that the caller stops leaves nothing but packs, and no lock", async () => {
+    const source = await createFixture();
+    await saveFiles(source.repository, { a: rows(20_000), b: rows(20_000, "b") });
+    const bare = await createFixture("target");
+    const stop = new AbortController();
+    const store: ObjectStore = {
+      ...bare.store,
+      put: async (key, body, options) => {
+        await bare.store.put(key, body, options);
+        if (key.startsWith("data/")) stop.abort();
+      },
+    };
+    const { clock, random } = source;
+    const context = { store, clock, random, createSealer: createInlineSealer, packBytes: 300_000 };
+    const target = await openRepository(context, { password: PASSWORD });
+    const plan = await planCopy(source.repository, target);
+    await expect(
+      executeCopy(source.repository, target, plan, { ...WRITER, signal: stop.signal }),
+    ).rejects.toMatchObject({ code: "kernel.cancelled" });
+    const left = await keysOf(bare.store, "");
+    expect(left.map((key) => key.split("/")[0])).not.toContain("snapshots");
+    expect(left.filter((key) => key.startsWith("locks/"))).toEqual([]);
+    expect(await keysOf(source.store, "locks/")).toEqual([]);
+    expect(await copyAll(source.repository, bare.repository)).toMatchObject({
+      outcome: "complete",
+    });
+  });
+
   test("is refused into the repository itself", async () => {
     const source = await createFixture();
     await expect(planCopy(source.repository, source.repository)).rejects.toMatchObject({
@@ -225,6 +281,29 @@ describe("a copy to another repository", () => {
         message: expect.stringMatching(/damaged/),
       },
     ]);
+    expect((await target.repository.check({ readData: true })).findings).toEqual([]);
+  });
+
+  test("copies what a damaged snapshot shares with a later one", async () => {
+    const source = await createFixture();
+    const target = await targetOf(source);
+    const shared = { "y/shared": rows(300, "shared") };
+    await saveOn(1, source.repository, shared);
+    const packs = await keysOf(source.store, "data/");
+    const bad = await saveOn(2, source.repository, { ...shared, "a/bad": rows(900, "bad") });
+    for (const key of await keysOf(source.store, "data/")) {
+      const { sizeBytes = 0 } = (await source.store.stat(key)) ?? {};
+      // The pack of data, not the one of trees.
+      if (!packs.includes(key) && sizeBytes > 20_000) {
+        await overwrite(source.store, key, flipByte(40));
+      }
+    }
+    const last = await saveOn(3, source.repository, { ...shared, z: "z" });
+    const result = await copyAll(source.repository, target.repository, ({ id }) =>
+      [bad, last].includes(id),
+    );
+    expect(result.failed.map(({ source: id }) => id)).toEqual([bad]);
+    expect(result.copied.map(({ source: id }) => id)).toEqual([last]);
     expect((await target.repository.check({ readData: true })).findings).toEqual([]);
   });
 
