@@ -80,7 +80,7 @@ export { acquireLockReader, lockedUntil } from "./immutable/locked-until.ts";
 export type { LockedUntil, LockReader } from "./immutable/locked-until.ts";
 export { lockIndexes } from "./immutable/lock-indexes.ts";
 export type { LockIndexesOptions } from "./immutable/lock-indexes.ts";
-export { lockSnapshot } from "./immutable/lock-snapshot.ts";
+export { lockSnapshot, lockTree, storeTime } from "./immutable/lock-snapshot.ts";
 export { executeRecoverVersions } from "./recover-versions/execute.ts";
 export type { RecoveredVersions, RecoverVersionsOptions } from "./recover-versions/execute.ts";
 export { planRecoverVersions } from "./recover-versions/plan.ts";

@@ -25,7 +25,7 @@ import { saveUnpacked } from "../unpacked.ts";
 import { extendLocks } from "./extend-locks.ts";
 import { lockedUntil } from "./locked-until.ts";
 import { lockIndexes } from "./lock-indexes.ts";
-import { lockSnapshot } from "./lock-snapshot.ts";
+import { lockSnapshot, lockTree, storeTime } from "./lock-snapshot.ts";
 
 const DAY_MS = 86_400_000;
 /** Seven years behind ours. */
@@ -353,6 +353,27 @@ describe("index files that a prune writes anew", () => {
     const before = await store.lock?.retentionOf(index);
     await lockIndexes(repository, { storeTime: storeTime() });
     expect(await store.lock?.retentionOf(index)).toEqual(before);
+  });
+});
+
+describe("a tree that was brought from elsewhere", () => {
+  test("is locked with all that it needs before its snapshot, by the store's clock", async () => {
+    const { repository, store, storeTime: now } = await createLocked();
+    const { snapshot } = await save(repository, { "a/b": rows(300), c: "c" });
+    await save(repository, { other: rows(300, "other") });
+    await expect(storeTime(repository)).rejects.toMatchObject({ code: "kernel.bug" });
+    await using _lock = await repository.acquireWriter(WRITER);
+    expect(await storeTime(repository)).toEqual(now());
+    const until = new Date(STORE_START_MS + 20 * DAY_MS);
+    await lockTree(repository, snapshot.tree, { mode: "governance", until });
+    const held = await retentions(store);
+    expect(held.get(objectKey.snapshot(snapshot.id))).toBeUndefined();
+    expect(held.get("config")).toBeDefined();
+    const packs = [...held].filter(([key]) => key.startsWith("data/"));
+    expect(packs.some(([, retention]) => retention === undefined)).toBe(true);
+    await extendLocks(repository, [objectKey.snapshot(snapshot.id)], { mode: "governance", until });
+    const whole = await lockedUntil(repository, snapshot);
+    expect(whole?.until.getTime()).toBeGreaterThanOrEqual(until.getTime());
   });
 });
 
