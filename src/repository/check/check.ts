@@ -5,11 +5,11 @@ import { addPacks, indexFiles } from "../index/load-index.ts";
 import { listIds } from "../list.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import { loadSnapshot } from "../snapshots.ts";
-import type { CheckOptions, CheckReport, Snapshot } from "../types.ts";
+import type { CheckablePack, CheckOptions, CheckReport, Snapshot } from "../types.ts";
 import { unpackedPrefix } from "../unpacked.ts";
 import { checkData } from "./check-data.ts";
 import { checkConflicts, checkKeys, checkLocks, checkPacks } from "./check-packs.ts";
-import type { CheckStep } from "./check-packs.ts";
+import type { CheckStep, KnownPacks } from "./check-packs.ts";
 import { TreeCheck } from "./check-trees.ts";
 import { Findings } from "./findings.ts";
 
@@ -19,7 +19,7 @@ import { Findings } from "./findings.ts";
  *   1. snapshots, then indexes, then the list of packs: a writer at work then only adds packs that nobody refers to
  *   2. packs: named and there, of the size that the index says
  *   3. trees of every snapshot: readable, their blobs placed, file sizes right
- *   4. with `readData` every pack: its name, its header, each blob's hash
+ *   4. with `readData` every pack, or those chosen: its name, its header, each blob's hash
  */
 export async function checkRepository(
   core: RepositoryCore,
@@ -36,21 +36,40 @@ export async function checkRepository(
   checkConflicts(step, index);
   const reader = new BlobReader(core, index);
   await checkTrees(step, reader, packs, snapshots, options);
-  const totalBytes = packs.sizes.reduce((sum, size) => sum + Math.max(0, size), 0);
-  let readBytes = 0;
-  if (readData) {
-    await checkData(step, reader, packs, (sizeBytes) => {
-      readBytes += sizeBytes;
-      options.onProgress?.({ doneBytes: readBytes, totalBytes, step: "data" });
-    });
-  }
+  const checkable = checkablePacks(index, packs);
+  const numbers = readData ? chosenNumbers(index, checkable, options) : [];
+  const totalBytes = numbers.reduce((sum, number) => sum + (packs.sizes[number] ?? 0), 0);
+  let doneBytes = 0;
+  const data = await checkData(step, reader, packs, numbers, (sizeBytes) => {
+    doneBytes += sizeBytes;
+    options.onProgress?.({ doneBytes, totalBytes, step: "data" });
+  });
   return {
     findings: findings.all(),
     snapshots: snapshots.length,
     packs: index.packIds.length,
     blobs: index.size,
-    readBytes,
+    totalBytes: checkable.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    checkable,
+    ...data,
   };
+}
+
+function checkablePacks(index: BlobIndex, packs: KnownPacks): readonly CheckablePack[] {
+  return index.packIds.flatMap((id, number) => {
+    const sizeBytes = packs.sizes[number] ?? -1;
+    const storedAt = new Date(packs.storedAtMs[number] ?? 0);
+    return sizeBytes < 0 ? [] : [{ id, sizeBytes, storedAt }];
+  });
+}
+
+function chosenNumbers(
+  index: BlobIndex,
+  checkable: readonly CheckablePack[],
+  { choose }: CheckOptions,
+): readonly number[] {
+  const ids = choose === undefined ? checkable.map(({ id }) => id) : choose(checkable);
+  return [...new Set(ids)].flatMap((id) => index.knownPackNumber(id) ?? []);
 }
 
 async function checkTrees(
