@@ -12,10 +12,33 @@
  *   read:   index -> tree by tree, seen through escapes and shards -> ranges of packs, each blob's hash compared;
  *           every place that an index names is tried, twice, before a blob is called damaged         read/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
+ *   repair: plan what an index, a pack or a snapshot would become; new things durable, then old ones go   repair/
  */
 export type * from "./types.ts";
 export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
+export { executeRepairIndex, planRepairIndex } from "./repair/repair-index.ts";
+export type {
+  PackChange,
+  RepairedIndex,
+  RepairIndexOptions,
+  RepairIndexPlan,
+} from "./repair/repair-index.ts";
+export { executeRepairPacks, planRepairPacks } from "./repair/repair-packs.ts";
+export type {
+  DamagedPack,
+  RepairedPacks,
+  RepairPacksOptions,
+  RepairPacksPlan,
+} from "./repair/repair-packs.ts";
+export { executeRepairSnapshots, planRepairSnapshots } from "./repair/repair-snapshots.ts";
+export type {
+  RepairedSnapshots,
+  RepairSnapshotsOptions,
+  RepairSnapshotsPlan,
+  SnapshotRepair,
+} from "./repair/repair-snapshots.ts";
+export type { ExecuteRepairOptions } from "./repair/exclusive.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";

@@ -69,7 +69,7 @@ export async function checkPacks(step: CheckStep, index: BlobIndex): Promise<Kno
   return { missing, sizes, expected, storedAtMs, groups };
 }
 
-function groupByPack(index: BlobIndex): PackGroups {
+export function groupByPack(index: BlobIndex): PackGroups {
   const starts = new Uint32Array(index.packIds.length + 1);
   for (let p = 0; p < index.size; p += 1) bump(starts, index.packNumberAt(p) + 1, 1);
   for (let n = 1; n < starts.length; n += 1) bump(starts, n, starts[n - 1] ?? 0);
