@@ -13,6 +13,7 @@ export type AccessAction =
   | "dump"
   | "restore"
   | "check"
+  | "repair"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

@@ -4,6 +4,7 @@ import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { initVerb } from "./commands/init.ts";
 import { lsVerb } from "./commands/ls.ts";
+import { repairVerb } from "./commands/repair.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { Verb } from "./program.ts";
@@ -17,5 +18,6 @@ export const VERBS: readonly Verb[] = [
   dumpVerb,
   restoreVerb,
   checkVerb,
+  repairVerb,
   doctorVerb,
 ];

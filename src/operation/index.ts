@@ -24,6 +24,8 @@ export { loadPolicy } from "./load-policy.ts";
 export { listEntries } from "./ls.ts";
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export { connectionUrl } from "./open.ts";
+export { planRepair } from "./repair.ts";
+export type { PlannedRepair, RepairOptions, RepairPlan, RepairResult } from "./repair.ts";
 export { planDatabaseRestore } from "./restore.ts";
 export type {
   PlannedRestore,

@@ -32,4 +32,5 @@ export type {
   Target,
   TlsPolicy,
 } from "./policy.ts";
+export { parseSpan } from "./duration.ts";
 export type { CalendarSpan } from "./duration.ts";

@@ -17,6 +17,10 @@
 export type * from "./types.ts";
 export { repositoryError } from "./errors.ts";
 export { createRepository, openRepository } from "./open.ts";
+export { checkAndRemember } from "./check/check-some.ts";
+export type { ReadChoice, RememberedReport, RememberingCheckOptions } from "./check/check-some.ts";
+export type { ReadCoverage } from "./check/rolling.ts";
+export { parseReadSubset } from "./check/subset.ts";
 export { executeRepairIndex, planRepairIndex } from "./repair/repair-index.ts";
 export type {
   PackChange,

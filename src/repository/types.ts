@@ -189,6 +189,12 @@ export interface CheckablePack {
   readonly storedAt: Date;
 }
 
+/** restic's `--read-data-subset`: part n of t by the first byte of ids, or so much drawn anew each time. */
+export type ReadSubset =
+  | { readonly part: number; readonly of: number }
+  | { readonly percent: number }
+  | { readonly bytes: number };
+
 export interface CheckOptions {
   /** Also reads packs in full and hashes every blob in them: every pack, or those that `choose` answers. */
   readonly readData: boolean;

@@ -51,20 +51,30 @@ export async function saveRecord(
   return id;
 }
 
-/** All of a kind, oldest first by the store's clock. One that cannot be read is an error: a hold might be in it. */
+/**
+ * All of a kind, oldest first by the store's clock. One that cannot be read is an error, for a hold might be in it, unless
+ * the caller can do without and counts them by `onDamaged`.
+ */
 export async function loadRecords<Value>(
   core: RepositoryCore,
   kind: RecordKind,
   parse: (fields: JsonObject) => Value | undefined,
   signal?: AbortSignal,
+  onDamaged?: (error: AppError) => void,
 ): Promise<readonly FoundRecord<Value>[]> {
   const found: FoundRecord<Value>[] = [];
   for (const file of await listFiles(core.store, `sparekeep/${kind}/`, signal)) {
-    const fields = await loadRecord(core, kind, file, signal);
-    if (fields === undefined) continue;
-    const value = parse(fields);
-    if (value === undefined) throw damaged(kind, file.id, "of an unknown form");
-    found.push({ id: file.id, storedAt: file.modifiedAt, value });
+    try {
+      const fields = await loadRecord(core, kind, file, signal);
+      if (fields === undefined) continue;
+      const value = parse(fields);
+      if (value === undefined) throw damaged(kind, file.id, "of an unknown form");
+      found.push({ id: file.id, storedAt: file.modifiedAt, value });
+    } catch (thrown) {
+      const isDamage = thrown instanceof AppError && thrown.code === "repository.record_damaged";
+      if (!isDamage || onDamaged === undefined) throw thrown;
+      onDamaged(thrown);
+    }
   }
   return found.sort(
     (a, b) => a.storedAt.getTime() - b.storedAt.getTime() || (a.id < b.id ? -1 : 1),
