@@ -17,6 +17,12 @@ export interface SealedBlob {
   readonly compressed: boolean;
 }
 
+/**
+ * What a compressed blob may become: an index may claim 4 GiB of a few bytes. The largest tree seen of a real folder was
+ * 153 MB; restic cuts data at 8 MiB.
+ */
+export const MAX_PLAIN_BYTES = 256 * 1024 * 1024;
+
 export function blobIdOf(plain: Bytes): Bytes {
   return hash("sha256", plain, "buffer");
 }
@@ -78,6 +84,7 @@ export function openBlob(
 ): Bytes | undefined {
   const opened = openBytes(sealed, keys);
   if (opened === undefined || plainBytes === undefined) return opened;
+  if (plainBytes > MAX_PLAIN_BYTES) return undefined;
   const plain = decompress(opened, plainBytes);
   return plain?.byteLength === plainBytes ? plain : undefined;
 }
@@ -96,7 +103,8 @@ export function decompress(packed: Bytes, limitBytes: number): Bytes | undefined
   try {
     const limit = Math.max(1, limitBytes);
     return zstdDecompressSync(packed, {
-      chunkSize: Math.max(1024, Math.min(limit, 64 * 1024 * 1024)),
+      // In one piece where the content is as compressible as real ones are; never more room than the input deserves.
+      chunkSize: Math.max(1024, Math.min(limit, 64 * packed.byteLength, 64 * 1024 * 1024)),
       maxOutputLength: limit,
     });
   } catch {

@@ -95,8 +95,11 @@ export function positionsOf({ starts, order }: PackGroups, pack: number): Uint32
 export function checkConflicts({ findings }: CheckStep, index: BlobIndex): void {
   for (let position = 0; position < index.size; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
-    const positions = index.positions(index.idAt(position), type);
-    if (positions.length < 2 || positions[0] !== position) continue;
+    const id = index.idAt(position);
+    // Once a blob, at its first place.
+    if (index.position(id, type) !== position) continue;
+    const positions = index.positions(id, type);
+    if (positions.length < 2) continue;
     const lengths = new Set(positions.map((p) => index.plainLengthAt(p)));
     if (lengths.size < 2) continue;
     const blob = toHex(index.idAt(position));

@@ -4,7 +4,7 @@ import type { Bytes } from "../../kernel/index.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
 import { openBytes } from "../crypto/sealed.ts";
 import { HEADER_LENGTH_BYTES } from "../pack/header.ts";
-import { blobIdOf } from "../seal.ts";
+import { blobIdOf, MAX_PLAIN_BYTES } from "../seal.ts";
 import type { BlobCodec } from "../seal.ts";
 
 /**
@@ -75,8 +75,11 @@ function damagedBlobs(
     const [offset = 0, lengthBytes = 0, plainBytes = 0] = places.subarray(i * 3, i * 3 + 3);
     const sealed = pack.subarray(offset, offset + lengthBytes);
     const opened = sealed.byteLength === lengthBytes ? openBytes(sealed, keys) : undefined;
+    const isBomb = plainBytes > MAX_PLAIN_BYTES;
     const plain =
-      opened === undefined || plainBytes === 0 ? opened : codec.decompress(opened, plainBytes);
+      opened === undefined || plainBytes === 0 || isBomb
+        ? opened
+        : codec.decompress(opened, plainBytes);
     const fits = plainBytes === 0 || plain?.byteLength === plainBytes;
     const id = ids.subarray(i * 32, i * 32 + 32);
     if (plain === undefined || !fits || !equalBytes(blobIdOf(plain), id)) damaged[i] = 1;

@@ -114,9 +114,10 @@ export function findConflicts(index: BlobIndex, limit: number): readonly IndexCo
   for (let position = 0; position < index.size && found.length < limit; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
     const id = index.idAt(position);
-    const positions = index.positions(id, type);
     // Once a blob: at the one of its places that the probe order finds first.
-    if (positions.length < 2 || positions[0] !== position) continue;
+    if (index.position(id, type) !== position) continue;
+    const positions = index.positions(id, type);
+    if (positions.length < 2) continue;
     const packs = positions.map((p) => index.packIds[index.packNumberAt(p)] ?? "");
     found.push({ blob: asBlobId(toHex(id)), packs: [...new Set(packs)] });
   }

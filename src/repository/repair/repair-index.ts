@@ -79,7 +79,9 @@ export async function planRepairIndex(
   await planning.indexedPacks();
   await planning.otherPacks();
   const { truth, changes, damagedPacks, ignoredPacks, headersRead } = planning;
-  const wrong = new Set(changes.filter(({ dropped }) => dropped > 0).map(({ pack }) => pack));
+  const isWrong = ({ pack, dropped }: PackChange): boolean =>
+    dropped > 0 || !found.stored.has(pack);
+  const wrong = new Set(changes.filter(isWrong).map(({ pack }) => pack));
   const replacedIndexes = [...found.files].flatMap(([id, numbers]) =>
     numbers.some((number) => wrong.has(found.index.packIds[number] ?? "")) ? [id] : [],
   );
@@ -125,7 +127,7 @@ class IndexPlanning {
       const trusted = whole.has(number) && !disputed.has(number);
       if (trusted && this.#options.readAllPacks !== true) continue;
       const entries = entriesOf(this.#found, number);
-      if (sizeBytes === undefined) this.#change(pack, entries, []);
+      if (sizeBytes === undefined) this.#gone(pack, entries.length);
       else this.#change(pack, entries, await this.#trueEntries(pack, sizeBytes, entries));
     }
   }
@@ -169,6 +171,12 @@ class IndexPlanning {
     return !index.positions(id, type).some((position) => whole.has(index.packNumberAt(position)));
   }
 
+  /** Also where no entry of it was taken in: a poisoned index may name more places than are. */
+  #gone(pack: string, dropped: number): void {
+    this.truth.set(pack, []);
+    this.changes.push({ pack, added: 0, dropped });
+  }
+
   #change(pack: string, before: readonly PackEntry[], after: readonly PackEntry[]): void {
     const old = new Set(before.map(keyOfEntry));
     const added = after.filter((entry) => !old.delete(keyOfEntry(entry))).length;
@@ -183,8 +191,9 @@ function disputedPacks({ index }: Survey): ReadonlySet<number> {
   const packs = new Set<number>();
   for (let position = 0; position < index.size; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
-    const positions = index.positions(index.idAt(position), type);
-    if (positions.length < 2 || positions[0] !== position) continue;
+    const id = index.idAt(position);
+    if (index.position(id, type) !== position) continue;
+    const positions = index.positions(id, type);
     const lengths = new Set(positions.map((p) => index.plainLengthAt(p)));
     if (lengths.size > 1) for (const p of positions) packs.add(index.packNumberAt(p));
   }
