@@ -25,7 +25,8 @@ const BYTES_PER_VALUE = 10;
 function isBomb(bytes: Bytes): boolean {
   if (bytes.byteLength <= SMALL_BYTES) return false;
   let values = 0;
-  for (const byte of bytes) {
+  for (let at = 0; at < bytes.byteLength; at += 1) {
+    const byte = bytes[at];
     if (byte === COMMA || byte === BRACE || byte === BRACKET) values += 1;
   }
   return values * BYTES_PER_VALUE > bytes.byteLength;

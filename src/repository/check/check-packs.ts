@@ -93,6 +93,7 @@ export function positionsOf({ starts, order }: PackGroups, pack: number): Uint32
 
 /** Blobs that indexes state different lengths for: one of them is wrong, whichever. */
 export function checkConflicts({ findings }: CheckStep, index: BlobIndex): void {
+  if (!index.hasRepeats) return;
   for (let position = 0; position < index.size; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
     const id = index.idAt(position);

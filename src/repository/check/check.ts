@@ -1,4 +1,4 @@
-import { AppError } from "../../kernel/index.ts";
+import { AppError, throwIfAborted } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { BlobIndex } from "../index/blob-index.ts";
 import { addPacks, indexFiles } from "../index/load-index.ts";
@@ -35,15 +35,19 @@ export async function checkRepository(
   const packs = await checkPacks(step, index);
   checkConflicts(step, index);
   const reader = new BlobReader(core, index);
-  await checkTrees(step, reader, packs, snapshots, options);
   const checkable = checkablePacks(index, packs);
   const numbers = readData ? chosenNumbers(index, checkable, options) : [];
   const totalBytes = numbers.reduce((sum, number) => sum + (packs.sizes[number] ?? 0), 0);
   let doneBytes = 0;
-  const data = await checkData(step, reader, packs, numbers, (sizeBytes) => {
-    doneBytes += sizeBytes;
-    options.onProgress?.({ doneBytes, totalBytes, step: "data" });
-  });
+  // Both at once: while threads verify packs, this one walks the trees.
+  const [data] = await together(signal, [
+    (inner) =>
+      checkData({ ...step, signal: inner }, reader, packs, numbers, (sizeBytes) => {
+        doneBytes += sizeBytes;
+        options.onProgress?.({ doneBytes, totalBytes, step: "data" });
+      }),
+    (inner) => checkTrees({ ...step, signal: inner }, reader, packs, snapshots, options),
+  ]);
   return {
     findings: findings.all(),
     snapshots: snapshots.length,
@@ -72,16 +76,45 @@ function chosenNumbers(
   return [...new Set(ids)].flatMap((id) => index.knownPackNumber(id) ?? []);
 }
 
+/** Both are over when this returns or throws; what goes wrong with one stops the other. */
+async function together<First, Second>(
+  outer: AbortSignal | undefined,
+  [first, second]: readonly [
+    (signal: AbortSignal) => Promise<First>,
+    (signal: AbortSignal) => Promise<Second>,
+  ],
+): Promise<readonly [First, Second]> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(outer === undefined ? [] : [outer])]);
+  const guarded = async <Result>(
+    work: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> => {
+    try {
+      return await work(signal);
+    } catch (thrown) {
+      stop.abort(thrown);
+      throw thrown;
+    }
+  };
+  const running = [guarded(first), guarded(second)] as const;
+  const settled = await Promise.allSettled(running);
+  throwIfAborted(outer);
+  if (settled.some(({ status }) => status === "rejected")) throw stop.signal.reason;
+  return await Promise.all(running);
+}
+
 async function checkTrees(
   step: CheckStep,
   reader: BlobReader,
   packs: Awaited<ReturnType<typeof checkPacks>>,
   snapshots: readonly Snapshot[],
-  { onProgress }: CheckOptions,
+  { onProgress, readData }: CheckOptions,
 ): Promise<void> {
   const trees = new TreeCheck(step, reader, packs);
   for (const [done, snapshot] of snapshots.entries()) {
     await trees.check(snapshot);
+    // Where data is read, its bytes tell more.
+    if (readData) continue;
     onProgress?.({
       doneBytes: 0,
       totalBytes: 0,

@@ -31,17 +31,25 @@ export interface PackVerdict {
 /** A header longer than any pack of ours or restic's has is no header: it is not even tried. */
 export const MAX_HEADER_BYTES = 64 * 1024 * 1024;
 
+export interface VerifyWith {
+  readonly keys: SealKeys;
+  readonly codec: Pick<BlobCodec, "decompress">;
+  /** Called now and then: what was opened since is dead. */
+  readonly pause?: () => void;
+}
+
+const PAUSE_BYTES = 2 * 1024 * 1024;
+
 export function verifyPack(
   pack: Bytes,
   name: string,
   table: BlobTable,
-  keys: SealKeys,
-  codec: Pick<BlobCodec, "decompress">,
+  tools: VerifyWith,
 ): PackVerdict {
-  const header = openHeader(pack, keys);
+  const header = openHeader(pack, tools.keys);
   return {
     nameFits: hash("sha256", pack, "hex") === name,
-    damaged: damagedBlobs(pack, table, keys, codec),
+    damaged: damagedBlobs(pack, table, tools),
     ...(header === undefined ? {} : { header }),
   };
 }
@@ -67,22 +75,32 @@ export function headerRange(
 function damagedBlobs(
   pack: Bytes,
   { ids, places }: BlobTable,
-  keys: SealKeys,
-  codec: Pick<BlobCodec, "decompress">,
+  { keys, codec, pause }: VerifyWith,
 ): Uint8Array {
   const damaged = new Uint8Array(places.length / 3);
+  let sincePause = 0;
   for (let i = 0; i < damaged.length; i += 1) {
     const [offset = 0, lengthBytes = 0, plainBytes = 0] = places.subarray(i * 3, i * 3 + 3);
     const sealed = pack.subarray(offset, offset + lengthBytes);
     const opened = sealed.byteLength === lengthBytes ? openBytes(sealed, keys) : undefined;
-    const isBomb = plainBytes > MAX_PLAIN_BYTES;
-    const plain =
-      opened === undefined || plainBytes === 0 || isBomb
-        ? opened
-        : codec.decompress(opened, plainBytes);
-    const fits = plainBytes === 0 || plain?.byteLength === plainBytes;
+    const plain = opened === undefined ? undefined : plainOf(opened, plainBytes, codec);
     const id = ids.subarray(i * 32, i * 32 + 32);
-    if (plain === undefined || !fits || !equalBytes(blobIdOf(plain), id)) damaged[i] = 1;
+    if (plain === undefined || !equalBytes(blobIdOf(plain), id)) damaged[i] = 1;
+    sincePause += lengthBytes;
+    if (sincePause < PAUSE_BYTES) continue;
+    sincePause = 0;
+    pause?.();
   }
   return damaged;
+}
+
+function plainOf(
+  opened: Bytes,
+  plainBytes: number,
+  codec: Pick<BlobCodec, "decompress">,
+): Bytes | undefined {
+  if (plainBytes === 0) return opened;
+  if (plainBytes > MAX_PLAIN_BYTES) return undefined;
+  const plain = codec.decompress(opened, plainBytes);
+  return plain?.byteLength === plainBytes ? plain : undefined;
 }

@@ -43,7 +43,7 @@ function inlineVerifier(keys: SealKeys): PackVerifier {
   const codec = createZstdSession(1);
   return {
     parallel: 2,
-    verify: (pack, name, table) => Promise.resolve(verifyPack(pack, name, table, keys, codec)),
+    verify: (pack, name, table) => Promise.resolve(verifyPack(pack, name, table, { keys, codec })),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
@@ -54,8 +54,8 @@ interface Waiting {
 }
 
 class PoolVerifier implements PackVerifier {
-  /** One in work and one that waits, for each thread. */
-  readonly parallel = 2 * WORKERS;
+  /** One in work for each thread, and one that is being read. */
+  readonly parallel = WORKERS + 1;
   readonly #threads: VerifyThread[];
 
   constructor(options: VerifierOptions) {

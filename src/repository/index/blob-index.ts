@@ -49,6 +49,7 @@ export class BlobIndex {
   #slots = new Uint32Array(FIRST_SLOTS);
   /** Blobs that have all the places that they may have: none, unless an index is poisoned. */
   readonly #full = new Set<string>();
+  #repeats = false;
   readonly #salt = randomInt(0x1_0000_0000);
   #size = 0;
   #lostPacks: Bitset | undefined;
@@ -56,6 +57,11 @@ export class BlobIndex {
   /** Entries, each place of a blob counted. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether some blob may have several places: in most repositories none has. */
+  get hasRepeats(): boolean {
+    return this.#repeats;
   }
 
   /** Bytes of the arrays, for the test that bounds them. */
@@ -89,6 +95,7 @@ export class BlobIndex {
     const plain = blob.plainBytes ?? 0;
     if (this.#isFull(blob.id, blob.type)) return;
     const places = this.positions(blob.id, blob.type);
+    if (places.length > 0) this.#repeats = true;
     if (places.length >= MAX_PLACES) this.#full.add(keyOf(blob.id, blob.type));
     for (const p of places) {
       const same = this.#word(p, 8) === tag && this.#word(p, 9) === blob.offset;

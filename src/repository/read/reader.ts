@@ -111,6 +111,7 @@ function entryOf(path: readonly Bytes[], node: TreeNode): Entry {
 /** Blobs that several places are named for. Two writers at once leave harmless ones; a poisoned index leaves others. */
 export function findConflicts(index: BlobIndex, limit: number): readonly IndexConflict[] {
   const found: IndexConflict[] = [];
+  if (!index.hasRepeats) return found;
   for (let position = 0; position < index.size && found.length < limit; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
     const id = index.idAt(position);

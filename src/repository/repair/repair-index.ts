@@ -189,6 +189,7 @@ class IndexPlanning {
 /** Packs with a blob for which indexes state different lengths: one of them is wrong, and its header tells which. */
 function disputedPacks({ index }: Survey): ReadonlySet<number> {
   const packs = new Set<number>();
+  if (!index.hasRepeats) return packs;
   for (let position = 0; position < index.size; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
     const id = index.idAt(position);
