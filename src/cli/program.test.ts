@@ -56,7 +56,7 @@ describe("help", () => {
     expect(await run(["--help"])).toEqual(result);
   });
 
-  test.for(["init", "backup", "snapshots", "ls", "dump", "restore", "check", "doctor"])(
+  test.for(["init", "backup", "snapshots", "ls", "dump", "restore", "check", "repair", "doctor"])(
     "of %s leads with its examples and knows --json",
     async (verb) => {
       const result = await run([verb, "--help"]);
