@@ -15,10 +15,11 @@ import type { Random } from "./fuzz/mutate.ts";
 
 /**
  * Every parser over garbage that got past the seal, as from somebody who holds the key. Whatever it is, the answer is an
- * error of the closed table or a finding: no crash, no walk without end. `FUZZ_SEED=…` runs one case again.
+ * error of the closed table or a finding: no crash, no walk without end. `FUZZ_SEED=…` runs one case again,
+ * `FUZZ_CASES=…` so many.
  */
 const LONG = process.env["TEST_LONG"] === "1";
-const CASES = LONG ? 3_000 : 30;
+const CASES = Number(process.env["FUZZ_CASES"] ?? (LONG ? 3_000 : 30));
 const FIRST_SEED = Number(process.env["FUZZ_SEED"] ?? (LONG ? Date.now() % 1_000_000_000 : 1));
 const RUNS = process.env["FUZZ_SEED"] === undefined ? CASES : 1;
 

@@ -19,7 +19,7 @@ import type { PackVerifier } from "./verify-pool.ts";
 const WHOLE_PACK_BYTES = 64 * 1024 * 1024;
 const PIECE_BYTES = 8 * 1024 * 1024;
 /** Of packs read and not yet verified. */
-const IN_FLIGHT_BYTES = 56 * 1024 * 1024;
+const IN_FLIGHT_BYTES = 40 * 1024 * 1024;
 /** After so many packs that the store does not give, the rest is not even asked for. */
 const MAX_UNREADABLE = 5;
 

@@ -16,7 +16,7 @@ import type { FindingCode } from "./findings.ts";
  * list of those to see, a window at a time, so that neighbours in a pack are read together.
  */
 const WINDOW_TREES = 256;
-const WINDOW_BYTES = 8 * 1024 * 1024;
+const WINDOW_BYTES = 4 * 1024 * 1024;
 const WINDOWS_AHEAD = 2;
 
 interface FetchedWindow {
