@@ -17,6 +17,7 @@ const VERBS = [
   "restore",
   "recover-versions",
   "check",
+  "repair",
   "forget",
   "hold",
   "accept",
@@ -31,6 +32,7 @@ const VERBS = [
 
 /** Verbs below a verb, each with help of its own. */
 const BELOW: Readonly<Record<string, readonly string[]>> = {
+  repair: ["index", "snapshots", "packs"],
   hold: ["add", "list", "release"],
   key: ["list", "add", "passwd", "remove", "adopt", "wrap", "unwrap", "escrow", "prove"],
 };

@@ -24,6 +24,7 @@ export type AccessAction =
   | "rewrite"
   | "rekey"
   | "key"
+  | "repair"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

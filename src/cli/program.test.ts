@@ -66,6 +66,7 @@ describe("help", () => {
     "restore",
     "recover-versions",
     "check",
+    "repair",
     "forget",
     "hold",
     "accept",
@@ -74,6 +75,7 @@ describe("help", () => {
     "copies",
     "rewrite",
     "rekey",
+    "key",
     "doctor",
   ])("of %s leads with its examples and knows --json", async (verb) => {
     const result = await run([verb, "--help"]);

@@ -14,6 +14,7 @@ import { lsVerb } from "./commands/ls.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
 import { pruneVerb } from "./commands/prune.ts";
 import { rekeyVerb } from "./commands/rekey.ts";
+import { repairVerb } from "./commands/repair.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { rewriteVerb } from "./commands/rewrite.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
@@ -31,6 +32,7 @@ export const VERBS: readonly Verb[] = [
   recoverVersionsVerb,
   pruneVerb,
   checkVerb,
+  repairVerb,
   forgetVerb,
   holdVerb,
   acceptVerb,

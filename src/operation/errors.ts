@@ -126,4 +126,15 @@ export const operationError = errorTable("operation", {
     meaning: "The passphrase does not open the paper copy.",
     hint: "The lines are typed right, so try the passphrase again.",
   },
+  check_option: {
+    kind: "usage",
+    meaning: "What a check is to read is not said, or said in two ways.",
+    hint: "Give one of --read-data, --read-data-subset and --rolling.",
+  },
+  checks_not_remembered: {
+    kind: "usage",
+    meaning:
+      "A rolling check has no place to remember what it read: restic's REST protocol has no folder for records.",
+    hint: "Name a store beside the repository with `beside:` in the policy, or check with --read-data-subset 1/7 on the first day, 2/7 on the second, and so on.",
+  },
 });

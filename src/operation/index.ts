@@ -81,6 +81,8 @@ export { planRepositoryPrune } from "./prune.ts";
 export type { PlannedPrune, PruneRepositoryOptions, PruneResult } from "./prune.ts";
 export { planRekey } from "./rekey.ts";
 export type { PlannedRekey, RekeyOptions, RekeyPreview, RekeyResult } from "./rekey.ts";
+export { planRepair } from "./repair.ts";
+export type { PlannedRepair, RepairOptions, RepairPlan, RepairResult } from "./repair.ts";
 export { planDatabaseRestore } from "./restore.ts";
 export type {
   PlannedRestore,

@@ -52,12 +52,12 @@ export const repositoryError = errorTable("repository", {
   index_damaged: {
     kind: "corrupt",
     meaning: "An index file is not what its name says, or is not an index.",
-    hint: "Run `restic repair index` and then a check with --read-data.",
+    hint: "Run `sparekeep repair index`, then a check with --read-data.",
   },
   blob_damaged: {
     kind: "corrupt",
     meaning: "Every stored copy of a blob fails its MAC, its compression or its hash.",
-    hint: "Run a check with --read-data to learn which snapshots are affected.",
+    hint: "Run a check with --read-data to learn what is affected, then `sparekeep repair packs`.",
   },
   blob_not_found: {
     kind: "corrupt",
@@ -67,7 +67,7 @@ export const repositoryError = errorTable("repository", {
   tree_damaged: {
     kind: "corrupt",
     meaning: "A tree blob decrypts but is not a tree, or is nested beyond any true folder.",
-    hint: "Run a check to learn which snapshots are affected.",
+    hint: "Run a check to learn which snapshots are affected, then `sparekeep repair snapshots`.",
   },
   snapshot_damaged: {
     kind: "corrupt",
@@ -142,6 +142,17 @@ export const repositoryError = errorTable("repository", {
     meaning: "Somebody else pruned, or rewrote the index, after this plan was made.",
     hint: "Plan again.",
   },
+  repair_plan_stale: {
+    kind: "usage",
+    meaning:
+      "A repair's plan was carried out before, or the repository is no longer what the plan was made of.",
+    hint: "Plan the repair again and look at what it says now.",
+  },
+  pack_not_found: {
+    kind: "not-found",
+    meaning: "The repository has no pack of this id.",
+    hint: "Take the ids from what `sparekeep check --read-data` found.",
+  },
   snapshot_not_found: {
     kind: "not-found",
     meaning: "No snapshot has this id or prefix, or the repository has none.",
@@ -183,7 +194,8 @@ export const repositoryError = errorTable("repository", {
   },
   sealer_failed: {
     kind: "exhausted",
-    meaning: "A thread that seals blobs ended before its work did, most often for want of memory.",
+    meaning:
+      "A thread that seals blobs or verifies packs ended before its work did, most often for want of memory.",
     hint: "Give the process more memory, then run again; what was uploaded already is used.",
   },
   target_exists: {

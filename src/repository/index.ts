@@ -21,6 +21,7 @@
  *   rewrite: new trees on the way to some paths -> index -> read back -> record of the erasure -> snapshot ->
  *           the old one goes                                                               rewrite/
  *   check:  snapshots, indexes, packs, trees; with `readData` every byte                             check/
+ *   repair: plan what an index, a pack or a snapshot would become; new things durable, then old ones go   repair/
  */
 export type * from "./types.ts";
 export { diffSnapshots } from "./diff/diff.ts";
@@ -68,6 +69,32 @@ export type {
 export { executeRewrite } from "./rewrite/execute.ts";
 export type { RewriteOptions, RewriteResult, RewrittenSnapshot } from "./rewrite/execute.ts";
 export type { HeldSnapshots, Remaining } from "./rewrite/forget-rewritten.ts";
+export { checkAndRemember } from "./check/check-some.ts";
+export type { ReadChoice, RememberedReport, RememberingCheckOptions } from "./check/check-some.ts";
+export type { ReadCoverage } from "./check/rolling.ts";
+export { parseReadSubset } from "./check/subset.ts";
+export { executeRepairIndex, planRepairIndex } from "./repair/repair-index.ts";
+export type {
+  PackChange,
+  RepairedIndex,
+  RepairIndexOptions,
+  RepairIndexPlan,
+} from "./repair/repair-index.ts";
+export { executeRepairPacks, planRepairPacks } from "./repair/repair-packs.ts";
+export type {
+  DamagedPack,
+  RepairedPacks,
+  RepairPacksOptions,
+  RepairPacksPlan,
+} from "./repair/repair-packs.ts";
+export { executeRepairSnapshots, planRepairSnapshots } from "./repair/repair-snapshots.ts";
+export type {
+  RepairedSnapshots,
+  RepairSnapshotsOptions,
+  RepairSnapshotsPlan,
+  SnapshotRepair,
+} from "./repair/repair-snapshots.ts";
+export type { ExecuteRepairOptions } from "./repair/exclusive.ts";
 export { restoreFiles } from "./read/restore-files.ts";
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
 export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";

@@ -1,4 +1,5 @@
 import type {
+  AppError,
   BlobId,
   Bytes,
   Clock,
@@ -192,9 +193,25 @@ export interface IndexConflict {
   readonly packs: readonly string[];
 }
 
+/** A pack that an index names and the store has. */
+export interface CheckablePack {
+  readonly id: string;
+  readonly sizeBytes: number;
+  /** By the store's clock. */
+  readonly storedAt: Date;
+}
+
+/** restic's `--read-data-subset`: part n of t by the first byte of ids, or so much drawn anew each time. */
+export type ReadSubset =
+  | { readonly part: number; readonly of: number }
+  | { readonly percent: number }
+  | { readonly bytes: number };
+
 export interface CheckOptions {
-  /** Also reads every pack in full and hashes every blob. */
+  /** Also reads packs in full and hashes every blob in them: every pack, or those that `choose` answers. */
   readonly readData: boolean;
+  /** Which packs `readData` reads, by id. */
+  readonly choose?: (packs: readonly CheckablePack[]) => Iterable<string>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: {
     readonly doneBytes: number;
@@ -218,6 +235,16 @@ export interface CheckReport {
   readonly packs: number;
   readonly blobs: number;
   readonly readBytes: number;
+  readonly readPacks: number;
+  /** Of all packs that indexes name and the store has: what reading everything would have read. */
+  readonly totalBytes: number;
+  /** Packs that were to be read and were not, because the store was away: nothing is known of them. */
+  readonly unreadPacks: number;
+  readonly unreadReason?: AppError;
+  /** Packs that were read in full and found without fault. */
+  readonly goodPacks: readonly string[];
+  /** What `choose` chose from. */
+  readonly checkable: readonly CheckablePack[];
 }
 
 export type CreateRepository = (

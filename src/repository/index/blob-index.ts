@@ -1,5 +1,6 @@
+import { randomInt } from "node:crypto";
 import type { Bytes } from "../../kernel/index.ts";
-import { bug } from "../../kernel/index.ts";
+import { bug, toHex } from "../../kernel/index.ts";
 import type { Bitset } from "../bitset.ts";
 import type { BlobType } from "../seal.ts";
 
@@ -21,6 +22,11 @@ const TREE_BIT = 0x8000_0000;
 const NO_PACK = 0x7fff_ffff;
 const MAX_PACKS = NO_PACK - 1;
 const FIRST_SLOTS = 1 << 12;
+/**
+ * Places of one blob; more are passed over. Writers at once make two or three; what lists thousands is poison, which would
+ * otherwise cost the square of its number. `repair index` finds the true place again by the packs' sizes.
+ */
+const MAX_PLACES = 4096;
 const NO_POSITIONS: readonly number[] = [];
 
 export interface BlobPlace {
@@ -43,12 +49,21 @@ export class BlobIndex {
   readonly #packNumbers = new Map<string, number>();
   readonly #segments: Uint32Array[] = [];
   #slots = new Uint32Array(FIRST_SLOTS);
+  /** Blobs that have all the places that they may have: none, unless an index is poisoned. */
+  readonly #full = new Set<string>();
+  #repeats = false;
+  readonly #salt = randomInt(0x1_0000_0000);
   #size = 0;
   #lostPacks: Bitset | undefined;
 
   /** Entries, each place of a blob counted. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether some blob may have several places: in most repositories none has. */
+  get hasRepeats(): boolean {
+    return this.#repeats;
   }
 
   /** Bytes of the arrays, for the test that bounds them. */
@@ -84,11 +99,20 @@ export class BlobIndex {
   add(blob: Omit<PlacedBlob, "pack">, pack: number): void {
     const tag = tagOf(blob.type, pack);
     const plain = blob.plainBytes ?? 0;
-    for (const p of this.positions(blob.id, blob.type)) {
+    if (this.#isFull(blob.id, blob.type)) return;
+    const places = this.positions(blob.id, blob.type);
+    if (places.length > 0) this.#repeats = true;
+    if (places.length >= MAX_PLACES) this.#full.add(keyOf(blob.id, blob.type));
+    for (const p of places) {
       const same = this.#word(p, 8) === tag && this.#word(p, 9) === blob.offset;
       if (same && this.#word(p, 10) === blob.lengthBytes && this.#word(p, 11) === plain) return;
     }
     this.#insert(blob.id, tag, blob.offset, blob.lengthBytes, plain);
+  }
+
+  /** Known without counting its places again. */
+  #isFull(id: Bytes, type: BlobType): boolean {
+    return this.#full.size > 0 && this.#full.has(keyOf(id, type));
   }
 
   /** Whether some place of the blob is believed, or somebody claimed it. */
@@ -120,7 +144,7 @@ export class BlobIndex {
   position(id: Bytes, type: BlobType): number {
     const first = wordOf(id, 0);
     const mask = this.#slots.length - 1;
-    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#slotOf(first, wordOf(id, 4)); ; slot = (slot + 1) & mask) {
       const position = (this.#slots[slot] ?? 0) - 1;
       if (position < 0 || this.#is(position, first, id, type)) return position;
     }
@@ -200,7 +224,7 @@ export class BlobIndex {
     const first = wordOf(id, 0);
     const mask = this.#slots.length - 1;
     const found: number[] = [];
-    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#slotOf(first, wordOf(id, 4)); ; slot = (slot + 1) & mask) {
       const position = (this.#slots[slot] ?? 0) - 1;
       if (position < 0) return found;
       if (this.#is(position, first, id, type)) found.push(position);
@@ -238,20 +262,30 @@ export class BlobIndex {
     segment[at + 10] = length;
     segment[at + 11] = plain;
     this.#size += 1;
-    this.#link(position, segment[at] ?? 0);
+    this.#link(position);
   }
 
-  #link(position: number, first: number): void {
+  /** Ids in an index are whatever its writer says: without the salt it could let all of them fall into one slot. */
+  #slotOf(first: number, second: number): number {
+    const mixed = Math.imul(first ^ this.#salt, 0x9e37_79b1) ^ Math.imul(second, 0x85eb_ca6b);
+    return (mixed ^ (mixed >>> 15)) & (this.#slots.length - 1);
+  }
+
+  #link(position: number): void {
     const mask = this.#slots.length - 1;
-    let slot = first & mask;
+    let slot = this.#slotOf(this.#word(position, 0), this.#word(position, 1));
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = position + 1;
   }
 
   #grow(): void {
     this.#slots = new Uint32Array(this.#slots.length * 2);
-    for (let p = 0; p < this.#size; p += 1) this.#link(p, this.#word(p, 0));
+    for (let p = 0; p < this.#size; p += 1) this.#link(p);
   }
+}
+
+function keyOf(id: Bytes, type: BlobType): string {
+  return `${type} ${toHex(id)}`;
 }
 
 function tagOf(type: BlobType, pack: number): number {

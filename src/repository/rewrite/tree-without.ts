@@ -7,7 +7,7 @@ import { utf8LengthAt } from "../tree/go-json.ts";
 import { storedNameOf } from "../tree/names.ts";
 import { formatDirNode } from "../tree/node.ts";
 import type { TreeNode } from "../tree/node.ts";
-import { parseTree } from "../tree/parse-tree.ts";
+import { parseTreeTexts } from "../tree/parse-tree.ts";
 import { SHARD_PREFIX } from "../tree/shard.ts";
 import { childOf, namesOf } from "./path-set.ts";
 import type { PathSet } from "./path-set.ts";
@@ -125,13 +125,10 @@ function leastPrefix(name: Bytes, least: Bytes): Bytes {
 }
 
 function nodesOf(tree: string, json: Bytes): readonly Kept[] {
-  const all: Kept[] = [];
-  let text: Bytes = json;
-  for (const node of parseTree(json, (own) => (text = own))) {
-    if (node === undefined) throw damaged(tree, "that is no tree");
-    all.push({ node, text });
-  }
-  return all;
+  return Array.from(parseTreeTexts(json), (item) => {
+    if (item === undefined) throw damaged(tree, "that is no tree");
+    return { node: item.node, text: item.json };
+  });
 }
 
 const OPEN = Buffer.from('{"nodes":[');
