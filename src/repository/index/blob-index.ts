@@ -154,7 +154,7 @@ export class BlobIndex {
   placesOf(position: number): readonly number[] {
     const mask = this.#slots.length - 1;
     const found: number[] = [];
-    for (let slot = this.#word(position, 0) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#slotAt(position); ; slot = (slot + 1) & mask) {
       const other = (this.#slots[slot] ?? 0) - 1;
       if (other < 0) return found;
       if (this.#isSame(other, position)) found.push(other);
@@ -164,7 +164,7 @@ export class BlobIndex {
   /** Whether this is the place that `position` answers for its blob: so that each blob is met once. */
   isFirst(position: number): boolean {
     const mask = this.#slots.length - 1;
-    for (let slot = this.#word(position, 0) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#slotAt(position); ; slot = (slot + 1) & mask) {
       const other = (this.#slots[slot] ?? 0) - 1;
       if (other < 0 || this.#isSame(other, position)) return other === position;
     }
@@ -271,9 +271,13 @@ export class BlobIndex {
     return (mixed ^ (mixed >>> 15)) & (this.#slots.length - 1);
   }
 
+  #slotAt(position: number): number {
+    return this.#slotOf(this.#word(position, 0), this.#word(position, 1));
+  }
+
   #link(position: number): void {
     const mask = this.#slots.length - 1;
-    let slot = this.#slotOf(this.#word(position, 0), this.#word(position, 1));
+    let slot = this.#slotAt(position);
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = position + 1;
   }
