@@ -84,6 +84,12 @@ describe("help", () => {
     expect(result.stdout).toContain("--json");
   });
 
+  test("of a verb that is made of others is shown where none is named", async () => {
+    const { code, stdout, stderr } = await run(["hold"]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/add \[options\][^]*error: an incomplete command line\n/);
+  });
+
   test("the version", async () => {
     expect(await run(["--version"])).toEqual({ code: 0, stdout: "1.2.3\n", stderr: "" });
   });
@@ -95,6 +101,7 @@ const INIT_ONE_OF = "Give exactly one of --connection-env, --connection-file and
 const WRONG: readonly (readonly [line: string, message: string, fix: string])[] = [
   ["bakup", "unknown command 'bakup'", "Write backup."],
   ["frobnicate", "unknown command 'frobnicate'", "Run `sparekeep --help`, or a verb with --help."],
+  ["hold ad", "unknown command 'ad'", "Write add."],
   ["backup --polcy x", "unknown option '--polcy'", "Write --policy."],
   [
     "dump latest",

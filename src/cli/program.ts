@@ -71,6 +71,11 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
   for (const verb of VERBS) {
     const command = verb.register(program, run, runtime);
     command.addHelpText("before", examplesText(verb.examples));
+    for (const part of command.commands) {
+      const line = `sparekeep ${command.name()} ${part.name()}`;
+      const own = verb.examples.filter(([example]) => example.startsWith(line));
+      part.addHelpText("before", examplesText(own));
+    }
   }
   for (const command of withCommandsBelow(program)) {
     command.exitOverride().configureOutput({
@@ -123,12 +128,14 @@ function usageError(error: CommanderError, verbs: readonly string[]): AppError {
   const suggestion = /\(Did you mean (.+)\?\)/s.exec(error.message)?.[1];
   const better = meant ?? suggestion;
   return cliError("usage", {
-    message: message === "" ? "an incomplete command line" : message.replace(/\.$/, ""),
+    message: /^(\(outputHelp\))?$/.test(message)
+      ? "an incomplete command line"
+      : message.replace(/\.$/, ""),
     hint:
       better === undefined ? "Run `sparekeep --help`, or a verb with --help." : `Write ${better}.`,
   });
 }
 
 function namesOf(program: Command): readonly string[] {
-  return program.commands.map((command) => command.name());
+  return withSubcommands(program).flatMap(({ commands }) => commands.map((part) => part.name()));
 }

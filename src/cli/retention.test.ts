@@ -224,6 +224,14 @@ test.for([
 });
 
 describe("hold", () => {
+  test.for(["add", "list", "release"])("%s has help with its own examples", async (part) => {
+    const runtime = testRuntime(context());
+    expect(await runCli(["hold", part, "--help"], runtime)).toBe(0);
+    const { text } = runtime.stdout;
+    expect(text).toMatch(new RegExp(`^Examples:\\n {2}sparekeep hold ${part}`));
+    expect(text).toContain("--json");
+  });
+
   const REASON = ["--reason", "audit of 2026"];
 
   test("keeps a snapshot until it is released, and shows where", async () => {

@@ -34,7 +34,8 @@ export const holdVerb: Verb = {
   register: (program: Command, run) => {
     const hold = program
       .command("hold")
-      .description("keep snapshots whatever retention says: add, list, release (each has --json)");
+      .description("keep snapshots whatever retention says: add, list, release (each has --json)")
+      .helpCommand(false);
     registerAdd(hold, run);
     registerList(hold, run);
     registerRelease(hold, run);

@@ -36,6 +36,8 @@ const DAY_MS = 24 * HOUR_MS;
 
 export class Calendar {
   readonly #format: Intl.DateTimeFormat;
+  /** By instant: several rules ask for the same one, and formatting is what takes time. */
+  readonly #known = new Map<number, WallClock>();
 
   /** Throws a RangeError for a name that is no IANA time zone. */
   constructor(timezone: string) {
@@ -55,6 +57,12 @@ export class Calendar {
   }
 
   wallClock(instant: Date): WallClock {
+    const known = this.#known.get(instant.getTime()) ?? this.#read(instant);
+    this.#known.set(instant.getTime(), known);
+    return known;
+  }
+
+  #read(instant: Date): WallClock {
     const parts = new Map(this.#format.formatToParts(instant).map((p) => [p.type, p.value]));
     const number = (type: Intl.DateTimeFormatPartTypes): number => Number(parts.get(type));
     const beforeChrist = parts.get("era")?.startsWith("B") === true;
