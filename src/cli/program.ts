@@ -137,5 +137,5 @@ function usageError(error: CommanderError, verbs: readonly string[]): AppError {
 }
 
 function namesOf(program: Command): readonly string[] {
-  return withSubcommands(program).flatMap(({ commands }) => commands.map((part) => part.name()));
+  return withCommandsBelow(program).flatMap(({ commands }) => commands.map((part) => part.name()));
 }
