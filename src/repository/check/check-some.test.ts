@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createFaultyStore } from "../../objectstore/testing/index.ts";
-import { objectStoreError } from "../../objectstore/errors.ts";
+import { objectStoreError } from "../../objectstore/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
 import { coreOf } from "../core.ts";
 import { saveRecord } from "../record/record.ts";
@@ -86,6 +86,32 @@ describe("a rolling check", () => {
     expect(report.coverage.readBytes).toBe(report.readBytes);
   });
 });
+
+test.for(["list", "put"] as const)(
+  "a check where records are denied (%s) reads and is not remembered, a rolling one is refused",
+  async (operation) => {
+    const fixture = await createStored();
+    const denied = objectStoreError("denied", { message: "not here" });
+    const isOurs = (key: string): boolean => key.startsWith("sparekeep/");
+    const store: ObjectStore = {
+      ...fixture.store,
+      put: (key, body, options) =>
+        operation === "put" && isOurs(key)
+          ? Promise.reject(denied)
+          : fixture.store.put(key, body, options),
+      async *list(prefix, options) {
+        if (operation === "list" && isOurs(prefix)) throw denied;
+        yield* fixture.store.list(prefix, options);
+      },
+    };
+    const repository = await reopen(fixture, store);
+    const report = await checkAndRemember(repository, { read: "all", withinMs: DAY_MS });
+    expect(report).toMatchObject({ remembered: false, findings: [], readPacks: report.packs });
+    await expect(checkAndRemember(repository, rolling(10))).rejects.toThrow(
+      expect.objectContaining({ code: "objectstore.denied" }),
+    );
+  },
+);
 
 describe("the log of what was read", () => {
   const readOf = async ({ repository }: Fixture) => loadReadLog(coreOf(repository));

@@ -1,5 +1,6 @@
 import { AppError } from "../../kernel/index.ts";
 import { coreOf } from "../core.ts";
+import type { RepositoryCore } from "../core.ts";
 import type { CheckOptions, CheckReport, ReadSubset, Repository } from "../types.ts";
 import { loadReadLog, saveRead } from "./read-log.ts";
 import type { ReadLog } from "./read-log.ts";
@@ -43,7 +44,7 @@ export async function checkAndRemember(
 ): Promise<RememberedReport> {
   const core = coreOf(repository);
   const isRolling = typeof read === "object" && "rollingMs" in read;
-  const before = remember ? await loadReadLog(core, options.signal) : NOTHING;
+  const before = remember ? await readLogOf(core, isRolling, options.signal) : NOTHING;
   const report = await repository.check({
     ...options,
     readData: read !== "none",
@@ -58,18 +59,34 @@ export async function checkAndRemember(
   const existing = report.checkable.map(({ id }) => id);
   let remembered = false;
   // A rolling check that had nothing to read says so too: the next one counts from here.
-  if (remember && (report.goodPacks.length > 0 || isRolling)) {
+  if (before !== NOTHING && (report.goodPacks.length > 0 || isRolling)) {
     try {
       await saveRead(core, before, { at: now, packs: report.goodPacks, existing }, options.signal);
       remembered = true;
     } catch (thrown) {
       // Credentials that may only read: the check is none the worse for it, unless it was to be remembered.
-      const denied = thrown instanceof AppError && thrown.code === "objectstore.denied";
-      if (!denied || isRolling) throw thrown;
+      if (isRolling || !isDenied(thrown)) throw thrown;
     }
   }
   const good = new Set(report.goodPacks);
   const readAt = (id: string): Date | undefined => (good.has(id) ? now : before.readAt(id));
   const coverage = readCoverage(report.checkable, { readAt }, { now, withinMs });
   return { ...report, coverage, remembered };
+}
+
+async function readLogOf(
+  core: RepositoryCore,
+  isRolling: boolean,
+  signal?: AbortSignal,
+): Promise<ReadLog> {
+  try {
+    return await loadReadLog(core, signal);
+  } catch (thrown) {
+    if (isRolling || !isDenied(thrown)) throw thrown;
+    return NOTHING;
+  }
+}
+
+function isDenied(thrown: unknown): boolean {
+  return thrown instanceof AppError && thrown.code === "objectstore.denied";
 }

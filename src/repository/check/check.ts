@@ -41,14 +41,20 @@ export async function checkRepository(
   const numbers = readData ? chosenNumbers(index, checkable, options) : [];
   const totalBytes = numbers.reduce((sum, number) => sum + (packs.sizes[number] ?? 0), 0);
   let doneBytes = 0;
-  // Both at once: while threads verify packs, this one walks the trees.
+  let treesDone = false;
+  const tellBytes = (): void => options.onProgress?.({ doneBytes, totalBytes, step: "data" });
+  // Both at once: while threads verify packs, this one walks the trees. One is told after the other.
   const [data] = await together(signal, [
     (inner) =>
       checkData({ ...step, signal: inner }, reader, packs, numbers, (sizeBytes) => {
         doneBytes += sizeBytes;
-        options.onProgress?.({ doneBytes, totalBytes, step: "data" });
+        if (treesDone) tellBytes();
       }),
-    (inner) => checkTrees({ ...step, signal: inner }, reader, packs, snapshots, options),
+    async (inner) => {
+      await checkTrees({ ...step, signal: inner }, reader, packs, snapshots, options);
+      treesDone = true;
+      if (readData) tellBytes();
+    },
   ]);
   return {
     findings: findings.all(),
@@ -110,13 +116,11 @@ async function checkTrees(
   reader: BlobReader,
   packs: Awaited<ReturnType<typeof checkPacks>>,
   snapshots: readonly Snapshot[],
-  { onProgress, readData }: CheckOptions,
+  { onProgress }: CheckOptions,
 ): Promise<void> {
   const trees = new TreeCheck(step, reader, packs);
   for (const [done, snapshot] of snapshots.entries()) {
     await trees.check(snapshot);
-    // Where data is read, its bytes tell more.
-    if (readData) continue;
     onProgress?.({
       doneBytes: 0,
       totalBytes: 0,
