@@ -123,7 +123,7 @@ async function unpack(root, folder, { name, debianName, upstream }, options) {
  * @param {NodeJS.ProcessEnv} env
  * @param {AbortSignal} signal
  */
-async function privateApt(folder, env, signal) {
+export async function privateApt(folder, env, signal) {
   for (const name of ["lists/partial", "cache/archives/partial", "parts", "state"])
     mkdirSync(join(folder, name), { recursive: true });
   chmodSync(folder, 0o700);
