@@ -51,7 +51,15 @@ export function presentVersions(root, { name, programs, args }, env) {
  */
 function spokenVersion(program, args, env) {
   const asked = spawnSync(program, args, { encoding: "utf8", timeout: 20_000, env });
-  return /\b(\d+\.\d+\.\d+)\b/.exec(asked.stdout ?? "")?.[1];
+  return versionIn(asked.stdout ?? "");
+}
+
+/**
+ * The first version that a program says of itself: `restic 0.14.0 compiled …`, `rclone v1.60.1-DEV`.
+ * @param {string} said
+ */
+export function versionIn(said) {
+  return /\bv?(\d+\.\d+\.\d+)\b/.exec(said.split("\n", 1)[0] ?? "")?.[1];
 }
 
 /** @param {NodeJS.ProcessEnv} env */

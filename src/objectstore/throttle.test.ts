@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../kernel/index.ts";
 import { createBucket } from "./bucket.ts";
+import { createPace } from "./pace.ts";
 import { createMemoryStore, createRates, openObjectStore, withThrottle } from "./index.ts";
 import type { ObjectStore, StoreLimits } from "./index.ts";
 import {
@@ -190,4 +191,25 @@ describe("a throttled store", () => {
     await Promise.all(["a", "b"].map((key) => store.put(key, [patternBytes(5_000)])));
     expect(clock.monotonicMs()).toBe(9_000);
   });
+});
+
+test("a pace tells whether it holds the line, so that a silent line is not taken for a dead one", async () => {
+  const untilAborted = (signal?: AbortSignal): Promise<void> =>
+    new Promise((_resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
+    });
+  const clock = {
+    monotonicMs: () => 0,
+    sleep: (_ms: number, signal?: AbortSignal) => untilAborted(signal),
+  };
+  const control = new AbortController();
+  const pace = createPace(createRates({ downloadBytesPerSecond: 10 }, clock), control.signal);
+  await pace.up(1_000_000);
+  await pace.down(10);
+  expect(pace.holding()).toBe(false);
+  const held = codeOf(() => pace.down(1));
+  expect(pace.holding()).toBe(true);
+  control.abort();
+  expect(await held).toBe("kernel.cancelled");
+  expect(pace.holding()).toBe(false);
 });

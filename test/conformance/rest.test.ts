@@ -221,11 +221,16 @@ test("rest-server compares an upload with its name, and what does not match is n
   expect(await store.stat(key)).toBeUndefined();
 });
 
-test("rest-server whose quota is used up is full", async () => {
-  await using server = await startRest("rest-server", { maxSizeBytes: 1_000 });
-  const store = storeOf(server);
-  const body = patternBytes(2_000);
-  const id = createHash("sha256").update(body).digest("hex");
-  const key = `data/${id.slice(0, 2)}/${id}`;
-  expect(await codeOf(() => store.put(key, [body], { ifAbsent: true }))).toBe("objectstore.full");
-});
+// A large one is answered before it is sent, and the connection closed.
+test.for([2_000, 17 * MIB])(
+  "rest-server whose quota is used up by %d bytes is full",
+  async (size) => {
+    await using server = await startRest("rest-server", { maxSizeBytes: 1_000 });
+    const store = storeOf(server);
+    const body = patternBytes(size);
+    const id = createHash("sha256").update(body).digest("hex");
+    const key = `data/${id.slice(0, 2)}/${id}`;
+    expect(await codeOf(() => store.put(key, [body], { ifAbsent: true }))).toBe("objectstore.full");
+    expect(await store.stat(key)).toBeUndefined();
+  },
+);

@@ -22,7 +22,7 @@ import { missingPackages } from "../../scripts/setup/packages.js";
 import { buildThenPlace } from "../../scripts/setup/place.js";
 import { findPostgres, PROGRAMS } from "../../scripts/setup/postgres.js";
 import { requireStarterNode } from "../../scripts/setup/report.js";
-import { mirrorOf, newestOfEachRelease } from "../../scripts/setup/debian.js";
+import { mirrorOf, newestOfEachRelease, versionIn } from "../../scripts/setup/debian.js";
 import { isWanted, suffices } from "../../scripts/setup/restic.js";
 import { assumesYes, installCommand, shownCommand } from "../../scripts/setup/system-packages.js";
 
@@ -317,6 +317,15 @@ describe("restic", () => {
     { versions: [], enough: false },
   ])("$versions suffice: $enough", ({ versions, enough }) => {
     expect(suffices(versions)).toBe(enough);
+  });
+
+  test.for([
+    ["restic 0.14.0 compiled with go1.19.8 on linux/amd64\n", "0.14.0"],
+    ["rclone v1.60.1-DEV\n- os/kernel: 6.18.44 (x86_64)\n", "1.60.1"],
+    ["rest-server version rest-server 0.14.0 compiled with go1.24.9 on linux/amd64\n", "0.14.0"],
+    ["command not found\n- go/version: go1.19.8 6.1.0\n", undefined],
+  ])("says its version: %j", ([said = "", version]) => {
+    expect(versionIn(said)).toBe(version);
   });
 
   test("comes from the mirror that the machine uses", () => {

@@ -4,7 +4,7 @@ import type { Clock } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { objectKey } from "../core.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
-import { STALE_MS } from "../lock/conflicts.ts";
+import { ageMsOf, STALE_MS } from "../lock/conflicts.ts";
 import { parseLock } from "../lock/lock-file.ts";
 import { listFiles } from "../list.ts";
 import { packSizes } from "../index/lost-packs.ts";
@@ -128,10 +128,9 @@ export async function checkLocks(
   for (const file of await listFiles(core.store, unpackedPrefix.lock, signal)) {
     const { id } = file;
     const lock = await readLock(core, id, file.sizeBytes, signal);
-    const ageMs = clock.now().getTime() - file.modifiedAt.getTime();
     if (lock === "damaged") {
       findings.add("lock_damaged", `lock ${id.slice(0, 8)} that is no lock`, { lock: id });
-    } else if (lock !== "gone" && ageMs > STALE_MS) {
+    } else if (lock !== "gone" && ageMsOf(file, lock, clock.now().getTime()) > STALE_MS) {
       const message = `lock of process ${lock.pid} on ${lock.hostname} since ${lock.time.toISOString()}`;
       findings.add("lock_stale", message, { lock: id });
     }

@@ -70,7 +70,7 @@ export async function readLock(
  * By the store's clock alone where it tells ages. Else (rest:) by its clock against what the owner's clock wrote into
  * the lock, which is restic's own rule with the server's clock in place of ours, or by how long we have seen it.
  */
-function ageMsOf(file: ObjectStat, lock: LockFile, nowMs: number): number {
+export function ageMsOf(file: ObjectStat, lock: LockFile, nowMs: number): number {
   const ageMs = nowMs - file.modifiedAt.getTime();
   return file.seenOnly === true ? Math.max(ageMs, nowMs - lock.time.getTime()) : ageMs;
 }
