@@ -98,9 +98,24 @@ function isAddressed(request: unknown): request is { protocol: string; hostname:
   );
 }
 
+/** What each kind of request takes, as policies of users and buckets call it. */
+export const RIGHTS = {
+  write: "s3:PutObject",
+  read: "s3:GetObject",
+  // Without the second the server hides whether an object is there.
+  "look at": "s3:GetObject and s3:ListBucket",
+  list: "s3:ListBucket",
+  remove: "s3:DeleteObject",
+  lock: "s3:PutObjectRetention",
+  "read the lock of": "s3:GetObjectRetention",
+  "list versions of": "s3:ListBucketVersions",
+  "ask the versioning of": "s3:GetBucketVersioning",
+  "ask the Object Lock of": "s3:GetBucketObjectLockConfiguration",
+} as const;
+
 export interface Request {
   /** As in `no right to <action> <key>`. */
-  readonly action: string;
+  readonly action: keyof typeof RIGHTS;
   readonly key: string;
   /** Sent with `If-None-Match`: a conflict then means a taken key. */
   readonly conditional?: boolean;

@@ -2,6 +2,7 @@ import { AppError, isAbort, kernelError } from "../kernel/index.ts";
 import type { ErrorDetail } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { tlsError } from "./network-errors.ts";
+import { RIGHTS } from "./s3-client.ts";
 import type { Request } from "./s3-client.ts";
 
 type Code = keyof typeof objectStoreError.codes;
@@ -126,11 +127,20 @@ function describe(
         hint: "Set region of the destination, or AWS_REGION.",
       };
     default:
-      return { message: `${action} of ${key} in bucket ${bucket}: ${reason}` };
+      return { message: `request to ${action} ${place(key, bucket)}: ${reason}` };
   }
 }
 
-function denied({ name }: Answer, action: string, key: string, bucket: string): ErrorDetail {
+function place(key: string, bucket: string): string {
+  return key === "" ? `bucket ${bucket}` : `${key} in bucket ${bucket}`;
+}
+
+function denied(
+  { name }: Answer,
+  action: Request["action"],
+  key: string,
+  bucket: string,
+): ErrorDetail {
   if (name === "CredentialsProviderError") {
     return {
       message: `no credentials for bucket ${bucket}`,
@@ -150,8 +160,8 @@ function denied({ name }: Answer, action: string, key: string, bucket: string): 
     };
   }
   return {
-    message: `no right to ${action} ${key} in bucket ${bucket}`,
-    hint: "Grant this access key the right to this request in the policy of the user or the bucket.",
+    message: `no right to ${action} ${place(key, bucket)}`,
+    hint: `Grant this access key ${RIGHTS[action]} in the policy of the user or the bucket.`,
   };
 }
 
