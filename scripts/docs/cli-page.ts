@@ -32,7 +32,6 @@ const VERBS = [
 
 /** Verbs below a verb, each with help of its own. */
 const BELOW: Readonly<Record<string, readonly string[]>> = {
-  repair: ["index", "snapshots", "packs"],
   hold: ["add", "list", "release"],
   key: ["list", "add", "passwd", "remove", "adopt", "wrap", "unwrap", "escrow", "prove"],
 };

@@ -71,11 +71,6 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
   for (const verb of VERBS) {
     const command = verb.register(program, run, runtime);
     command.addHelpText("before", examplesText(verb.examples));
-    for (const part of command.commands) {
-      const line = `sparekeep ${command.name()} ${part.name()}`;
-      const own = verb.examples.filter(([example]) => example.startsWith(line));
-      part.addHelpText("before", examplesText(own));
-    }
   }
   for (const command of withCommandsBelow(program)) {
     command.exitOverride().configureOutput({

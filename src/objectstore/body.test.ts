@@ -21,6 +21,11 @@ test.for([
   expect(await codeOf(read)).toBe("objectstore.unavailable");
 });
 
+test("of a length that no memory holds is one too", async () => {
+  const read = () => readBody(Readable.from([bytes("a")]), { key: "k", sizeBytes: 2 ** 60 });
+  expect(await codeOf(read)).toBe("objectstore.unavailable");
+});
+
 async function* breaksOff(): AsyncGenerator<Buffer> {
   yield bytes("abc");
   throw Object.assign(new Error("socket hang up"), { code: "ECONNRESET" });

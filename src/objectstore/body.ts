@@ -16,7 +16,7 @@ export interface ExpectedBody {
 export async function readBody(body: unknown, expected: ExpectedBody): Promise<Bytes> {
   const { key, sizeBytes, signal } = expected;
   if (!(body instanceof Readable)) throw broken(expected, 0, undefined);
-  const bytes = Buffer.allocUnsafe(sizeBytes);
+  const bytes = bufferOf(expected);
   let filled = 0;
   const stop = (): void => void body.destroy();
   signal?.addEventListener("abort", stop, { once: true });
@@ -37,6 +37,15 @@ export async function readBody(body: unknown, expected: ExpectedBody): Promise<B
   throwIfAborted(signal);
   if (filled !== sizeBytes) throw broken(expected, filled, undefined);
   return bytes;
+}
+
+/** A length that no memory holds is no length of ours. */
+function bufferOf(expected: ExpectedBody): Buffer {
+  try {
+    return Buffer.allocUnsafe(expected.sizeBytes);
+  } catch (thrown) {
+    throw broken(expected, 0, thrown);
+  }
 }
 
 function bytesOf(chunk: unknown, key: string): Bytes {

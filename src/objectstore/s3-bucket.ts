@@ -27,7 +27,7 @@ async function readVersioning(
 ): Promise<boolean | "unknown"> {
   const command = new GetBucketVersioningCommand({ Bucket: access.bucket });
   try {
-    const { Status: status } = await ask(access, { action: "ask the versioning", key: "" }, () =>
+    const { Status: status } = await ask(access, { action: "ask the versioning of", key: "" }, () =>
       access.client.send(command, waits(signal)),
     );
     // Suspended: what was kept before is still there.
@@ -43,7 +43,7 @@ async function readObjectLock(
 ): Promise<boolean | "unknown"> {
   const command = new GetObjectLockConfigurationCommand({ Bucket: access.bucket });
   try {
-    const answer = await ask(access, { action: "ask the Object Lock", key: "" }, () =>
+    const answer = await ask(access, { action: "ask the Object Lock of", key: "" }, () =>
       access.client.send(command, waits(signal)),
     );
     return answer.ObjectLockConfiguration?.ObjectLockEnabled === "Enabled";

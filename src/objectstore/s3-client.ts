@@ -1,6 +1,7 @@
 import { S3Client } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { s3Error } from "./s3-errors.ts";
+import type { Request } from "./s3-errors.ts";
 import { regionOfHost } from "./s3-location.ts";
 import type { S3Location } from "./s3-location.ts";
 import type { AccessKey, S3Settings } from "./settings.ts";
@@ -96,16 +97,6 @@ function isAddressed(request: unknown): request is { protocol: string; hostname:
     "protocol" in request &&
     "hostname" in request
   );
-}
-
-export interface Request {
-  /** As in `no right to <action> <key>`. */
-  readonly action: string;
-  readonly key: string;
-  /** Sent with `If-None-Match`: a conflict then means a taken key. */
-  readonly conditional?: boolean;
-  /** Sent with it, so that an argument that the server does not take is most likely this one. */
-  readonly storageClass?: string | undefined;
 }
 
 /** One request, its errors wrapped where they enter. */

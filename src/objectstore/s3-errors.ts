@@ -2,7 +2,31 @@ import { AppError, isAbort, kernelError } from "../kernel/index.ts";
 import type { ErrorDetail } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { tlsError } from "./network-errors.ts";
-import type { Request } from "./s3-client.ts";
+
+/** What each kind of request takes, as policies of users and buckets call it. */
+const RIGHTS = {
+  write: "s3:PutObject",
+  read: "s3:GetObject",
+  // Without the second the server hides whether an object is there.
+  "look at": "s3:GetObject and s3:ListBucket",
+  list: "s3:ListBucket",
+  remove: "s3:DeleteObject",
+  lock: "s3:PutObjectRetention",
+  "read the lock of": "s3:GetObjectRetention",
+  "list versions of": "s3:ListBucketVersions",
+  "ask the versioning of": "s3:GetBucketVersioning",
+  "ask the Object Lock of": "s3:GetBucketObjectLockConfiguration",
+} as const;
+
+export interface Request {
+  /** As in `no right to <action> <key>`. */
+  readonly action: keyof typeof RIGHTS;
+  readonly key: string;
+  /** Sent with `If-None-Match`: a conflict then means a taken key. */
+  readonly conditional?: boolean;
+  /** Sent with it, so that an argument that the server does not take is most likely this one. */
+  readonly storageClass?: string | undefined;
+}
 
 type Code = keyof typeof objectStoreError.codes;
 
@@ -126,11 +150,20 @@ function describe(
         hint: "Set region of the destination, or AWS_REGION.",
       };
     default:
-      return { message: `${action} of ${key} in bucket ${bucket}: ${reason}` };
+      return { message: `request to ${action} ${place(key, bucket)}: ${reason}` };
   }
 }
 
-function denied({ name }: Answer, action: string, key: string, bucket: string): ErrorDetail {
+function place(key: string, bucket: string): string {
+  return key === "" ? `bucket ${bucket}` : `${key} in bucket ${bucket}`;
+}
+
+function denied(
+  { name }: Answer,
+  action: Request["action"],
+  key: string,
+  bucket: string,
+): ErrorDetail {
   if (name === "CredentialsProviderError") {
     return {
       message: `no credentials for bucket ${bucket}`,
@@ -150,8 +183,8 @@ function denied({ name }: Answer, action: string, key: string, bucket: string): 
     };
   }
   return {
-    message: `no right to ${action} ${key} in bucket ${bucket}`,
-    hint: "Grant this access key the right to this request in the policy of the user or the bucket.",
+    message: `no right to ${action} ${place(key, bucket)}`,
+    hint: `Grant this access key ${RIGHTS[action]} in the policy of the user or the bucket.`,
   };
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   codeOf,
   createTemporaryFolder,
+  listKeys,
   patternBytes,
 } from "../../src/objectstore/testing/index.ts";
 import { startCeph } from "../support/ceph.ts";
@@ -29,10 +30,10 @@ beforeAll(async () => {
 });
 afterAll(() => ceph[Symbol.asyncDispose]());
 
-function resticAt(version: string, location: string) {
+function resticAt(version: string, location: string, user = ceph.owner) {
   return createRestic(version, location, PASSWORD, {
-    AWS_ACCESS_KEY_ID: ceph.owner.accessKey,
-    AWS_SECRET_ACCESS_KEY: ceph.owner.secretKey,
+    AWS_ACCESS_KEY_ID: user.accessKey,
+    AWS_SECRET_ACCESS_KEY: user.secretKey,
   });
 }
 
@@ -87,6 +88,32 @@ describe("a repository that restic made in a bucket", () => {
     await backUp(ours, FILES);
     expect((await ours.check({ readData: true })).findings).toEqual([]);
     await restic.run(["check", "--read-data"]);
+  });
+});
+
+describe("the least rights of a backup", () => {
+  test("write, read, list, and remove their own locks, and nothing else", async () => {
+    const bucket = await ceph.createBucket({
+      allowed: [
+        [["s3:ListBucket", "s3:GetBucketVersioning"], ""],
+        [["s3:GetObject", "s3:PutObject"], "*"],
+        [["s3:DeleteObject"], "locks/*"],
+        [["s3:DeleteObject"], "sparekeep/probe/*"],
+      ],
+    });
+    const location = `s3:${ceph.endpoint}/${bucket}`;
+    const store = await openS3(location, { user: ceph.guest });
+    const repository = await createOurs(store);
+    await backUp(repository, FILES);
+    await backUp(repository, FILES.slice(0, 2), new Date("2026-11-02T10:00:00Z"));
+    expect((await repository.check({ readData: true })).findings).toEqual([]);
+    expect(await listKeys(store, "locks/")).toEqual([]);
+    expect(await listKeys(store, "sparekeep/")).toEqual([]);
+    const [pack = ""] = await listKeys(store, "data/");
+    expect(await codeOf(() => store.remove(pack))).toBe("objectstore.denied");
+    expect(await codeOf(() => store.remove("config"))).toBe("objectstore.denied");
+    await using restic = await resticAt(OLDEST_RESTIC, location, ceph.guest);
+    await restic.run(["check"]);
   });
 });
 

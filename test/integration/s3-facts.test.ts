@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { HeadObjectCommand } from "@aws-sdk/client-s3";
+import { HeadObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { probeStore } from "../../src/objectstore/index.ts";
 import {
@@ -217,7 +217,28 @@ describe("storage class and encryption", () => {
   });
 });
 
-describe("a long listing", () => {
+describe("a listing", () => {
+  test("leaves out what is somebody else's, however it is called", async () => {
+    const bucket = await ceph.createBucket({ versioned: true });
+    const foreign = [
+      "facts/",
+      "facts/data/",
+      "facts/a b",
+      "facts/ü",
+      "facts/x\u0001y",
+      "facts/a+b",
+    ];
+    for (const key of [...foreign, "facts/%61", "facts/a//b", "factsheet"]) {
+      await ceph.admin.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: "x" }));
+    }
+    const store = await openBucket(bucket);
+    await store.put("data/ours", [Buffer.from("x")]);
+    expect(await listKeys(store, "")).toEqual(["data/ours"]);
+    const keys: string[] = [];
+    for await (const { key } of store.versions?.list("") ?? []) keys.push(key);
+    expect(keys).toEqual(["data/ours"]);
+  });
+
   test("goes over its pages, of objects and of versions", async () => {
     const { store } = await below(versionedBucket);
     const keys = Array.from({ length: 1_030 }, (_, index) => `data/k${index}`);

@@ -112,16 +112,17 @@ describe("what is set up wrongly", () => {
 
   test("a bucket of somebody else", async () => {
     const store = await open(bucket, ceph.guest);
-    for (const work of [
-      () => store.get("a"),
-      () => store.stat("a"),
-      () => store.put("a", [Buffer.from("x")]),
-      () => listKeys(store, ""),
-      () => store.remove("a"),
-    ]) {
-      const refusal = await refusalOf(work);
+    const work = {
+      "s3:GetObject": () => store.get("a"),
+      "s3:GetObject and s3:ListBucket": () => store.stat("a"),
+      "s3:PutObject": () => store.put("a", [Buffer.from("x")]),
+      "s3:ListBucket": () => listKeys(store, ""),
+      "s3:DeleteObject": () => store.remove("a"),
+    };
+    for (const [right, ask] of Object.entries(work)) {
+      const refusal = await refusalOf(ask);
       expect(refusal.code).toBe("objectstore.denied");
-      expect(refusal.hint).toContain("Grant");
+      expect(refusal.hint).toContain(`Grant this access key ${right} `);
     }
   });
 
@@ -243,6 +244,27 @@ describe("what does not pass", () => {
     const refusal = await refusalOf(() => behind.store.get("a"));
     expect(refusal.code).toBe("objectstore.wrong_region");
     expect(refusal.hint).toContain("af-south-1");
+  });
+
+  test("while a store is opened, patience is shorter", async () => {
+    let failures = 3;
+    await using proxy = await startS3Proxy({
+      target: ceph.endpoint,
+      decide: () => {
+        failures -= 1;
+        return failures >= 0 ? { status: 503, code: "SlowDown" } : undefined;
+      },
+    });
+    const retried: string[] = [];
+    const open = () =>
+      openS3(`s3:${proxy.endpoint}/${bucket}`, {
+        user: ceph.owner,
+        onRetry: (code) => retried.push(code),
+      });
+    expect((await open()).location).toBe(`s3:${proxy.endpoint}/${bucket}`);
+    expect(retried.length).toBeGreaterThan(0);
+    failures = Number.POSITIVE_INFINITY;
+    expect(await codeOf(open)).toBe("objectstore.unavailable");
   });
 
   test("an error that stays is thrown when patience ends", async () => {

@@ -45,6 +45,8 @@ export interface BucketOptions {
   readonly locks?: boolean;
   /** Opens it to the guest, who is denied these actions below it: `s3:DeleteObject`. */
   readonly denied?: readonly string[];
+  /** Opens it to the guest for these and nothing else: actions, on the bucket (`""`) or below a path in it. */
+  readonly allowed?: readonly (readonly [actions: readonly string[], path: string])[];
 }
 
 /** The second class of the gateway, besides STANDARD. */
@@ -237,26 +239,33 @@ async function createUser(administer: Ceph["administer"], name: string): Promise
 }
 
 async function createBucket(admin: S3Client, options: BucketOptions = {}): Promise<string> {
-  const { versioned = false, locks = false, denied } = options;
+  const { versioned = false, locks = false } = options;
   const bucket = `b-${randomBytes(6).toString("hex")}`;
   await admin.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: locks }));
   if (versioned && !locks) {
     const command = { Bucket: bucket, VersioningConfiguration: { Status: "Enabled" as const } };
     await admin.send(new PutBucketVersioningCommand(command));
   }
-  if (denied !== undefined) {
-    const policy = JSON.stringify(policyFor(bucket, denied));
+  const statements = statementsFor(bucket, options);
+  if (statements.length > 0) {
+    const policy = JSON.stringify({ Version: "2012-10-17", Statement: statements });
     await admin.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: policy }));
   }
   return bucket;
 }
 
-function policyFor(bucket: string, denied: readonly string[]): object {
-  const common = {
-    Principal: { AWS: ["arn:aws:iam:::user/guest"] },
-    Resource: [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`],
-  };
-  const allow = { Effect: "Allow", Action: ["s3:*"], ...common };
-  const deny = { Effect: "Deny", Action: denied, ...common };
-  return { Version: "2012-10-17", Statement: denied.length === 0 ? [allow] : [allow, deny] };
+function statementsFor(bucket: string, { denied, allowed = [] }: BucketOptions): object[] {
+  const Principal = { AWS: ["arn:aws:iam:::user/guest"] };
+  const at = (path: string): string => `arn:aws:s3:::${bucket}${path === "" ? "" : `/${path}`}`;
+  const everywhere = { Principal, Resource: [at(""), at("*")] };
+  const statements: object[] = allowed.map(([actions, path]) => ({
+    Effect: "Allow",
+    Principal,
+    Action: actions,
+    Resource: [at(path)],
+  }));
+  if (denied === undefined) return statements;
+  statements.push({ Effect: "Allow", Action: ["s3:*"], ...everywhere });
+  if (denied.length > 0) statements.push({ Effect: "Deny", Action: denied, ...everywhere });
+  return statements;
 }

@@ -4,6 +4,7 @@ import type { HoldLine } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
+import { examplesText } from "../examples.ts";
 import { printable } from "../printable.ts";
 import type { RunVerb, Verb } from "../program.ts";
 import { formatTable } from "../table.ts";
@@ -21,16 +22,22 @@ interface ReleaseFlags extends RepositoryFlags {
   readonly reason: string;
 }
 
-export const holdVerb: Verb = {
-  examples: [
-    ['sparekeep hold add 1a2b3c4d --reason "audit of 2026"', "nobody forgets it until released"],
-    [
-      'sparekeep hold add --plan nightly --from 2026-01-01 --to 2026-03-31 --reason "case 17"',
-      "a range of time, points to come included",
-    ],
-    ["sparekeep hold list", "who held what, and who released it"],
-    ['sparekeep hold release 5e6f --reason "audit is over"', "the hold whose id begins so"],
+const ADD_EXAMPLES: Verb["examples"] = [
+  ['sparekeep hold add 1a2b3c4d --reason "audit of 2026"', "nobody forgets it until released"],
+  [
+    'sparekeep hold add --plan nightly --from 2026-01-01 --to 2026-03-31 --reason "case 17"',
+    "a range of time, points to come included",
   ],
+];
+const LIST_EXAMPLES: Verb["examples"] = [
+  ["sparekeep hold list", "who held what, and who released it"],
+];
+const RELEASE_EXAMPLES: Verb["examples"] = [
+  ['sparekeep hold release 5e6f --reason "audit is over"', "the hold whose id begins so"],
+];
+
+export const holdVerb: Verb = {
+  examples: [...ADD_EXAMPLES, ...LIST_EXAMPLES, ...RELEASE_EXAMPLES],
   register: (program: Command, run) => {
     const hold = program
       .command("hold")
@@ -45,6 +52,7 @@ export const holdVerb: Verb = {
 
 function registerAdd(hold: Command, run: RunVerb): void {
   addOutputOptions(addRepositoryOptions(hold.command("add")))
+    .addHelpText("before", examplesText(ADD_EXAMPLES))
     .description("hold snapshots, or a range of time")
     .argument("[snapshots...]", "ids, their first digits, or latest")
     .requiredOption("--reason <text>", "why, for whoever reads it later")
@@ -80,6 +88,7 @@ function registerAdd(hold: Command, run: RunVerb): void {
 
 function registerList(hold: Command, run: RunVerb): void {
   addOutputOptions(addRepositoryOptions(hold.command("list")))
+    .addHelpText("before", examplesText(LIST_EXAMPLES))
     .description("list holds, those that ended too")
     .action((flags: RepositoryFlags) =>
       run(flags, async ({ context, output, json, document }) => {
@@ -96,6 +105,7 @@ function registerList(hold: Command, run: RunVerb): void {
 
 function registerRelease(hold: Command, run: RunVerb): void {
   addOutputOptions(addRepositoryOptions(hold.command("release")))
+    .addHelpText("before", examplesText(RELEASE_EXAMPLES))
     .description("end a hold; its record and this one stay readable")
     .argument("<hold>", "id, or its first digits")
     .requiredOption("--reason <text>", "why, for whoever reads it later")
