@@ -8,7 +8,7 @@ import { executePrune } from "./execute.ts";
 
 async function withForgotten() {
   const fixture = await createSmall();
-  const gone = await backUp(fixture, { gone: rows(14_000, "gone") });
+  const gone = await backUp(fixture, { gone: rows(24_000, "gone") });
   await backUp(fixture, { kept: rows(100, "kept") });
   await forget(fixture.store, gone);
   return fixture;
