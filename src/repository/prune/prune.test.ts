@@ -18,6 +18,7 @@ import {
 } from "../testing/small-packs.ts";
 import type { Repository } from "../types.ts";
 import { executePrune } from "./execute.ts";
+import { releasePlan } from "./state.ts";
 
 async function fileOf(repository: Repository, id: string, path: string): Promise<string> {
   const reader = await repository.acquireReader();
@@ -213,6 +214,32 @@ describe("a prune in two phases", () => {
     expect(await thrownBy(executePrune(repository, planned, { owner: WRITER }))).toBe(
       "repository.prune_plan_spent",
     );
+  });
+
+  test("a plan to be executed at once keeps its lock until it was, or was released", async () => {
+    const { store, repository, first } = await withTwo();
+    const locks = async (): Promise<number> => (await keysOf(store, "locks/")).length;
+    const options = { keepLock: true, graceMs: 0, maxUnused: { bytes: 0 } };
+    const released = await plan(repository, options);
+    expect(await locks()).toBe(1);
+    await releasePlan(released);
+    expect(await locks()).toBe(0);
+    expect(await thrownBy(executePrune(repository, released, { owner: WRITER }))).toBe(
+      "repository.prune_plan_spent",
+    );
+    // With nothing to copy, and with something.
+    await executePrune(repository, await plan(repository, options), { owner: WRITER });
+    expect(await locks()).toBe(0);
+    await forget(store, first);
+    const report = await executePrune(repository, await plan(repository, options), {
+      owner: WRITER,
+    });
+    expect(report.copied.blobs).toBeGreaterThan(0);
+    expect(await locks()).toBe(0);
+    // One that fails leaves none either.
+    await store.put(`snapshots/${"cd".repeat(32)}`, [Buffer.from("garbage")]);
+    expect(await thrownBy(plan(repository, options))).toBe("repository.snapshot_damaged");
+    expect(await locks()).toBe(0);
   });
 
   test("a plan does not hold after another prune", async () => {

@@ -1,4 +1,5 @@
 import { AppError } from "../../kernel/index.ts";
+import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { Lock } from "../lock/lock.ts";
@@ -49,19 +50,28 @@ async function oneSlice(
   return await work({ signal, nowMs, isOver });
 }
 
+/**
+ * Waits by looking whether the lock in the way is still there: to try again and again would mean to write an exclusive lock
+ * each time, and to turn away every backup that begins just then.
+ */
 async function acquireExclusive(
   core: RepositoryCore,
   { owner, lockWaitMs = 0, signal }: ExecutePruneOptions,
 ): Promise<Lock> {
   const waits = signal === undefined ? {} : { signal };
-  for (let waitedMs = 0; ; waitedMs += ASK_AGAIN_MS) {
+  let leftMs = lockWaitMs;
+  for (;;) {
     try {
       return await acquireLock(core, { exclusive: true, owner, ...waits });
     } catch (thrown) {
-      const locked = thrown instanceof AppError && thrown.code === "repository.locked";
-      if (!locked || waitedMs + ASK_AGAIN_MS > lockWaitMs) throw thrown;
+      if (!(thrown instanceof AppError) || thrown.code !== "repository.locked") throw thrown;
+      const inTheWay = objectKey.lock(String(thrown.subject["lock"]));
+      do {
+        if (leftMs < ASK_AGAIN_MS) throw thrown;
+        leftMs -= ASK_AGAIN_MS;
+        await core.clock.sleep(ASK_AGAIN_MS, signal);
+      } while ((await core.store.stat(inTheWay, waits)) !== undefined);
     }
-    await core.clock.sleep(ASK_AGAIN_MS, signal);
   }
 }
 
