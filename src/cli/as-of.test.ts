@@ -157,8 +157,8 @@ describe("recover-versions", () => {
     await attack();
     const dry = await run(["recover-versions", ...BEFORE, "--dry-run"]);
     expect(dry.code).toBe(0);
-    expect(dry.stdout).toMatch(/^Recover memory: \(bucket\) as of 2026-11-20 12:31:00Z: 6 objects/);
-    expect(dry.stdout).toContain("removed since, put back: 5\n");
+    expect(dry.stdout).toMatch(/^Recover memory: \(bucket\) as of 2026-11-20 12:31:00Z: 7 objects/);
+    expect(dry.stdout).toContain("removed since, put back: 6\n");
     expect(dry.stdout).toContain("overwritten since, put back: 1\n    config\n");
     expect(dry.stdout).toContain("added since, left: 1\n    README\n");
     const unconfirmed = await run(["recover-versions", ...BEFORE]);
@@ -167,7 +167,7 @@ describe("recover-versions", () => {
     expect(Buffer.from(await store.get("config")).toString()).toBe("garbage");
     const done = await run(["recover-versions", ...BEFORE, "--yes"]);
     expect(done.code).toBe(0);
-    expect(done.stdout).toMatch(/complete: 6 objects, .* put back and read back, 0 removed/);
+    expect(done.stdout).toMatch(/complete: 7 objects, .* put back and read back, 0 removed/);
     expect((await run(["check", "--read-data"])).code).toBe(0);
     const again = await run(["recover-versions", ...BEFORE, "--yes"]);
     expect(again.stdout).toContain("Nothing is to be put back.");

@@ -13,7 +13,11 @@ import { testRuntime } from "./testing/runtime.ts";
 
 let folder: string;
 let context: OperationContext;
-const KEYS: Readonly<Record<string, string>> = { MAIN: "main", OFFSITE: "offsite", FRESH: "fresh" };
+const KEYS: Readonly<Record<string, string>> = {
+  MAIN: "vast orbit 93 quilt, the main one",
+  OFFSITE: "lost amber 17 ferry, the other one",
+  FRESH: "mild gravel 55 onion, the new one",
+};
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "sparekeep-cli-copy-"));
@@ -61,7 +65,7 @@ async function save(): Promise<void> {
   const store = createFsStore(join(folder, "main"), { random });
   const repository = await openRepository(
     { store, clock, random },
-    { password: new Secret("main") },
+    { password: new Secret(KEYS["MAIN"] ?? "") },
   );
   await using writer = await repository.acquireWriter({ hostname: "h", username: "u", pid: 1 });
   const metadata = { kind: "file", modifiedAt: new Date(0) } as const;

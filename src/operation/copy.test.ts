@@ -47,7 +47,9 @@ beforeEach(async () => {
   policy = parsePolicy({ text: TEXT, file: "p.yaml", directory: folder });
   const destinations = ["main", "near", "far"];
   await init(context, { policy, generatePassword: true, destinations });
-  await writeFile(join(folder, "fresh.key"), "a password of its own\n", { mode: 0o600 });
+  await writeFile(join(folder, "fresh.key"), "vast orbit 93 quilt, none of the others\n", {
+    mode: 0o600,
+  });
 });
 afterEach(() => rm(folder, { recursive: true }));
 

@@ -134,7 +134,7 @@ describe("a store that", () => {
       state: "stored",
       stateReason: expect.stringContaining("beside"),
     });
-    expect(await listKeys(store, "sparekeep/")).toEqual([]);
+    expect(await listKeys(store, "sparekeep/proofs/")).toEqual([]);
   });
 });
 

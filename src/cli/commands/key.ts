@@ -32,7 +32,9 @@ export const keyVerb: Verb = {
   register: (program: Command, run, runtime) => {
     const key = program
       .command("key")
-      .description("who can open a repository: keys, wrapped and paper copies of its password")
+      .description(
+        "who can open a repository: keys, wrapped and paper copies of its password (each has --json)",
+      )
       .helpCommand(false);
     registerList(key, run);
     registerAdd(key, run, runtime);

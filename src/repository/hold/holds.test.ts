@@ -28,10 +28,10 @@ test("a hold and its release stay readable: who, when and why", async () => {
 test("no release removes anything: credentials that can only add are enough", async () => {
   const { repository, store } = await createFixture();
   const { id } = await addHold(repository, { ...TERMS, range: {} }, WRITER);
-  const before = await keysOf(store, "sparekeep/");
+  const before = await keysOf(store, "sparekeep/holds/");
   await releaseHold(repository, { hold: id, ...RELEASE });
   expect(await keysOf(store, "sparekeep/")).toEqual(expect.arrayContaining([...before]));
-  expect(await keysOf(store, "sparekeep/")).toHaveLength(2);
+  expect(await keysOf(store, "sparekeep/holds/")).toHaveLength(2);
   expect(await keysOf(store, "locks/")).toEqual([]);
 });
 
