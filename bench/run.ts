@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../src/kernel/index.ts";
+import { benchMaintenance } from "./maintenance.ts";
 import { benchPostgres } from "./postgres.ts";
 import { keepResult } from "./report.ts";
 import { benchRepository } from "./repository.ts";
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   repository: benchRepository,
   postgres: benchPostgres,
   scale: benchScale,
+  maintenance: benchMaintenance,
 };
 
 const [name = ""] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));

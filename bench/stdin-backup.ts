@@ -13,6 +13,11 @@ const owner = { hostname: "bench", username: "bench" };
 
 if (verb === "init") {
   await createRepository(context, { password, ...owner });
+} else if (verb === "check") {
+  const repository = await openRepository(context, { password });
+  const { findings, readBytes } = await repository.check({ readData: true });
+  const peakMib = process.resourceUsage().maxRSS / KIB;
+  console.log(JSON.stringify({ findings: findings.length, readBytes, peakMib }));
 } else {
   const repository = await openRepository(context, { password });
   await using writer = await repository.acquireWriter({ ...owner, pid: process.pid });

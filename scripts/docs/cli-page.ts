@@ -7,7 +7,34 @@ import { runCli } from "../../src/cli/index.ts";
 /** docs/cli.md: the help of each verb and the effects block on top of its operation. */
 
 /** Verb and the file of its operation, in the order of a newcomer's day. */
-const VERBS = ["init", "backup", "snapshots", "ls", "dump", "restore", "check", "doctor"] as const;
+const VERBS = [
+  "init",
+  "backup",
+  "snapshots",
+  "ls",
+  "dump",
+  "diff",
+  "restore",
+  "recover-versions",
+  "check",
+  "repair",
+  "forget",
+  "hold",
+  "accept",
+  "prune",
+  "copy",
+  "copies",
+  "rewrite",
+  "rekey",
+  "key",
+  "doctor",
+] as const;
+
+/** Verbs below a verb, each with help of its own. */
+const BELOW: Readonly<Record<string, readonly string[]>> = {
+  hold: ["add", "list", "release"],
+  key: ["list", "add", "passwd", "remove", "adopt", "wrap", "unwrap", "escrow", "prove"],
+};
 
 const EFFECT = /^ \* {3}(reads|writes|locks|leaves behind|exit codes)\s+(.*)$/;
 const EFFECTS = /^\/\*\n \* effects\n([\s\S]*?)\n \*\//;
@@ -18,7 +45,12 @@ export async function renderCliPage(root: string): Promise<string> {
       const source = await readFile(join(root, "src/operation", `${verb}.ts`), "utf8");
       const effects = EFFECTS.exec(source)?.[1];
       if (effects === undefined) throw new Error(`src/operation/${verb}.ts without an effects block`);
-      return `## ${verb}\n\n\`\`\`text\n${(await helpOf([verb, "--help"])).trimEnd()}\n\`\`\`\n\n${effectsTable(effects)}\n`;
+      const below = await Promise.all(
+        (BELOW[verb] ?? []).map(
+          async (name) => `### ${verb} ${name}\n\n${await helpBlock([verb, name])}\n\n`,
+        ),
+      );
+      return `## ${verb}\n\n${await helpBlock([verb])}\n\n${below.join("")}${effectsTable(effects)}\n`;
     }),
   );
   const top = (await helpOf(["--help"])).trimEnd();
@@ -31,6 +63,10 @@ ${top}
 \`\`\`
 
 ${sections.join("\n")}`;
+}
+
+async function helpBlock(line: readonly string[]): Promise<string> {
+  return `\`\`\`text\n${(await helpOf([...line, "--help"])).trimEnd()}\n\`\`\``;
 }
 
 function effectsTable(block: string): string {

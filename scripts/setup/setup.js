@@ -1,9 +1,13 @@
 import { delimiter, join } from "node:path";
 import process from "node:process";
+import { ensureAge } from "./age.js";
 import { ensureNode, withNode } from "./node.js";
+import { ensureObjectServers } from "./object-servers.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
 import { ensurePostgres } from "./postgres.js";
+import { ensureRclone } from "./rclone.js";
+import { ensureRestServer } from "./rest-server.js";
 import { ensureRestic } from "./restic.js";
 import { assumesYes } from "./system-packages.js";
 
@@ -37,14 +41,20 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
- * Besides, the restic versions of the conformance tests: all that the tests need.
+ * Besides, the object stores, the servers of restic's REST protocol, and the restic versions and the age that the tests run:
+ * all that the tests need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
  * @returns {Promise<Ready>}
  */
 export async function readyForTests(args, signal) {
+  // Before anything is fetched, because it may have to ask.
+  await ensureObjectServers(process.env, { assumeYes: assumesYes(args, process.env) });
   const ready = await readyForPostgres(args, signal);
   const versions = await ensureRestic(ROOT, ready.env, signal);
+  await ensureRestServer(ROOT, ready.env, signal);
+  await ensureRclone(ROOT, ready.env, signal);
+  await ensureAge(ROOT, ready.env, signal);
   const old = versions.find((version) => version.startsWith("0.14."));
   const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
   return {

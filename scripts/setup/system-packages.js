@@ -66,12 +66,21 @@ export async function installSystemPackages({ assumeYes, env }) {
     throw new SetupStop(
       "PostgreSQL's server and client programs are missing. Install PostgreSQL 13 or newer, or set SPAREKEEP_PG_BIN to the folder that holds its programs.",
     );
+  const missing = "PostgreSQL's server and client programs";
+  await agreeAndInstall({ missing, command, assumeYes, env });
+}
+
+/**
+ * Shows the one command, asks where somebody is there to be asked, and runs it.
+ * @param {{ missing: string, command: InstallCommand, assumeYes: boolean, env: NodeJS.ProcessEnv }} options
+ */
+export async function agreeAndInstall({ missing, command, assumeYes, env }) {
+  const isRoot = process.getuid?.() === 0;
   const shown = shownCommand(command, isRoot);
-  say(
-    `PostgreSQL's server and client programs are missing. This command installs them and starts no server:\n\n  ${shown}\n`,
-  );
+  say(`${missing} are missing. This command installs them and starts no server:\n\n  ${shown}\n`);
   const viaSudo = command.needsRoot && !isRoot;
-  if (viaSudo && !has("sudo")) throw new SetupStop("Run it as root, then start this again.");
+  if (viaSudo && !onPath("sudo", env))
+    throw new SetupStop("Run it as root, then start this again.");
   const terminal = process.stdin.isTTY && process.stderr.isTTY;
   if (!assumeYes && !(terminal && (await agrees())))
     throw new SetupStop("Run it, then start this again (or start this with --yes).");
@@ -120,7 +129,7 @@ async function agrees() {
  * @param {string} program
  * @param {NodeJS.ProcessEnv} env
  */
-function onPath(program, env) {
+export function onPath(program, env) {
   const folders = `${env["PATH"] ?? ""}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter);
   return folders.some((folder) => folder !== "" && existsSync(join(folder, program)));
 }

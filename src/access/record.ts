@@ -11,8 +11,20 @@ export type AccessAction =
   | "snapshots"
   | "ls"
   | "dump"
+  | "recover-versions"
   | "restore"
   | "check"
+  | "forget"
+  | "hold"
+  | "accept"
+  | "diff"
+  | "prune"
+  | "copy"
+  | "copies"
+  | "rewrite"
+  | "rekey"
+  | "key"
+  | "repair"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

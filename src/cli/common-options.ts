@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { LogLevel } from "../kernel/index.ts";
 import { loadPolicy } from "../operation/index.ts";
-import { repositoryOnlyPolicy } from "../policy/index.ts";
+import type { OperationContext } from "../operation/index.ts";
+import { parseMoment, repositoryOnlyPolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { cliError } from "./errors.ts";
 
@@ -40,6 +41,41 @@ export function addRepositoryOptions(command: Command): Command {
     .option("--repository <folder>", "work without a policy on this repository")
     .option("--password-file <file>", "with --repository: the file that holds its password")
     .option("--password-env <name>", "with --repository: the variable that holds its password");
+}
+
+/** Options of the verbs that only read a repository. */
+export interface ReadingFlags extends RepositoryFlags {
+  readonly asOf?: string;
+}
+
+export function addReadingOptions(command: Command): Command {
+  return addRepositoryOptions(command).option(
+    "--as-of <time>",
+    "read the repository as it was then, where the store keeps versions",
+  );
+}
+
+/** The moment named, in the time zone of the policy. */
+export function momentOf(text: string, policy: Policy, now: Date): Date {
+  const parsed = parseMoment(text, policy.timezone ?? "UTC");
+  if ("problem" in parsed) {
+    const message = `--as-of ${JSON.stringify(text)}: ${parsed.problem}`;
+    throw cliError("usage", { message, hint: parsed.fix });
+  }
+  if (parsed.moment <= now) return parsed.moment;
+  throw cliError("usage", {
+    message: `--as-of ${parsed.moment.toISOString()}, which has not come yet`,
+    hint: "Name a time in the past, in the time zone of the policy or with an offset.",
+  });
+}
+
+/** `{ asOf }`, or nothing for the repository as it is. */
+export function viewOf(
+  flags: ReadingFlags,
+  policy: Policy,
+  { clock }: Pick<OperationContext, "clock">,
+): { readonly asOf?: Date } {
+  return flags.asOf === undefined ? {} : { asOf: momentOf(flags.asOf, policy, clock.now()) };
 }
 
 /** The policy named, or one made of a repository and its password: all that a fresh machine has. */

@@ -56,15 +56,39 @@ describe("help", () => {
     expect(await run(["--help"])).toEqual(result);
   });
 
-  test.for(["init", "backup", "snapshots", "ls", "dump", "restore", "check", "doctor"])(
-    "of %s leads with its examples and knows --json",
-    async (verb) => {
-      const result = await run([verb, "--help"]);
-      expect(result).toMatchObject({ code: 0, stderr: "" });
-      expect(result.stdout).toMatch(new RegExp(`^Examples:\\n {2}sparekeep ${verb}`));
-      expect(result.stdout).toContain("--json");
-    },
-  );
+  test.for([
+    "init",
+    "backup",
+    "snapshots",
+    "ls",
+    "dump",
+    "diff",
+    "restore",
+    "recover-versions",
+    "check",
+    "repair",
+    "forget",
+    "hold",
+    "accept",
+    "prune",
+    "copy",
+    "copies",
+    "rewrite",
+    "rekey",
+    "key",
+    "doctor",
+  ])("of %s leads with its examples and knows --json", async (verb) => {
+    const result = await run([verb, "--help"]);
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect(result.stdout).toMatch(new RegExp(`^Examples:\\n {2}sparekeep ${verb}`));
+    expect(result.stdout).toContain("--json");
+  });
+
+  test("of a verb that is made of others is shown where none is named", async () => {
+    const { code, stdout, stderr } = await run(["hold"]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/add \[options\][^]*error: an incomplete command line\n/);
+  });
 
   test("the version", async () => {
     expect(await run(["--version"])).toEqual({ code: 0, stdout: "1.2.3\n", stderr: "" });
@@ -77,6 +101,7 @@ const INIT_ONE_OF = "Give exactly one of --connection-env, --connection-file and
 const WRONG: readonly (readonly [line: string, message: string, fix: string])[] = [
   ["bakup", "unknown command 'bakup'", "Write backup."],
   ["frobnicate", "unknown command 'frobnicate'", "Run `sparekeep --help`, or a verb with --help."],
+  ["hold ad", "unknown command 'ad'", "Write add."],
   ["backup --polcy x", "unknown option '--polcy'", "Write --policy."],
   [
     "dump latest",

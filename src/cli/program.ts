@@ -3,6 +3,7 @@ import { exitCodeOf, throwIfAborted, toAppError } from "../kernel/index.ts";
 import type { AppError } from "../kernel/index.ts";
 import { nearest } from "../policy/index.ts";
 import type { OutputFlags } from "./common-options.ts";
+import { examplesText } from "./examples.ts";
 import { cliError, EXIT_OUTPUT_CLOSED } from "./errors.ts";
 import { errorDocument, toJson } from "./json.ts";
 import { renderError } from "./render-error.ts";
@@ -71,7 +72,7 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
     const command = verb.register(program, run, runtime);
     command.addHelpText("before", examplesText(verb.examples));
   }
-  for (const command of [program, ...program.commands]) {
+  for (const command of withCommandsBelow(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => runtime.stdout.write(text),
       writeErr: (text) => runtime.stderr.write(text),
@@ -83,9 +84,8 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
   return program;
 }
 
-function examplesText(examples: Verb["examples"]): string {
-  const lines = examples.map(([command, what]) => `  ${command}\n      ${what}`);
-  return `Examples:\n${lines.join("\n")}\n`;
+function withCommandsBelow(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withCommandsBelow)];
 }
 
 function report(
@@ -123,12 +123,14 @@ function usageError(error: CommanderError, verbs: readonly string[]): AppError {
   const suggestion = /\(Did you mean (.+)\?\)/s.exec(error.message)?.[1];
   const better = meant ?? suggestion;
   return cliError("usage", {
-    message: message === "" ? "an incomplete command line" : message.replace(/\.$/, ""),
+    message: /^(\(outputHelp\))?$/.test(message)
+      ? "an incomplete command line"
+      : message.replace(/\.$/, ""),
     hint:
       better === undefined ? "Run `sparekeep --help`, or a verb with --help." : `Write ${better}.`,
   });
 }
 
 function namesOf(program: Command): readonly string[] {
-  return program.commands.map((command) => command.name());
+  return withCommandsBelow(program).flatMap(({ commands }) => commands.map((part) => part.name()));
 }

@@ -4,7 +4,11 @@ import type { LogLevel } from "../kernel/index.ts";
 
 /** The process as the command line sees it; main.ts builds the real one, tests another. */
 export interface CliRuntime {
-  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdin: Readable & {
+    readonly isTTY?: boolean;
+    /** Of a terminal: what is typed comes as it is typed, without an echo. */
+    readonly setRawMode?: (raw: boolean) => unknown;
+  };
   readonly stdout: Writable & { readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   /** False where NO_COLOR is set, or the terminal is dumb. */

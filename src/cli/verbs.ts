@@ -1,10 +1,22 @@
+import { acceptVerb } from "./commands/accept.ts";
 import { backupVerb } from "./commands/backup.ts";
 import { checkVerb } from "./commands/check.ts";
+import { diffVerb } from "./commands/diff.ts";
+import { copiesVerb } from "./commands/copies.ts";
+import { copyVerb } from "./commands/copy.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
+import { forgetVerb } from "./commands/forget.ts";
+import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
+import { keyVerb } from "./commands/key.ts";
 import { lsVerb } from "./commands/ls.ts";
+import { recoverVersionsVerb } from "./commands/recover-versions.ts";
+import { pruneVerb } from "./commands/prune.ts";
+import { rekeyVerb } from "./commands/rekey.ts";
+import { repairVerb } from "./commands/repair.ts";
 import { restoreVerb } from "./commands/restore.ts";
+import { rewriteVerb } from "./commands/rewrite.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { Verb } from "./program.ts";
 
@@ -15,7 +27,19 @@ export const VERBS: readonly Verb[] = [
   snapshotsVerb,
   lsVerb,
   dumpVerb,
+  diffVerb,
   restoreVerb,
+  recoverVersionsVerb,
+  pruneVerb,
   checkVerb,
+  repairVerb,
+  forgetVerb,
+  holdVerb,
+  acceptVerb,
+  copyVerb,
+  copiesVerb,
+  rewriteVerb,
+  rekeyVerb,
+  keyVerb,
   doctorVerb,
 ];

@@ -68,6 +68,36 @@ describe("manifest.json", () => {
       }),
     );
   });
+
+  test("gives only its own error when one value is another, however deep, large or hostile", () => {
+    const paths = pathsOf(JSON.parse(Buffer.from(formatManifest(sampleManifest())).toString()));
+    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    const values = fc.oneof(
+      fc.json(),
+      fc.constantFrom(
+        "1e999",
+        "-1",
+        `"${"x".repeat(100_000)}"`,
+        deep,
+        '{"__proto__":{"a":1}}',
+        "[[]]",
+      ),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...paths), values, (path, value) => {
+        const manifest: unknown = JSON.parse(
+          Buffer.from(formatManifest(sampleManifest())).toString(),
+        );
+        const text = JSON.stringify(replaced(manifest, path)).replace(
+          String.raw`"\u0001"`,
+          () => value,
+        );
+        expect(outcomeOf(Buffer.from(text))).toMatch(
+          /^(read|manifest\.damaged|manifest\.unsupported)$/,
+        );
+      }),
+    );
+  });
 });
 
 function outcomeOf(bytes: Uint8Array): string {
@@ -77,4 +107,20 @@ function outcomeOf(bytes: Uint8Array): string {
   } catch (error) {
     return error instanceof AppError ? error.code : String(error);
   }
+}
+
+function pathsOf(value: unknown, path: readonly string[] = []): (readonly string[])[] {
+  if (typeof value !== "object" || value === null) return [path];
+  return [path, ...Object.entries(value).flatMap(([key, inner]) => pathsOf(inner, [...path, key]))];
+}
+
+/** The same with a mark in the place of what lies at the path. */
+function replaced(value: unknown, [key, ...rest]: readonly string[]): unknown {
+  if (key === undefined) return "\u0001";
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([name, inner]): [string, unknown] => [
+    name,
+    name === key ? replaced(inner, rest) : inner,
+  ]);
+  return Array.isArray(value) ? entries.map(([, inner]) => inner) : Object.fromEntries(entries);
 }

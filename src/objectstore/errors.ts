@@ -31,9 +31,49 @@ export const objectStoreError = errorTable("objectstore", {
     kind: "bug",
     meaning: "A key or prefix lies outside the alphabet that a repository uses.",
   },
+  no_versions: {
+    kind: "incompatible",
+    meaning:
+      "The store keeps no older versions of its objects, so there is no way back to what it held.",
+    hint: "Name a destination whose bucket has versioning turned on.",
+  },
+  no_place: {
+    kind: "config",
+    meaning:
+      "The store cannot hold this object: restic's REST protocol has no place for records beside a repository.",
+    hint: "Name a second store with `beside` at this destination.",
+  },
   invalid_location: {
     kind: "config",
     meaning: "The location of the store is not one that this version can open.",
-    hint: "Give a folder, as a path or as a file: URL.",
+    hint: "Give a folder, as a path or as a file: URL, or the URL of a store.",
+  },
+  bucket_missing: {
+    kind: "config",
+    meaning: "The server has no bucket of this name, or not for these credentials.",
+    hint: "Create the bucket, or correct its name in the location.",
+  },
+  wrong_region: {
+    kind: "config",
+    meaning: "The bucket lies in another region than the one that was asked.",
+    hint: "Set region of the destination to the one of the bucket.",
+  },
+  clock_differs: {
+    kind: "config",
+    meaning: "The server refuses requests that are dated by this machine's clock.",
+    hint: "Set the clock of this machine by NTP.",
+  },
+  tls_refused: {
+    kind: "config",
+    meaning: "The server's certificate or TLS version is not accepted; nothing was sent.",
+  },
+  storage_class: {
+    kind: "config",
+    meaning:
+      "The storage class is unknown, or its objects cannot be read at once: restores and checks would wait for hours.",
+  },
+  unsupported: {
+    kind: "incompatible",
+    meaning: "The server does not know or does not allow this kind of request.",
   },
 });

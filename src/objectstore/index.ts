@@ -15,12 +15,23 @@ export { createFsStore } from "./fs.ts";
 export type { FsStoreOptions } from "./fs.ts";
 export { createMemoryStore } from "./memory.ts";
 export type { MemoryStore, MemoryStoreOptions } from "./memory.ts";
+export type { DeleteVersionOptions } from "./memory-versions.ts";
 export { openObjectStore } from "./open.ts";
-export type { OpenStoreContext } from "./open.ts";
+export type { OpenStoreContext } from "./drivers.ts";
+export { probeStore } from "./probe.ts";
+export { STORAGE_CLASSES, findStorageClass } from "./storage-class.ts";
+export type { StorageClass } from "./storage-class.ts";
 export { withRetry } from "./retry.ts";
 export type { RetryOptions } from "./retry.ts";
 export { readOnly } from "./readonly.ts";
 export { withLimit } from "./limit.ts";
+export { asOf, requireVersions } from "./as-of.ts";
+export { keyHistories } from "./key-history.ts";
+export type { KeyHistory } from "./key-history.ts";
+export { createRates } from "./rates.ts";
+export type { Rates } from "./rates.ts";
+export { withThrottle } from "./throttle.ts";
+export { withStoreBeside } from "./beside.ts";
 export type {
   AccessKey,
   GoogleSettings,

@@ -28,7 +28,7 @@ export function withLimit(store: ObjectStore, concurrency: number): ObjectStore 
 }
 
 function limitedExtras(store: ObjectStore, limited: Limited): Partial<ObjectStore> {
-  const { lock, versions, connection } = store;
+  const { lock, versions, connection, probe } = store;
   return {
     ...(lock === undefined
       ? {}
@@ -49,6 +49,7 @@ function limitedExtras(store: ObjectStore, limited: Limited): Partial<ObjectStor
           },
         }),
     ...(connection === undefined ? {} : { connection }),
+    ...(probe === undefined ? {} : { probe: (wait) => limited(wait, () => probe(wait)) }),
   };
 }
 

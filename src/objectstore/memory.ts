@@ -2,6 +2,9 @@ import { throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, Clock } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { parseKey, parsePrefix, totalBytes } from "./keys.ts";
+import { deleteVersion, memoryLock, memoryVersions, shown } from "./memory-versions.ts";
+import type { DeleteVersionOptions, MemoryObjects, MemoryVersion } from "./memory-versions.ts";
+import { noObject } from "./no-object.ts";
 import type {
   ByteRange,
   ObjectStat,
@@ -10,45 +13,64 @@ import type {
   WaitOptions,
 } from "./object-store.ts";
 
-interface StoredObject {
-  readonly bytes: Bytes;
-  readonly modifiedAt: Date;
-}
-
 export interface MemoryStore extends ObjectStore {
   /** An independent store that holds what this one holds now: what a crash at this moment leaves. */
   fork(): MemoryStore;
+  /** For good, as an intruder with that right would; `denied` while a lock holds. */
+  deleteVersion(key: string, version: string, options?: DeleteVersionOptions): Promise<void>;
 }
 
 export interface MemoryStoreOptions {
   readonly clock: Pick<Clock, "now">;
   /** Puts beyond it fail with `full`, as on a full disk. */
   readonly capacityBytes?: number;
+  /** Older versions stay; a removal leaves a mark. */
+  readonly versioned?: boolean;
+  /** Versions can be locked, by this store's clock; implies `versioned`. */
+  readonly objectLock?: boolean;
+  /** Whoever asks may pass over governance mode. */
+  readonly mayBypassGovernance?: boolean;
+}
+
+interface State {
+  readonly objects: MemoryObjects;
+  made: number;
 }
 
 /** For tests and for pipelines that need no disk. Keeps copies, so that callers may reuse their buffers. */
 export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
-  return storeOver(new Map(), options);
+  return storeOver({ objects: new Map(), made: 0 }, options);
 }
 
-function storeOver(objects: Map<string, StoredObject>, options: MemoryStoreOptions): MemoryStore {
+function storeOver(state: State, options: MemoryStoreOptions): MemoryStore {
+  const { objects } = state;
   return {
     location: "memory:",
-    fork: () => storeOver(new Map(objects), options),
-    put: async (key, body, put) => putObject(objects, options, key, body, put),
-    get: async (key, wait) => Buffer.from(existing(objects, key, wait).bytes),
-    getRange: async (key, range, wait) => readRange(key, existing(objects, key, wait).bytes, range),
+    fork: () => storeOver({ ...state, objects: new Map(objects) }, options),
+    put: async (key, body, put) => putObject(state, options, key, body, put),
+    get: async (key, wait) => Buffer.from(existing(objects, key, wait)),
+    getRange: async (key, range, wait) => readRange(key, existing(objects, key, wait), range),
     stat: async (key, wait) => {
       begin(key, wait);
-      const object = objects.get(key);
+      const object = shown(objects, key);
       return object === undefined ? undefined : statOf(key, object);
     },
     list: (prefix, wait) => listObjects(objects, prefix, wait),
     remove: async (key, wait) => {
       begin(key, wait);
-      objects.delete(key);
+      removeObject(state, options, key);
+    },
+    ...(keepsVersions(options) ? { versions: memoryVersions(objects, readRange) } : {}),
+    ...(options.objectLock === true ? { lock: memoryLock(objects) } : {}),
+    deleteVersion: async (key, version, { bypassGovernance = false } = {}) => {
+      const mayBypass = bypassGovernance && options.mayBypassGovernance === true;
+      deleteVersion(objects, { key, version, mayBypass }, options.clock);
     },
   };
+}
+
+function keepsVersions(options: MemoryStoreOptions): boolean {
+  return options.versioned === true || options.objectLock === true;
 }
 
 function begin(key: string, options: WaitOptions | undefined): void {
@@ -56,40 +78,65 @@ function begin(key: string, options: WaitOptions | undefined): void {
   parseKey(key);
 }
 
-function existing(
-  objects: ReadonlyMap<string, StoredObject>,
-  key: string,
-  options: WaitOptions | undefined,
-): StoredObject {
+function existing(objects: MemoryObjects, key: string, options: WaitOptions | undefined): Bytes {
   begin(key, options);
-  const object = objects.get(key);
-  if (object === undefined) {
-    throw objectStoreError("not_found", { message: `no object ${key}`, subject: { key } });
-  }
-  return object;
+  const object = shown(objects, key);
+  if (object === undefined) throw noObject(key);
+  return object.bytes;
 }
 
 function putObject(
-  objects: Map<string, StoredObject>,
+  state: State,
   options: MemoryStoreOptions,
   key: string,
   body: readonly Bytes[],
   put: PutOptions | undefined,
 ): void {
   begin(key, put);
-  if (put?.ifAbsent === true && objects.has(key)) {
+  const { objects } = state;
+  const replaced = shown(objects, key);
+  if (put?.ifAbsent === true && replaced !== undefined) {
     throw objectStoreError("exists", { message: `object ${key} already there`, subject: { key } });
   }
-  const usedBytes = totalBytes(Array.from(objects.values(), (object) => object.bytes));
-  const freedBytes = objects.get(key)?.bytes.byteLength ?? 0;
+  const freedBytes = keepsVersions(options) ? 0 : (replaced?.bytes.byteLength ?? 0);
   const sizeBytes = totalBytes(body);
-  if (usedBytes - freedBytes + sizeBytes > (options.capacityBytes ?? Infinity)) {
+  const { capacityBytes = Infinity } = options;
+  if (capacityBytes !== Infinity && usedBytes(objects) - freedBytes + sizeBytes > capacityBytes) {
     throw objectStoreError("full", {
       message: `no space left for object ${key}`,
       subject: { key, sizeBytes },
     });
   }
-  objects.set(key, { bytes: Buffer.concat(body), modifiedAt: options.clock.now() });
+  addVersion(state, options, key, { bytes: Buffer.concat(body) });
+}
+
+function usedBytes(objects: MemoryObjects): number {
+  let sum = 0;
+  for (const versions of objects.values()) {
+    for (const { bytes } of versions) sum += bytes?.byteLength ?? 0;
+  }
+  return sum;
+}
+
+function removeObject(state: State, options: MemoryStoreOptions, key: string): void {
+  if (!keepsVersions(options)) state.objects.delete(key);
+  else if (shown(state.objects, key) !== undefined) addVersion(state, options, key, {});
+}
+
+function addVersion(
+  state: State,
+  options: MemoryStoreOptions,
+  key: string,
+  content: { readonly bytes?: Bytes },
+): void {
+  state.made += 1;
+  const version: MemoryVersion = {
+    ...content,
+    version: `v${state.made}`,
+    modifiedAt: options.clock.now(),
+  };
+  const older = keepsVersions(options) ? (state.objects.get(key) ?? []) : [];
+  state.objects.set(key, [version, ...older]);
 }
 
 function readRange(key: string, bytes: Bytes, range: ByteRange): Bytes {
@@ -104,18 +151,19 @@ export function truncated(key: string, range: ByteRange, sizeBytes: number): Err
   });
 }
 
-function statOf(key: string, object: StoredObject): ObjectStat {
+function statOf(key: string, object: { bytes: Bytes; modifiedAt: Date }): ObjectStat {
   return { key, sizeBytes: object.bytes.byteLength, modifiedAt: object.modifiedAt };
 }
 
 async function* listObjects(
-  objects: ReadonlyMap<string, StoredObject>,
+  objects: MemoryObjects,
   prefix: string,
   options: WaitOptions | undefined,
 ): AsyncIterable<ObjectStat> {
   parsePrefix(prefix);
-  for (const [key, object] of objects) {
+  for (const key of objects.keys()) {
     throwIfAborted(options?.signal);
-    if (key.startsWith(prefix)) yield statOf(key, object);
+    const object = key.startsWith(prefix) ? shown(objects, key) : undefined;
+    if (object !== undefined) yield statOf(key, object);
   }
 }

@@ -5,6 +5,11 @@ export interface ObjectStat {
   readonly sizeBytes: number;
   /** The store's clock, not ours; lock ages are judged by it. */
   readonly modifiedAt: Date;
+  /**
+   * The store does not tell ages: `modifiedAt` is its clock when we saw the object first, which may be much later than
+   * it was written. Absent where `modifiedAt` is what it says.
+   */
+  readonly seenOnly?: true;
 }
 
 export interface WaitOptions {
@@ -27,7 +32,8 @@ export interface ByteRange {
  * Bytes by key. Keys are `/`-separated, relative, of the closed alphabet that a repository uses
  * (`[A-Za-z0-9._-]`, no empty, `.` or `..` part).
  *
- * Errors: `objectstore.not_found`, `.exists`, `.unavailable` (retry), `.denied`, `.full`, `.truncated`, `.invalid_key`.
+ * Errors: `objectstore.not_found`, `.exists`, `.unavailable` (retry), `.denied`, `.full`, `.truncated`, `.invalid_key`;
+ * of some stores `.no_place`; of those behind a network `.tls_refused`, `.bucket_missing`.
  */
 export interface ObjectStore {
   /** For people, without credentials. */
@@ -61,6 +67,19 @@ export interface ObjectStore {
   readonly versions?: ObjectVersions;
   /** Only of stores behind a network. */
   readonly connection?: () => ConnectionFacts;
+  /** Only of stores that may keep less than they promise: tried with objects of its own, which it removes. */
+  readonly probe?: (options?: WaitOptions) => Promise<StoreFacts>;
+}
+
+/** What a store does, as seen and not as announced. `unknown`: the credentials do not suffice to see it. */
+export interface StoreFacts {
+  /** What `ifAbsent` rests on: a taken key is refused, overwritten all the same, or the request not understood. */
+  readonly conditionalWrites: "honoured" | "ignored" | "refused" | "unknown";
+  /** Whether a locked version stays when it is removed; `none`: the store has no locks. */
+  readonly lock: "enforced" | "not enforced" | "none" | "unknown";
+  /** Whether these credentials may remove what is locked in governance mode. */
+  readonly lockBypass: boolean | "unknown";
+  readonly versioned: boolean | "unknown";
 }
 
 export type LockMode = "governance" | "compliance";
@@ -88,7 +107,10 @@ export interface ObjectVersion extends ObjectStat {
 }
 
 export interface ObjectVersions {
-  /** All of them, marks of removal included; of one key the newest first, keys in no promised order. */
+  /**
+   * All of them, marks of removal included. The versions of one key come together, the newest first; keys in no promised
+   * order.
+   */
   list(prefix: string, options?: WaitOptions): AsyncIterable<ObjectVersion>;
   get(key: string, version: string, options?: WaitOptions): Promise<Bytes>;
   getRange(key: string, version: string, range: ByteRange, options?: WaitOptions): Promise<Bytes>;

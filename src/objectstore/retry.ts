@@ -15,8 +15,7 @@ export interface RetryOptions {
 
 /** The only place where calls are repeated; what may be is the error kind's business (KIND_RULES). */
 export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStore {
-  const repeat: Repeat = (wait, attempt) =>
-    attemptUntilDone(createPatience(options, wait?.signal), attempt);
+  const repeat: Repeat = (wait, attempt) => attemptUntilDone(options, wait?.signal, attempt);
   return {
     location: store.location,
     put: (key, body, put) => repeat(put, (attempt) => putOnce(store, key, body, put, attempt > 1)),
@@ -44,7 +43,7 @@ function repeatedExtras(
   options: RetryOptions,
   repeat: Repeat,
 ): Partial<ObjectStore> {
-  const { lock, versions, connection } = store;
+  const { lock, versions, connection, probe } = store;
   const nameOf = ({ key, version }: ObjectVersion): string => `${key}\n${version}`;
   return {
     ...(lock === undefined
@@ -71,6 +70,7 @@ function repeatedExtras(
           },
         }),
     ...(connection === undefined ? {} : { connection }),
+    ...(probe === undefined ? {} : { probe: (wait) => repeat(wait, () => probe(wait)) }),
   };
 }
 
@@ -133,10 +133,13 @@ async function* listAgain<Found>(
   }
 }
 
-async function attemptUntilDone<Result>(
-  patience: Patience,
+/** For what is asked before there is a store to wrap. */
+export async function attemptUntilDone<Result>(
+  options: RetryOptions,
+  signal: AbortSignal | undefined,
   attempt: (number: number) => Promise<Result>,
 ): Promise<Result> {
+  const patience = createPatience(options, signal);
   for (let number = 1; ; number += 1) {
     try {
       return await attempt(number);
@@ -168,7 +171,7 @@ function createPatience(options: RetryOptions, signal: AbortSignal | undefined):
       if (!(thrown instanceof AppError) || !mayRetry(thrown)) throw thrown;
       throwIfAborted(signal);
       failures += 1;
-      const delayMs = jitteredDelayMs(options, failures);
+      const delayMs = Math.max(jitteredDelayMs(options, failures), askedDelayMs(thrown));
       const spentMs = options.clock.monotonicMs() - startedMs;
       if (spentMs + delayMs > options.deadlineMs) throw thrown;
       options.onRetry?.(thrown, failures, delayMs);
@@ -178,6 +181,12 @@ function createPatience(options: RetryOptions, signal: AbortSignal | undefined):
       });
     },
   };
+}
+
+/** What the server asked for by `Retry-After`; beyond the deadline there is no further attempt. */
+function askedDelayMs(error: AppError): number {
+  const asked = error.subject["retryAfterMs"];
+  return typeof asked === "number" ? asked : 0;
 }
 
 /** Doubles up to the maximum; between half of that and all of it, so that many waiting clients do not return at once. */

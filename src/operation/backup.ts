@@ -1,8 +1,8 @@
 /*
  * effects
  *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; snapshots and indexes of the repository
- *   writes        one audit record; packs, indexes and one snapshot of the repository
- *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read
+ *   writes        one audit record; packs, indexes and one snapshot of the repository; a record that it is verified or suspect
+ *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read; with `lock:` Object Lock on everything that the snapshot needs
  *   leaves behind nothing at the source; interrupted: packs that nothing refers to
  *   exit codes    0; 3 incomplete; 1 source or store not reachable; 10 no repository; 11 locked; 12 wrong password; 130
  */
@@ -14,8 +14,13 @@ import { destinationNamed, planNamed, sourceNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
-import { storedNameOf } from "../repository/index.ts";
-import type { Repository, SnapshotSummary, SnapshotWriter } from "../repository/index.ts";
+import { storedNameOf, tagsOf } from "../repository/index.ts";
+import type {
+  PointLock,
+  Repository,
+  SnapshotSummary,
+  SnapshotWriter,
+} from "../repository/index.ts";
 import { captureDatabase } from "../source/index.ts";
 import type { CaptureIssue, CaptureProgress, CaptureResult } from "../source/index.ts";
 import type { Secret } from "../kernel/index.ts";
@@ -23,8 +28,10 @@ import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
 import { MANIFEST_PATH } from "./manifest-of.ts";
 import { connectionUrl, openDestination } from "./open.ts";
+import { pointLock } from "./point-lock.ts";
+import { hasRoomForRecords, provePoint } from "./prove.ts";
+import type { ProvenPoint } from "./prove.ts";
 import { readBack } from "./read-back.ts";
-import type { ReadBack } from "./read-back.ts";
 import { trackFiles } from "./track-files.ts";
 
 export interface BackupOptions {
@@ -35,7 +42,7 @@ export interface BackupOptions {
   readonly onProgress?: OnProgress;
 }
 
-export interface BackupResult {
+export interface BackupResult extends ProvenPoint {
   readonly outcome: "complete" | "incomplete";
   readonly plan: string;
   readonly source: string;
@@ -53,7 +60,8 @@ export interface BackupResult {
   readonly blobsKnown: number;
   readonly issues: readonly CaptureIssue[];
   readonly leftOut: Manifest["database"]["leftOut"];
-  readonly readBack: ReadBack;
+  /** Of a destination with a lock: until when nobody deletes the point, as read back from the store. */
+  readonly lockedUntil?: string;
 }
 
 const CONNECTIONS = 2;
@@ -80,16 +88,17 @@ export async function backup(
   const repository = await openDestination(context, destination);
   const url = await connectionUrl(context, source.connection);
   const tools = await toolsFor(context, url);
-  const stored = await store(context, options, { repository, plan, source, url, tools, startedAt });
+  const lock = pointLock(policy, destination);
+  const run = { repository, plan, source, url, tools, startedAt };
+  const stored = await store(context, options, lock === undefined ? run : { ...run, lock });
   options.onProgress?.({ step: "read back", doneBytes: 0, totalBytes: 0 });
-  const checked = await readBack(
-    repository,
-    stored.summary,
-    stored.manifestBytes,
-    stored.files,
-    context.signal,
+  const { summary, manifestBytes, files } = stored;
+  const point = { repository, snapshot: summary.id, records: hasRoomForRecords(destination) };
+  const proven = await provePoint(context, point, () =>
+    readBack(repository, summary, manifestBytes, files, context.signal),
   );
   const { tables, leftOut } = stored.capture.database;
+  const { lockedUntil } = stored.summary;
   return {
     outcome: stored.capture.issues.length === 0 ? "complete" : "incomplete",
     plan: plan.name,
@@ -108,7 +117,8 @@ export async function backup(
     blobsKnown: stored.summary.blobsKnown,
     issues: stored.capture.issues,
     leftOut,
-    readBack: checked,
+    ...(lockedUntil === undefined ? {} : { lockedUntil: lockedUntil.toISOString() }),
+    ...proven,
   };
 }
 
@@ -130,6 +140,7 @@ interface Run {
   readonly url: Secret;
   readonly tools: ClientTools;
   readonly startedAt: Date;
+  readonly lock?: PointLock;
 }
 
 interface Stored {
@@ -147,6 +158,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     username: context.actor,
     pid: context.pid,
     signal,
+    ...(run.lock === undefined ? {} : { lock: run.lock }),
   });
   const { writer, files } = trackFiles(locked);
   const rowHashKey = run.repository.deriveKey(ROW_HASH_LABEL);
@@ -176,11 +188,11 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
   const summary = await writer.commit({
     time: run.startedAt,
     paths: [`/${options.policy.name}/${run.source.name}`],
-    tags: [
-      `plan=${run.plan.name}`,
-      `source=${run.source.name}`,
-      ...(capture.issues.length === 0 ? [] : ["outcome=incomplete"]),
-    ],
+    tags: tagsOf({
+      plan: run.plan.name,
+      source: run.source.name,
+      incomplete: capture.issues.length > 0,
+    }),
   });
   return { summary, capture, manifestBytes, files };
 }

@@ -1,32 +1,65 @@
 /*
  * effects
- *   reads         every index, snapshot and tree; with --read-data every pack in full
- *   writes        one audit record
+ *   reads         every index, snapshot and tree; with --read-data every pack in full, with --read-data-subset or --rolling some
+ *   writes        one audit record; with packs read one record of them under sparekeep/checks/, now and then in place of older ones
  *   locks         none
  *   leaves behind nothing
- *   exit codes    0; 10 no repository; 12 wrong password; 20 something is damaged
+ *   exit codes    0; 2 --rolling without room to remember; 3 a part was not read; 10 no repository; 12 wrong password; 20 something is damaged
  */
-import { destinationNamed } from "../policy/index.ts";
-import type { Policy } from "../policy/index.ts";
-import type { CheckReport } from "../repository/index.ts";
+import type { AppError } from "../kernel/index.ts";
+import { destinationNamed, parseSpan } from "../policy/index.ts";
+import type { CalendarSpan, Destination, Policy } from "../policy/index.ts";
+import { checkAndRemember, parseReadSubset } from "../repository/index.ts";
+import type { CheckFinding, ReadChoice, ReadCoverage } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
-import { openDestination } from "./open.ts";
+import { operationError } from "./errors.ts";
+import { openDestination, recordedView } from "./open.ts";
+import type { View } from "./open.ts";
 
-export interface CheckRepositoryOptions {
+export interface CheckRepositoryOptions extends View {
   readonly policy: Policy;
   readonly destination?: string;
   readonly readData: boolean;
+  /** As restic's `--read-data-subset`: `n/t`, `x%`, or a size. */
+  readonly subset?: string;
+  /** Read what is due, so that everything is read once within a time. */
+  readonly rolling?: boolean;
+  /** `30 days`; by default what the destination's `check.everything_every` says, or 30 days. */
+  readonly within?: string;
   readonly onProgress?: OnProgress;
 }
 
-export interface CheckResult extends CheckReport {
+export interface CheckResult {
   readonly destination: string;
   readonly location: string;
   readonly readData: boolean;
-  readonly outcome: "clean" | "damaged";
+  /** Of what was looked at. `incomplete`: a part of it could not be read. */
+  readonly outcome: "clean" | "damaged" | "incomplete";
+  readonly findings: readonly CheckFinding[];
+  readonly snapshots: number;
+  readonly packs: number;
+  readonly blobs: number;
+  readonly readPacks: number;
+  readonly readBytes: number;
+  readonly totalBytes: number;
+  /** Packs that were to be read and were not. */
+  readonly unread: { readonly packs: number; readonly code?: string; readonly message?: string };
+  /** How much of the repository was read within the time, by all checks that are remembered. */
+  readonly coverage: ReadCoverage;
+  /** Whether the next check knows of this one. */
+  readonly remembered: boolean;
   readonly durationMs: number;
 }
+
+const DEFAULT_WITHIN: CalendarSpan = {
+  years: 0,
+  months: 0,
+  days: 30,
+  hours: 0,
+  minutes: 0,
+  seconds: 0,
+};
 
 export async function checkRepository(
   context: OperationContext,
@@ -34,26 +67,106 @@ export async function checkRepository(
 ): Promise<CheckResult> {
   const destination = destinationNamed(options.policy, options.destination);
   const startedMs = context.clock.monotonicMs();
+  const withinMs = withinOf(context, destination, options);
+  const read = choiceOf(options, withinMs);
+  const remember = hasRoomForRecords(destination);
+  if (options.rolling === true && !remember) throw noRoom(destination.name);
   await recordAccess(context, options.policy, "check", {
     destination: destination.name,
-    readData: String(options.readData),
+    readData: readText(options),
+    ...recordedView(options),
   });
-  const repository = await openDestination(context, destination);
-  const { onProgress, readData } = options;
-  const report = await repository.check({
-    readData,
+  const repository = await openDestination(context, destination, options);
+  const { onProgress } = options;
+  const report = await checkAndRemember(repository, {
+    read,
+    withinMs,
+    remember,
     signal: context.signal,
     ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(shown(progress)) }),
   });
-  const damaged = report.findings.some((finding) => finding.severity === "error");
+  const { findings, unreadPacks, unreadReason, readPacks, readBytes, totalBytes } = report;
+  const { snapshots, packs, blobs, coverage, remembered } = report;
+  const damaged = findings.some((finding) => finding.severity === "error");
   return {
-    ...report,
     destination: destination.name,
     location: repository.location,
-    readData,
-    outcome: damaged ? "damaged" : "clean",
+    readData: read !== "none",
+    outcome: damaged ? "damaged" : unreadPacks > 0 ? "incomplete" : "clean",
+    findings,
+    snapshots,
+    packs,
+    blobs,
+    readPacks,
+    readBytes,
+    totalBytes,
+    coverage,
+    remembered,
+    unread: { packs: unreadPacks, ...reasonOf(unreadReason) },
     durationMs: context.clock.monotonicMs() - startedMs,
   };
+}
+
+function reasonOf(error: AppError | undefined): { code?: string; message?: string } {
+  return error === undefined ? {} : { code: error.code, message: error.message };
+}
+
+function readText({ rolling, subset, readData }: CheckRepositoryOptions): string {
+  return rolling === true ? "rolling" : (subset ?? String(readData));
+}
+
+function choiceOf(options: CheckRepositoryOptions, withinMs: number): ReadChoice {
+  const { readData, subset: text, rolling } = options;
+  if (Number(readData) + Number(text !== undefined) + Number(rolling === true) > 1) {
+    throw operationError("check_option", {
+      message: "more than one of --read-data, --read-data-subset and --rolling",
+    });
+  }
+  if (rolling === true) return { rollingMs: withinMs };
+  if (text === undefined) return readData ? "all" : "none";
+  const subset = parseReadSubset(text);
+  if (subset !== undefined) return { subset };
+  throw operationError("check_option", {
+    message: `subset "${text.slice(0, 40)}" that is none`,
+    hint: "Write a part like 2/5, a percentage like 10%, or a size like 50G.",
+  });
+}
+
+function withinOf(
+  { clock }: OperationContext,
+  destination: Destination,
+  { within }: CheckRepositoryOptions,
+): number {
+  const span =
+    within === undefined
+      ? (destination.check?.everything_every ?? DEFAULT_WITHIN)
+      : parseSpan(within);
+  if (span !== undefined) return spanMs(span, clock.now());
+  throw operationError("check_option", {
+    message: `time "${(within ?? "").slice(0, 40)}" that is none`,
+    hint: "Write it like 30 days or 12h.",
+  });
+}
+
+/** Months and years are the calendar's, the ones that end now. */
+function spanMs(span: CalendarSpan, now: Date): number {
+  const from = new Date(now);
+  from.setUTCFullYear(from.getUTCFullYear() - span.years, from.getUTCMonth() - span.months);
+  const { days, hours, minutes, seconds } = span;
+  const rest = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+  return now.getTime() - from.getTime() + rest * 1000;
+}
+
+/** restic's REST protocol has no folder for records: they need a store beside it. */
+function hasRoomForRecords({ url, beside }: Destination): boolean {
+  return !url.startsWith("rest:") || beside !== undefined;
+}
+
+function noRoom(destination: string): AppError {
+  return operationError("checks_not_remembered", {
+    message: `rolling check of ${destination}, where nothing can be remembered`,
+    subject: { destination },
+  });
 }
 
 /** "snapshot 3 of 20" is a place within one step, not a step of its own. */

@@ -3,7 +3,9 @@ import { fileURLToPath } from "node:url";
 import { formatBytes, GIB } from "../kernel/index.ts";
 import type { Destination } from "../policy/index.ts";
 import type { OperationContext } from "./context.ts";
+import { examineLock } from "./doctor-lock.ts";
 import type { Finding } from "./doctor.ts";
+import { keyFindings } from "./doctor-keys.ts";
 import { openDestination } from "./open.ts";
 
 const LITTLE_SPACE_BYTES = 5 * GIB;
@@ -24,6 +26,10 @@ export async function examineDestination(
     const fix = "Set the clock of this machine; retention and locks depend on it.";
     findings.push({ status: "warn", subject, message: "newest snapshot lies in the future", fix });
   }
+  const point = snapshots.at(-1);
+  const looked = point === undefined ? { repository } : { repository, newest: point };
+  findings.push(...(await examineLock(context, subject, destination, looked)));
+  findings.push(...(await keyFindings(context, subject, destination, repository)));
   return [...findings, ...(await spaceFindings(subject, destination.url))];
 }
 

@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         the policy's sources (catalogs only, READ ONLY) and repositories (config, keys, snapshots), the audit log
- *   writes        one audit record
+ *   writes        one audit record; with `lock:` an object under sparekeep/probe/, locked for a minute
  *   locks         none
  *   leaves behind nothing
  *   exit codes    0; 1 something fails

@@ -12,11 +12,13 @@ import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
+import { orErased } from "./erased.ts";
 import { createNewFile } from "./new-file.ts";
-import { openDestination } from "./open.ts";
+import { openDestination, recordedView } from "./open.ts";
+import type { View } from "./open.ts";
 import { entryPath } from "./path-text.ts";
 
-export interface DumpOptions {
+export interface DumpOptions extends View {
   readonly policy: Policy;
   readonly destination?: string;
   readonly snapshot: string;
@@ -41,11 +43,14 @@ export async function dumpFile(
     destination: destination.name,
     snapshot: options.snapshot,
     path: options.path,
+    ...recordedView(options),
   });
-  const repository = await openDestination(context, destination);
+  const repository = await openDestination(context, destination, options);
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
-  const entry = await reader.find(snapshot, entryPath(options.path), { signal });
+  const entry = await orErased(repository, snapshot, options.path, signal, () =>
+    reader.find(snapshot, entryPath(options.path), { signal }),
+  );
   return {
     snapshot: snapshot.id,
     path: options.path,

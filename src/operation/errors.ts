@@ -45,9 +45,96 @@ export const operationError = errorTable("operation", {
     meaning: "A file that was asked for cannot be written.",
     hint: "Check the folder, its rights and the free space.",
   },
+  no_keep_rules: {
+    kind: "usage",
+    meaning: "Nothing says what `forget` is to keep, or two places do.",
+    hint: "Write `keep:` into the plans of the policy, or give --keep-... with --repository.",
+  },
+  no_room_for_records: {
+    kind: "usage",
+    meaning:
+      "A hold or an acceptance was asked for at a destination behind restic's REST protocol, which has no place for records.",
+    hint: "Name a folder with `beside:` at the destination, then run again.",
+  },
   not_a_database_snapshot: {
     kind: "not-found",
     meaning: "The snapshot holds no manifest.json: it was not written by a backup of Sparekeep.",
     hint: "Choose a snapshot that `sparekeep snapshots` shows with a plan, or read it with `sparekeep ls` and `dump`.",
+  },
+  no_copies: {
+    kind: "usage",
+    meaning: "A copy was asked for that the policy does not name under `copies` of a destination.",
+    hint: "Name the other destination under `copies:` of the one that it copies.",
+  },
+  erased: {
+    kind: "not-found",
+    meaning:
+      "The file was taken out of this snapshot on purpose; the record of the erasure says when, by whom and why.",
+  },
+  rekey_same_password: {
+    kind: "usage",
+    meaning: "The new repository was to have the password of the old one, which may be known.",
+    hint: "Give the new repository a password of its own.",
+  },
+  rekey_target_taken: {
+    kind: "usage",
+    meaning: "The repository to move to holds snapshots that do not come from the old one.",
+    hint: "Name a place that holds no repository yet.",
+  },
+  weak_password: {
+    kind: "usage",
+    meaning: "A new password is too easy to guess for whoever gets hold of a key file.",
+    hint: "Use a random one, for example of `openssl rand -base64 32`, or accept the risk with --allow-weak.",
+  },
+  owners_missing: {
+    kind: "config",
+    meaning: "The password was to be wrapped, and the policy names no owners of the destination.",
+    hint: "Add `owners: [age1…]` to the destination; `age-keygen` makes such a key.",
+  },
+  owner_invalid: {
+    kind: "config",
+    meaning: "A recipient among the owners is not one that age accepts.",
+    hint: "Write the public key that `age-keygen -y` prints.",
+  },
+  identity_invalid: {
+    kind: "usage",
+    meaning: "The identity file holds no age identity.",
+    hint: "Name the file that `age-keygen` wrote; one with a passphrase is opened with `age -d` first.",
+  },
+  identity_unfit: {
+    kind: "auth",
+    meaning: "The identity opens none of the wrapped copies of the password.",
+    hint: "Use the identity of an owner, or run `sparekeep key wrap` with the owner's recipient in the policy.",
+  },
+  wrap_missing: {
+    kind: "not-found",
+    meaning: "Beside the repository lies no wrapped copy of its password.",
+    hint: "Name owners in the policy and run `sparekeep key wrap`.",
+  },
+  wrap_damaged: {
+    kind: "corrupt",
+    meaning: "A wrapped copy of the password is not what its name says, or no age file.",
+    hint: "Run `sparekeep key wrap`, or use the paper copy.",
+  },
+  paper_mistyped: {
+    kind: "usage",
+    meaning: "Lines of a paper copy are missing or do not match their checksums.",
+    hint: "Compare the named lines with the paper, character by character.",
+  },
+  passphrase_wrong: {
+    kind: "auth",
+    meaning: "The passphrase does not open the paper copy.",
+    hint: "The lines are typed right, so try the passphrase again.",
+  },
+  check_option: {
+    kind: "usage",
+    meaning: "What a check is to read is not said, or said in two ways.",
+    hint: "Give one of --read-data, --read-data-subset and --rolling.",
+  },
+  checks_not_remembered: {
+    kind: "usage",
+    meaning:
+      "A rolling check has no place to remember what it read: restic's REST protocol has no folder for records.",
+    hint: "Name a store beside the repository with `beside:` in the policy, or check with --read-data-subset 1/7 on the first day, 2/7 on the second, and so on.",
   },
 });

@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         nothing but the policy
- *   writes        one audit record; repositories that are not there yet; when asked to, the policy file and the password file
+ *   writes        one audit record; repositories that are not there yet; a copy of the password wrapped for the policy's owners; when asked to, the policy file and the password file
  *   locks         none
  *   leaves behind what it made; an existing file or repository is never overwritten
  *   exit codes    0; 2 the policy file exists; 12 a repository is there and has another password
@@ -17,6 +17,8 @@ import type { Repository } from "../repository/index.ts";
 import { resolveSecret } from "../secrets/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
+import { wrapForDestination } from "./key.ts";
+import { demandStrong } from "./key/demand-strong.ts";
 import { createNewFile, fileExists, fileUnwritable } from "./new-file.ts";
 import { repositoryContext } from "./open.ts";
 
@@ -26,6 +28,8 @@ export interface InitOptions {
   readonly destinations?: readonly string[];
   /** Make a random password where the policy names a password file that is not there. */
   readonly generatePassword: boolean;
+  /** Take a password that is easy to guess for a new repository. */
+  readonly allowWeak?: boolean;
   /** Writes this text to this file, which must not exist, once the repositories are there. */
   readonly policyFile?: { readonly path: string; readonly text: string };
 }
@@ -41,6 +45,10 @@ export interface InitializedDestination {
   readonly repository: string;
   /** False: it was there already and opens with the password. */
   readonly created: boolean;
+  /** What is weak about the password of a new repository, taken because it was asked for. */
+  readonly weakness?: string;
+  /** The copy of the password that the policy's owners open. */
+  readonly wrappedFor?: readonly string[];
   /** The file whose loss loses the backups, when it was made now. */
   readonly generatedPasswordFile?: string;
 }
@@ -71,21 +79,37 @@ async function initDestination(
   const generated =
     options.generatePassword && (await generatePassword(context, destination.password));
   const password = await resolveSecret(destination.password, context.env);
-  const { repository, created } = await openOrCreate(context, destination, password);
+  const { repository, created, weakness } = await openOrCreate(
+    context,
+    destination,
+    password,
+    options,
+  );
+  const { owners } = destination;
+  // Also where it is there already: a crash may have come between the two.
+  if (owners !== undefined) await wrapForDestination(context, destination, repository, password);
   return {
     name: destination.name,
     location: repository.location,
     repository: repository.id,
     created,
+    ...(weakness === undefined ? {} : { weakness }),
+    ...(owners === undefined ? {} : { wrappedFor: owners }),
     ...(typeof generated === "string" ? { generatedPasswordFile: generated } : {}),
   };
 }
 
-async function openOrCreate(
+/** The repository that is there and opens with the password, or a new one with a random master key. */
+export async function openOrCreate(
   context: OperationContext,
-  destination: Destination,
+  destination: Named<Destination>,
   password: Secret,
-): Promise<{ readonly repository: Repository; readonly created: boolean }> {
+  { policy, allowWeak = false }: Pick<InitOptions, "policy" | "allowWeak">,
+): Promise<{
+  readonly repository: Repository;
+  readonly created: boolean;
+  readonly weakness?: string | undefined;
+}> {
   const { signal, hostname, actor, keyCost } = context;
   const parts = await repositoryContext(context, destination);
   try {
@@ -93,6 +117,8 @@ async function openOrCreate(
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== "repository.not_found") throw thrown;
   }
+  const what = `password of destination ${destination.name}`;
+  const weakness = demandStrong(context, password, { what, allowWeak, policy, destination });
   const repository = await createRepository(parts, {
     password,
     signal,
@@ -100,7 +126,7 @@ async function openOrCreate(
     username: actor,
     ...(keyCost === undefined ? {} : { cost: keyCost }),
   });
-  return { repository, created: true };
+  return { repository, created: true, weakness };
 }
 
 /** The file that was made; `undefined` when the password is kept elsewhere or is there already. */

@@ -11,12 +11,14 @@ import type { Policy } from "../policy/index.ts";
 import type { Entry } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
-import { openDestination } from "./open.ts";
+import { orErased } from "./erased.ts";
+import { openDestination, recordedView } from "./open.ts";
+import type { View } from "./open.ts";
 import { entryPath, pathText } from "./path-text.ts";
 import { describeSnapshot } from "./snapshots.ts";
 import type { SnapshotLine } from "./snapshots.ts";
 
-export interface LsOptions {
+export interface LsOptions extends View {
   readonly policy: Policy;
   readonly destination?: string;
   readonly snapshot: string;
@@ -49,12 +51,19 @@ export async function listEntries(
     destination: destination.name,
     snapshot: options.snapshot,
     ...(options.path === undefined ? {} : { path: options.path }),
+    ...recordedView(options),
   });
   const { signal } = context;
-  const repository = await openDestination(context, destination);
+  const repository = await openDestination(context, destination, options);
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
   const below = entryPath(options.path ?? "");
+  if (below.length > 0) {
+    const path = options.path ?? "";
+    await orErased(repository, snapshot, path, signal, () =>
+      reader.find(snapshot, below, { signal }),
+    );
+  }
   const entries = reader.entries(snapshot, {
     ...(below.length === 0 ? {} : { below }),
     recursive: options.recursive,

@@ -15,12 +15,14 @@ import { planRestore } from "../restore/index.ts";
 import type { RestoreProgress, RestoreResult } from "../restore/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
+import { requireNoneErased } from "./erased.ts";
 import { readManifest } from "./manifest-of.ts";
-import { openDestination } from "./open.ts";
+import { openDestination, recordedView } from "./open.ts";
+import type { View } from "./open.ts";
 import { describeSnapshot } from "./snapshots.ts";
 import type { SnapshotLine } from "./snapshots.ts";
 
-export interface RestoreDatabaseOptions {
+export interface RestoreDatabaseOptions extends View {
   readonly policy: Policy;
   readonly destination?: string;
   readonly snapshot: string;
@@ -71,12 +73,14 @@ export async function planDatabaseRestore(
       destination: destination.name,
       snapshot,
       target,
+      ...recordedView(options),
     });
   await record("plan", options.snapshot);
-  const repository = await openDestination(context, destination);
+  const repository = await openDestination(context, destination, options);
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
   const manifest = await readManifest(reader, snapshot, signal);
+  await requireNoneErased(repository, snapshot, manifest, signal);
   const { versionNum } = manifest.database.server;
   const { onProgress } = options;
   const plan = await planRestore({

@@ -1,17 +1,30 @@
 /*
  * effects
- *   reads         snapshot files of the repository
+ *   reads         snapshot files, proofs and holds of the repository; with --locks indexes, trees and the lock of every object
  *   writes        one audit record
  *   locks         none
  *   leaves behind nothing
  *   exit codes    0; 10 no repository; 12 wrong password; 20 a snapshot file is damaged
  */
+import type { LockMode } from "../objectstore/index.ts";
 import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
-import type { Snapshot } from "../repository/index.ts";
+import {
+  acquireLockReader,
+  holds,
+  isInForce,
+  listHolds,
+  outcomeOf,
+  planOf,
+  proofsOf,
+  sourceOf,
+} from "../repository/index.ts";
+import type { Hold, Proof, ProofState, Repository, Snapshot } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
-import { openDestination } from "./open.ts";
+import { openDestination, recordedView } from "./open.ts";
+import type { View } from "./open.ts";
+import { hasRoomForRecords } from "./prove.ts";
 
 export interface SnapshotLine {
   readonly id: string;
@@ -23,22 +36,99 @@ export interface SnapshotLine {
   readonly outcome: "complete" | "incomplete" | "foreign";
   readonly tags: readonly string[];
   readonly paths: readonly string[];
+  /** Only when locks were asked for; `null` where something that the point needs carries none. */
+  readonly lock?: { readonly mode: LockMode; readonly until: string } | null;
+  /** The snapshot that this one is a copy of, or was rewritten from. */
+  readonly original?: string;
+}
+
+export interface ListSnapshotsOptions extends View {
+  readonly policy: Policy;
+  readonly destination?: string;
+  /** Reads the lock of every object that the points need: one request an object. */
+  readonly locks?: boolean;
+}
+
+export interface ListedHold {
+  readonly id: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly until?: string;
+}
+
+export interface ListedSnapshot extends SnapshotLine {
+  readonly state: ProofState;
+  /** Those in force. */
+  readonly holds: readonly ListedHold[];
 }
 
 export async function listSnapshots(
   context: OperationContext,
-  options: { readonly policy: Policy; readonly destination?: string },
-): Promise<readonly SnapshotLine[]> {
+  options: ListSnapshotsOptions,
+): Promise<readonly ListedSnapshot[]> {
+  const { signal } = context;
   const destination = destinationNamed(options.policy, options.destination);
-  await recordAccess(context, options.policy, "snapshots", { destination: destination.name });
-  const repository = await openDestination(context, destination);
-  const snapshots = await repository.snapshots({ signal: context.signal });
-  return snapshots.map(describeSnapshot);
+  await recordAccess(context, options.policy, "snapshots", {
+    destination: destination.name,
+    ...recordedView(options),
+  });
+  const repository = await openDestination(context, destination, options);
+  const snapshots = await repository.snapshots({ signal });
+  const records = hasRoomForRecords(destination)
+    ? await recordsOf(context, repository)
+    : { proofs: new Map<string, Proof>(), standing: [] };
+  const listed = snapshots.map((snapshot) => withRecords(snapshot, records));
+  if (options.locks !== true) return listed;
+  const locks = await locksOf(repository, snapshots, signal);
+  return listed.map((line) => ({ ...line, lock: locks.get(line.id) ?? null }));
+}
+
+interface Records {
+  readonly proofs: ReadonlyMap<string, Proof>;
+  readonly standing: readonly Hold[];
+}
+
+async function recordsOf(
+  { signal, clock }: OperationContext,
+  repository: Repository,
+): Promise<Records> {
+  const proofs = await proofsOf(repository, { signal });
+  const all = await listHolds(repository, { signal });
+  return { proofs, standing: all.filter((hold) => isInForce(hold, clock.now())) };
+}
+
+function withRecords(snapshot: Snapshot, { proofs, standing }: Records): ListedSnapshot {
+  const point = { id: snapshot.id, time: snapshot.time, plan: planOf(snapshot) };
+  return {
+    ...describeSnapshot(snapshot),
+    state: proofs.get(snapshot.id)?.state ?? "stored",
+    holds: standing.filter((hold) => holds(hold, point)).map(listedHold),
+  };
+}
+
+function listedHold({ id, by, reason, until }: Hold): ListedHold {
+  return { id, by, reason, ...(until === undefined ? {} : { until: until.toISOString() }) };
+}
+
+/** One after the other: each asks for many objects at once, and the next finds most of them asked for. */
+async function locksOf(
+  repository: Repository,
+  snapshots: readonly Snapshot[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, SnapshotLine["lock"]>> {
+  const reader = await acquireLockReader(repository, { signal });
+  const locks = new Map<string, SnapshotLine["lock"]>();
+  for (const snapshot of snapshots) {
+    const held = await reader.lockedUntil(snapshot, { signal });
+    const lock = held === undefined ? null : { mode: held.mode, until: held.until.toISOString() };
+    locks.set(snapshot.id, lock);
+  }
+  return locks;
 }
 
 export function describeSnapshot(snapshot: Snapshot): SnapshotLine {
-  const plan = tagValue(snapshot, "plan");
-  const source = tagValue(snapshot, "source");
+  const plan = planOf(snapshot);
+  const source = sourceOf(snapshot);
   return {
     id: snapshot.id,
     time: snapshot.time.toISOString(),
@@ -46,19 +136,9 @@ export function describeSnapshot(snapshot: Snapshot): SnapshotLine {
     username: snapshot.username,
     ...(plan === undefined ? {} : { plan }),
     ...(source === undefined ? {} : { source }),
-    outcome: outcomeOf(snapshot, plan),
+    outcome: outcomeOf(snapshot),
     tags: snapshot.tags,
     paths: snapshot.paths,
+    ...(snapshot.original === undefined ? {} : { original: snapshot.original }),
   };
-}
-
-/** Ours say their plan; one without is another tool's, and nothing is claimed about it. */
-function outcomeOf(snapshot: Snapshot, plan: string | undefined): SnapshotLine["outcome"] {
-  if (plan === undefined) return "foreign";
-  return snapshot.tags.includes("outcome=incomplete") ? "incomplete" : "complete";
-}
-
-function tagValue(snapshot: Snapshot, key: string): string | undefined {
-  const tag = snapshot.tags.find((candidate) => candidate.startsWith(`${key}=`));
-  return tag?.slice(key.length + 1);
 }

@@ -56,7 +56,18 @@ export function destinationProblems(
       message: `destinations.${name}.${key}, which means nothing for ${scheme === "folder" ? "a folder" : `${scheme}:`}`,
       fix: "Remove it.",
     }));
-  return [...strange, ...credentialProblems(name, destination, scheme, places)];
+  const beside = destination.beside === undefined ? undefined : schemeOf(destination.beside);
+  const foreign =
+    beside === undefined || beside === "file"
+      ? []
+      : [
+          {
+            ...at(["beside"]),
+            message: `destinations.${name}.beside that is no folder`,
+            fix: "Name a folder, as a path or as a file: URL.",
+          },
+        ];
+  return [...strange, ...foreign, ...credentialProblems(name, destination, scheme, places)];
 }
 
 function credentialProblems(

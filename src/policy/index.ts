@@ -32,4 +32,8 @@ export type {
   Target,
   TlsPolicy,
 } from "./policy.ts";
+export { addSpan } from "./add-span.ts";
+export { parseSpan } from "./duration.ts";
 export type { CalendarSpan } from "./duration.ts";
+export { parseMoment } from "./moment.ts";
+export type { ParsedMoment } from "./moment.ts";

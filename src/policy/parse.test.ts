@@ -222,6 +222,12 @@ const BAD: readonly Bad[] = [
     hint: "Remove it.",
   },
   {
+    what: "a store beside that is no folder",
+    text: GOOD.replace("./repo,", "rest:https://host/x, beside: s3://b,"),
+    message: "p.yaml:6:46: destinations.local.beside that is no folder",
+    hint: "Name a folder, as a path or as a file: URL.",
+  },
+  {
     what: "half of a key",
     text: GOOD.replace("./repo,", "s3://b, credentials: { access_key: { env: A } },"),
     message: "p.yaml:6:25: destinations.local.credentials with half of a key",

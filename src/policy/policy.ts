@@ -2,6 +2,7 @@ import { z } from "zod";
 import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
+import { recipientProblem } from "./recipient.ts";
 
 /**
  * The schema of the policy file, version 1. Only what this version carries out is a key here; everything else is an
@@ -145,6 +146,20 @@ const limits = z.strictObject({
   concurrency: z.int().min(1).max(256).optional(),
 });
 
+/** Public keys of age. A secret one is refused without being repeated. */
+const owner = z.unknown().transform((value, context): string => {
+  const problem = recipientProblem(value);
+  if (problem === undefined && typeof value === "string") return value;
+  return refuse(context, value, problem?.message ?? "no recipient", problem?.fix ?? "");
+});
+const owners = z
+  .array(owner)
+  .min(1)
+  .refine((list) => new Set(list).size === list.length, {
+    error: "an owner who stands twice",
+    params: { fix: "Remove one of the two." },
+  });
+
 const source = z.strictObject({ kind: z.enum(["postgres"]), connection });
 const target = z.strictObject({ kind: z.enum(["postgres"]), connection });
 const destination = z.strictObject({
@@ -162,7 +177,7 @@ const destination = z.strictObject({
   limits: limits.optional(),
   lock: z.strictObject({ mode: z.enum(["governance", "compliance"]), for: span }).optional(),
   copies: z.array(z.string()).min(1).optional(),
-  owners: z.array(z.string().min(1)).min(1).optional(),
+  owners: owners.optional(),
   beside: z.string().min(1).optional(),
   check: z.strictObject({ everything_every: span }).optional(),
 });

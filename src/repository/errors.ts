@@ -28,6 +28,22 @@ export const repositoryError = errorTable("repository", {
     meaning: "A key file is not what its name (its SHA-256) says, or cannot be read as a key.",
     hint: "Restore the file under keys/ from another copy of the repository.",
   },
+  key_not_found: {
+    kind: "usage",
+    meaning: "No key of the repository has this id or prefix, or several have.",
+    hint: "Run `sparekeep key list` and name one of its ids.",
+  },
+  key_in_use: {
+    kind: "usage",
+    meaning: "The key that opened the repository was to be removed, or no other key would open it.",
+    hint: "Add another key, open the repository with its password, then remove this one.",
+  },
+  key_unproven: {
+    kind: "corrupt",
+    meaning:
+      "A key that was just written could not be read back and opened with its password; the old key stays.",
+    hint: "Run `sparekeep check`, then try again.",
+  },
   config_damaged: {
     kind: "corrupt",
     meaning: "The repository's `config` cannot be opened with the master key, or is not a config.",
@@ -36,12 +52,12 @@ export const repositoryError = errorTable("repository", {
   index_damaged: {
     kind: "corrupt",
     meaning: "An index file is not what its name says, or is not an index.",
-    hint: "Run `restic repair index` and then a check with --read-data.",
+    hint: "Run `sparekeep repair index`, then a check with --read-data.",
   },
   blob_damaged: {
     kind: "corrupt",
     meaning: "Every stored copy of a blob fails its MAC, its compression or its hash.",
-    hint: "Run a check with --read-data to learn which snapshots are affected.",
+    hint: "Run a check with --read-data to learn what is affected, then `sparekeep repair packs`.",
   },
   blob_not_found: {
     kind: "corrupt",
@@ -51,7 +67,7 @@ export const repositoryError = errorTable("repository", {
   tree_damaged: {
     kind: "corrupt",
     meaning: "A tree blob decrypts but is not a tree, or is nested beyond any true folder.",
-    hint: "Run a check to learn which snapshots are affected.",
+    hint: "Run a check to learn which snapshots are affected, then `sparekeep repair snapshots`.",
   },
   snapshot_damaged: {
     kind: "corrupt",
@@ -63,6 +79,26 @@ export const repositoryError = errorTable("repository", {
     meaning:
       "A record of ours beside the repository (a hold, a proof, a check) is not what its name says, or cannot be read.",
     hint: "Restore the file under sparekeep/ from another copy of the repository.",
+  },
+  hold_not_found: {
+    kind: "not-found",
+    meaning: "No hold that is in force has this id or prefix, or several have.",
+    hint: "List the holds of the repository.",
+  },
+  not_suspect: {
+    kind: "usage",
+    meaning: "A doubt about a snapshot was to be accepted where there is none.",
+    hint: "List the snapshots; only those whose state is suspect are accepted.",
+  },
+  forget_outdated: {
+    kind: "usage",
+    meaning:
+      "Between the plan to forget and its execution something changed, so that a snapshot of the plan may not be forgotten any more; nothing was removed.",
+    hint: "Plan again and look at what is kept now.",
+  },
+  plan_used: {
+    kind: "bug",
+    meaning: "A destructive plan was executed a second time, or was not made by this repository.",
   },
   lock_damaged: {
     kind: "corrupt",
@@ -79,6 +115,43 @@ export const repositoryError = errorTable("repository", {
     meaning:
       "The writer's lock was removed, or could not be refreshed in time; nothing was committed.",
     hint: "Run the backup again; what was uploaded already is found and used.",
+  },
+  object_lock_missing: {
+    kind: "incompatible",
+    meaning: "Recovery points were to be locked in a store that has no Object Lock.",
+    hint: "Use a bucket with versioning and Object Lock turned on, or take `lock:` out of the policy.",
+  },
+  object_lock_short: {
+    kind: "incompatible",
+    meaning:
+      "The store holds an object for less long, or in a weaker mode, than it was told to. A backup commits no snapshot then.",
+    hint: "Run `sparekeep doctor`: the bucket does not keep its locks.",
+  },
+  put_back_differs: {
+    kind: "corrupt",
+    meaning: "An object that was put back from an older version was read back with other bytes.",
+    hint: "Make sure that nobody else writes to the store, then run the same command again.",
+  },
+  prune_plan_spent: {
+    kind: "usage",
+    meaning: "A prune plan was executed already, or was not made by this process.",
+    hint: "Plan again: a plan is carried out once.",
+  },
+  prune_plan_stale: {
+    kind: "unavailable",
+    meaning: "Somebody else pruned, or rewrote the index, after this plan was made.",
+    hint: "Plan again.",
+  },
+  repair_plan_stale: {
+    kind: "usage",
+    meaning:
+      "A repair's plan was carried out before, or the repository is no longer what the plan was made of.",
+    hint: "Plan the repair again and look at what it says now.",
+  },
+  pack_not_found: {
+    kind: "not-found",
+    meaning: "The repository has no pack of this id.",
+    hint: "Take the ids from what `sparekeep check --read-data` found.",
   },
   snapshot_not_found: {
     kind: "not-found",
@@ -121,7 +194,8 @@ export const repositoryError = errorTable("repository", {
   },
   sealer_failed: {
     kind: "exhausted",
-    meaning: "A thread that seals blobs ended before its work did, most often for want of memory.",
+    meaning:
+      "A thread that seals blobs or verifies packs ended before its work did, most often for want of memory.",
     hint: "Give the process more memory, then run again; what was uploaded already is used.",
   },
   target_exists: {
@@ -138,5 +212,15 @@ export const repositoryError = errorTable("repository", {
     kind: "exhausted",
     meaning: "The system refused to create or write a restored file (disk full, no permission).",
     hint: "Free space or choose another target, then restore again.",
+  },
+  copy_onto_itself: {
+    kind: "usage",
+    meaning: "A repository was to be copied into itself, or into a plain copy of its files.",
+    hint: "Name another repository, created with `sparekeep init` and a password of its own.",
+  },
+  copy_differs: {
+    kind: "corrupt",
+    meaning: "What was copied is not whole when it is read back; the snapshot was not written.",
+    hint: "Run the copy again; if it stays, run a check with --read-data on the target.",
   },
 });

@@ -6,6 +6,7 @@ import { isHexId } from "../kernel/index.ts";
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function parseJson(bytes: Bytes): unknown {
+  if (isBomb(bytes)) return undefined;
   try {
     const parsed: unknown = JSON.parse(textOf(bytes));
     return parsed;
@@ -14,6 +15,26 @@ export function parseJson(bytes: Bytes): unknown {
     return undefined;
   }
 }
+
+/** Up to here objects cannot take more than some tens of megabytes. */
+const SMALL_BYTES = 1024 * 1024;
+/** What restic and we write has one of them in 20 bytes and more: ids are 64 digits. */
+const BYTES_PER_VALUE = 10;
+
+/** Of `{},{},…` 256 MiB become gigabytes of objects. What is large and made of little else than brackets is no file of ours. */
+function isBomb(bytes: Bytes): boolean {
+  if (bytes.byteLength <= SMALL_BYTES) return false;
+  let values = 0;
+  for (let at = 0; at < bytes.byteLength; at += 1) {
+    const byte = bytes[at];
+    if (byte === COMMA || byte === BRACE || byte === BRACKET) values += 1;
+  }
+  return values * BYTES_PER_VALUE > bytes.byteLength;
+}
+
+const COMMA = 0x2c;
+const BRACE = 0x7b;
+const BRACKET = 0x5b;
 
 export function textOf(bytes: Bytes): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");

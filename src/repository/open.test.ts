@@ -52,9 +52,11 @@ async function addKey({ store, random, repository }: Fixture, password: string):
 }
 
 describe("creating", () => {
-  test("writes a key and a config, and opens with the password alone", async () => {
+  test("writes a key, a config and the record of the key, and opens with the password alone", async () => {
     const fixture = await createFixture();
-    expect(await keysOf(fixture.store, "")).toEqual(["config", `keys/${fixture.repository.keyId}`]);
+    const keys = await keysOf(fixture.store, "");
+    expect(keys.slice(0, 2)).toEqual(["config", `keys/${fixture.repository.keyId}`]);
+    expect(keys.slice(2)).toEqual([expect.stringMatching(/^sparekeep\/keys\/[0-9a-f]{64}$/)]);
     const again = await reopen(fixture, fixture.store);
     expect(again.id).toBe(fixture.repository.id);
     expect(again.keyId).toBe(fixture.repository.keyId);

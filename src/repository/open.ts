@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { asKeyId } from "../kernel/index.ts";
 import { AppError, toAppError } from "../kernel/index.ts";
-import type { Bytes, KeyId } from "../kernel/index.ts";
+import type { KeyId } from "../kernel/index.ts";
 import { createConfig, loadConfig, sealConfig } from "./config.ts";
 import type { RepositoryConfig } from "./config.ts";
 import { objectKey, registerCore } from "./core.ts";
@@ -11,6 +11,8 @@ import { deriveKey, randomMasterKey } from "./crypto/master-key.ts";
 import type { MasterKey } from "./crypto/master-key.ts";
 import { checkRepository } from "./check/check.ts";
 import { repositoryError } from "./errors.ts";
+import { noteKey } from "./key/key-record.ts";
+import { loadKey } from "./key/load-key.ts";
 import { listIds } from "./list.ts";
 import { acquireReader } from "./read/reader.ts";
 import { createPoolSealer } from "./seal-worker-pool.ts";
@@ -50,6 +52,10 @@ export const createRepository: CreateRepository = async (context, options) => {
     await removeOrphanKey(context, keyId, taken);
     throw taken ? alreadyExists(context) : thrown;
   }
+  // Last: a record of a creation that failed would be sealed with a key that nobody has. A crash before it shows the key
+  // as one that nobody added, which is said and put right by `key adopt`.
+  const by = `${username}@${hostname}`;
+  await noteKey(core, { key: keyId, action: "created", by, at: created }, options.signal);
   return repositoryOf(core, config, asKeyId(keyId));
 };
 
@@ -119,7 +125,7 @@ async function findKey(
   let refused = false;
   for (const id of ids.slice(0, MAX_KEYS_TRIED)) {
     try {
-      const file = parseKeyFile(await loadKey(context, id, signal), id);
+      const file = parseKeyFile(await loadKey(context.store, id, signal), id);
       const master = file === undefined ? undefined : await openKeyFile(file, password);
       if (master !== undefined) return { master, keyId: asKeyId(id) };
       refused = true;
@@ -138,22 +144,6 @@ async function findKey(
   throw repositoryError("wrong_password", {
     message: `password that opens none of the ${ids.length} keys of ${context.store.location}`,
     ...(damage === undefined ? {} : { cause: damage }),
-  });
-}
-
-async function loadKey(
-  context: RepositoryContext,
-  id: string,
-  signal?: AbortSignal,
-): Promise<Bytes> {
-  const options = signal === undefined ? {} : { signal };
-  for (let attempt = 0; attempt < 2; attempt += 1) {
-    const bytes = await context.store.get(objectKey.key(id), options);
-    if (hash("sha256", bytes, "hex") === id) return bytes;
-  }
-  throw repositoryError("key_damaged", {
-    message: `key ${id.slice(0, 8)} whose content is not what its name says`,
-    subject: { key: id },
   });
 }
 

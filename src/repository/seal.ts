@@ -17,6 +17,12 @@ export interface SealedBlob {
   readonly compressed: boolean;
 }
 
+/**
+ * What a compressed blob may become: an index may claim 4 GiB of a few bytes. The largest tree seen of a real folder was
+ * 153 MB; restic cuts data at 8 MiB.
+ */
+export const MAX_PLAIN_BYTES = 256 * 1024 * 1024;
+
 export function blobIdOf(plain: Bytes): Bytes {
   return hash("sha256", plain, "buffer");
 }
@@ -78,6 +84,7 @@ export function openBlob(
 ): Bytes | undefined {
   const opened = openBytes(sealed, keys);
   if (opened === undefined || plainBytes === undefined) return opened;
+  if (plainBytes > MAX_PLAIN_BYTES) return undefined;
   const plain = decompress(opened, plainBytes);
   return plain?.byteLength === plainBytes ? plain : undefined;
 }
@@ -95,7 +102,9 @@ export function compress(plain: Bytes, level: number): Bytes {
 export function decompress(packed: Bytes, limitBytes: number): Bytes | undefined {
   try {
     const limit = Math.max(1, limitBytes);
-    const expected = Math.min(limit, statedBytes(packed) ?? 4 * packed.byteLength, LARGEST_ROOM);
+    const stated = statedBytes(packed) ?? 4 * packed.byteLength;
+    // A frame may say anything: never more room at once than the input deserves.
+    const expected = Math.min(limit, stated, 64 * packed.byteLength, LARGEST_ROOM);
     return zstdDecompressSync(packed, {
       // One byte more than is expected: a room that is filled to its end makes zlib take another one.
       chunkSize: Math.max(1024, expected + 1),

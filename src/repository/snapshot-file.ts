@@ -1,6 +1,7 @@
 import { asBlobId, asSnapshotId } from "../kernel/index.ts";
 import type { Bytes, SnapshotId } from "../kernel/index.ts";
 import { hexIdOf, objectOf, parseJson, stringListOf, stringOf, timeOf } from "./json.ts";
+import type { JsonObject } from "./json.ts";
 import { goJsonString, goTime } from "./tree/go-json.ts";
 import type { Snapshot } from "./types.ts";
 
@@ -30,13 +31,18 @@ function stringList(list: readonly string[]): string {
 
 export function parseSnapshot(json: Bytes, id: SnapshotId): Snapshot | undefined {
   const fields = objectOf(parseJson(json));
-  const time = timeOf(fields?.["time"]);
-  const tree = hexIdOf(fields?.["tree"]);
-  const paths = stringListOf(fields?.["paths"]);
-  const tags = stringListOf(fields?.["tags"]);
-  if (fields === undefined || time === undefined || tree === undefined) return undefined;
+  return fields === undefined ? undefined : snapshotOf(fields, id);
+}
+
+export function snapshotOf(fields: JsonObject, id: SnapshotId): Snapshot | undefined {
+  const time = timeOf(fields["time"]);
+  const tree = hexIdOf(fields["tree"]);
+  const paths = stringListOf(fields["paths"]);
+  const tags = stringListOf(fields["tags"]);
+  if (time === undefined || tree === undefined) return undefined;
   if (paths === undefined || tags === undefined) return undefined;
   const parent = hexIdOf(fields["parent"]);
+  const original = originalOf(fields);
   const programVersion = stringOf(fields["program_version"]);
   return {
     id,
@@ -47,6 +53,15 @@ export function parseSnapshot(json: Bytes, id: SnapshotId): Snapshot | undefined
     tags,
     tree: asBlobId(tree),
     ...(parent === undefined ? {} : { parent: asSnapshotId(parent) }),
+    ...(original === undefined ? {} : { original: asSnapshotId(original) }),
     ...(programVersion === undefined ? {} : { programVersion }),
   };
+}
+
+const NO_ID = "0".repeat(64);
+
+/** restic writes an id of zeros where Go's pointer would be nil: none. */
+function originalOf(fields: JsonObject): string | undefined {
+  const id = hexIdOf(fields["original"]);
+  return id === NO_ID ? undefined : id;
 }

@@ -2,7 +2,9 @@ import { AppError, asSnapshotId } from "../kernel/index.ts";
 import type { RepositoryCore } from "./core.ts";
 import { repositoryError } from "./errors.ts";
 import { listIds } from "./list.ts";
-import { parseSnapshot } from "./snapshot-file.ts";
+import { objectOf, parseJson } from "./json.ts";
+import type { JsonObject } from "./json.ts";
+import { parseSnapshot, snapshotOf } from "./snapshot-file.ts";
 import type { Snapshot } from "./types.ts";
 import { loadUnpacked, unpackedDamage, unpackedPrefix } from "./unpacked.ts";
 
@@ -46,6 +48,20 @@ export async function loadSnapshot(
   const snapshot = parseSnapshot(json, asSnapshotId(id));
   if (snapshot === undefined) throw unpackedDamage("snapshot", id, "that is no snapshot");
   return snapshot;
+}
+
+/** With every field that stands in the file: a copy carries those too that we give no meaning to. */
+export async function loadSnapshotFields(
+  core: RepositoryCore,
+  id: string,
+  signal?: AbortSignal,
+): Promise<{ readonly snapshot: Snapshot; readonly fields: JsonObject }> {
+  const fields = objectOf(parseJson(await loadUnpacked(core, "snapshot", id, signal)));
+  const snapshot = fields === undefined ? undefined : snapshotOf(fields, asSnapshotId(id));
+  if (fields === undefined || snapshot === undefined) {
+    throw unpackedDamage("snapshot", id, "that is no snapshot");
+  }
+  return { snapshot, fields };
 }
 
 /** `latest`, a full id, or a prefix that only one id has. */

@@ -1,4 +1,5 @@
 import type {
+  AppError,
   BlobId,
   Bytes,
   Clock,
@@ -8,7 +9,7 @@ import type {
   Secret,
   SnapshotId,
 } from "../kernel/index.ts";
-import type { ObjectStore } from "../objectstore/index.ts";
+import type { LockMode, ObjectStore } from "../objectstore/index.ts";
 import type { CreateSealer } from "./sealer.ts";
 
 /** Average chunk: about 64 KiB for tables (updates there are scattered), 1 MiB for files. */
@@ -72,6 +73,8 @@ export interface Snapshot {
   readonly tags: readonly string[];
   readonly tree: BlobId;
   readonly parent?: SnapshotId;
+  /** The snapshot that this one was copied, rewritten or tagged from: restic's persistent id across repositories. */
+  readonly original?: SnapshotId;
   readonly programVersion?: string;
 }
 
@@ -81,6 +84,14 @@ export interface WriterOptions {
   readonly pid: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: WriteProgress) => void;
+  /** Object Lock of the snapshot and of all that it needs, old and new; without it nothing is locked. */
+  readonly lock?: PointLock;
+}
+
+export interface PointLock {
+  readonly mode: LockMode;
+  /** The snapshot's own end, from the store's clock as it is when the snapshot is written. */
+  readonly until: (storeTime: Date) => Date;
 }
 
 export interface WriteProgress {
@@ -126,6 +137,8 @@ export interface SnapshotSummary {
   readonly writtenBytes: number;
   readonly blobsNew: number;
   readonly blobsKnown: number;
+  /** Read back over everything that the snapshot needs; only of a writer with a lock. */
+  readonly lockedUntil?: Date;
 }
 
 /**
@@ -180,9 +193,25 @@ export interface IndexConflict {
   readonly packs: readonly string[];
 }
 
+/** A pack that an index names and the store has. */
+export interface CheckablePack {
+  readonly id: string;
+  readonly sizeBytes: number;
+  /** By the store's clock. */
+  readonly storedAt: Date;
+}
+
+/** restic's `--read-data-subset`: part n of t by the first byte of ids, or so much drawn anew each time. */
+export type ReadSubset =
+  | { readonly part: number; readonly of: number }
+  | { readonly percent: number }
+  | { readonly bytes: number };
+
 export interface CheckOptions {
-  /** Also reads every pack in full and hashes every blob. */
+  /** Also reads packs in full and hashes every blob in them: every pack, or those that `choose` answers. */
   readonly readData: boolean;
+  /** Which packs `readData` reads, by id. */
+  readonly choose?: (packs: readonly CheckablePack[]) => Iterable<string>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: {
     readonly doneBytes: number;
@@ -206,6 +235,16 @@ export interface CheckReport {
   readonly packs: number;
   readonly blobs: number;
   readonly readBytes: number;
+  readonly readPacks: number;
+  /** Of all packs that indexes name and the store has: what reading everything would have read. */
+  readonly totalBytes: number;
+  /** Packs that were to be read and were not, because the store was away: nothing is known of them. */
+  readonly unreadPacks: number;
+  readonly unreadReason?: AppError;
+  /** Packs that were read in full and found without fault. */
+  readonly goodPacks: readonly string[];
+  /** What `choose` chose from. */
+  readonly checkable: readonly CheckablePack[];
 }
 
 export type CreateRepository = (

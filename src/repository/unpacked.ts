@@ -14,7 +14,7 @@ const COMPRESSED_MARK = 2;
 const UNPACKED_LEVEL = 3;
 
 /** No file of ours comes near; restic's largest index is about 12 MiB of JSON. */
-const LIMIT_BYTES = 256 * MIB;
+const LIMIT_BYTES = 64 * MIB;
 
 export type UnpackedKind = "index" | "snapshot" | "lock";
 

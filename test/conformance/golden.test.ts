@@ -76,6 +76,8 @@ describe("the golden repository", () => {
     const today = await createGolden(store);
     const written = new Map<string, string>();
     for (const key of await listKeys(store, "")) {
+      // Records beside came later.
+      if (key.startsWith("sparekeep/")) continue;
       written.set(key, Buffer.from(await store.get(key)).toString("hex"));
     }
     const golden = new Map<string, string>();

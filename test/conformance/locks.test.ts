@@ -4,15 +4,17 @@ import { once } from "node:events";
 import { watch } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { exitCodeOf, isHexId, toAppError } from "../../src/kernel/index.ts";
+import { exitCodeOf, isHexId, Secret, systemClock, toAppError } from "../../src/kernel/index.ts";
 import {
   codeOf,
   createTemporaryFolder,
   listKeys,
   patternBytes,
 } from "../../src/objectstore/testing/index.ts";
+import { openRepository } from "../../src/repository/index.ts";
 import {
   backUp,
+  contextOf,
   createOurs,
   openOurs,
   PASSWORD,
@@ -146,6 +148,29 @@ describe.for(RESTIC_VERSIONS)("locks of ours and of restic %s", (version) => {
     await live[Symbol.asyncDispose]();
     await left[Symbol.asyncDispose]();
     await restic.run(["prune"]);
+  });
+
+  test("a crowd of ours with clocks wrong by hours and of restic loses nothing", async () => {
+    await using folder = await createTemporaryFolder();
+    const store = storeAt(folder.path);
+    const repository = await createOurs(store);
+    await backUp(repository, FILES);
+    await using restic = await createRestic(version, folder.path, PASSWORD);
+    const ours = [-6, -1, 1, 6].map(async (hours, n) => {
+      const now = () => new Date(Date.now() + hours * 3_600_000);
+      const context = { ...contextOf(store), clock: { ...systemClock, now } };
+      const other = await openRepository(context, { password: new Secret(PASSWORD) });
+      return await backUp(other, [{ path: [`${n}`], content: patternBytes(300_000, n) }], now());
+    });
+    const theirs = [1, 2].map((n) =>
+      restic.run(["backup", "--stdin"], { input: patternBytes(500_000, 10 + n) }),
+    );
+    await Promise.all([...ours, ...theirs]);
+    expect(await repository.snapshots()).toHaveLength(7);
+    expect(await listKeys(store, "locks/")).toEqual([]);
+    await restic.run(["check", "--read-data"]);
+    const { findings } = await repository.check({ readData: true });
+    expect(findings).toEqual([]);
   });
 
   test("restic unlock alone clears a dead writer's lock", async () => {

@@ -241,6 +241,32 @@ describe("a repository that somebody works on, or that is damaged", () => {
     expect(dumped).toMatchObject({ code: 20, document: { error: { kind: "corrupt" } } });
     expect(await readdir(bench.folder)).not.toContain("lost");
   });
+
+  test("a damaged index: repair shows its plan, wants a yes, and mends it", async () => {
+    const repository = bench.path("indexless");
+    await cp(pristine, repository, { recursive: true });
+    const options = ["--repository", "indexless", "--password-file", "sparekeep.password"];
+    const [index = ""] = await readdir(join(repository, "index"));
+    await flipByte(join(repository, "index", index), 30);
+    const refused = await bench.json(["ls", ...options]);
+    expect(refused).toMatchObject({ code: 20, document: { error: { kind: "corrupt" } } });
+    expect(JSON.stringify(refused.document)).toContain("sparekeep repair index");
+    const dry = await bench.run(["repair", "index", "--dry-run", ...options]);
+    expect(dry).toMatchObject({ code: 0, stderr: "" });
+    expect(dry.stdout).toContain(`remove index ${index.slice(0, 8)}`);
+    expect((await bench.run(["repair", "index", ...options])).code).toBe(2);
+    expect((await bench.run(["check", ...options])).code).toBe(20);
+    const done = await bench.json(["repair", "index", "--yes", ...options]);
+    expect(done).toMatchObject({ code: 0, document: { result: { removedIndexes: 1 } } });
+    const checked = await bench.json(["check", "--rolling", ...options]);
+    expect(checked).toMatchObject({ code: 0, document: { outcome: "clean", remembered: true } });
+    expect((await bench.run(["check", "--read-data", "--rolling", ...options])).code).toBe(2);
+    for (const what of ["packs", "snapshots"]) {
+      const nothing = await bench.run(["repair", what, ...options]);
+      expect(nothing).toMatchObject({ code: 0 });
+      expect(nothing.stdout).toContain("Nothing to do.");
+    }
+  });
 });
 
 async function packFiles(repository: string): Promise<string[]> {

@@ -89,10 +89,10 @@ describe("from nothing to a restored database", () => {
   test("snapshots lists them", async () => {
     const { document } = await bench.json(["snapshots"]);
     expect(document["snapshots"]).toMatchObject(
-      Array.from({ length: 3 }, () => ({ plan: "full", outcome: "complete" })),
+      Array.from({ length: 3 }, () => ({ plan: "full", outcome: "complete", state: "verified" })),
     );
     const { stdout } = await bench.run(["snapshots"]);
-    expect(stdout.split("\n")[0]).toMatch(/^ID +TIME +PLAN +SOURCE +OUTCOME +HOST$/);
+    expect(stdout.split("\n")[0]).toMatch(/^ID +TIME +PLAN +SOURCE +OUTCOME +STATE +HOST +HELD$/);
   });
 
   test("ls shows what every snapshot holds, and dump gives it", async () => {

@@ -26,10 +26,10 @@ function* content(): Generator<Uint8Array> {
   }
 }
 
-describe("a backup as it is published", () => {
+describe("a backup and a check as they are published", () => {
   // Where there is no /proc the peak cannot be read; continuous integration runs on Linux.
   test.runIf(process.platform === "linux")(
-    "stays within its memory, from JavaScript, with its threads, and without a warning",
+    "stay within their memory, from JavaScript, with its threads, and without a warning",
     async () => {
       const { stdinBackup } = await build();
       const password = join(folder, "password");
@@ -53,6 +53,12 @@ describe("a backup as it is published", () => {
       expect(JSON.parse(output.out)).toMatchObject({ readBytes: CONTENT_MIB * MIB });
       expect(peakMib).toBeGreaterThan(40);
       expect(peakMib).toBeLessThan(LIMIT_MIB);
+      const arguments_ = [stdinBackup, "check", repository, password];
+      const checked = execFileSync(process.execPath, arguments_, { encoding: "utf8" });
+      const check = JSON.parse(checked) as { findings: number; readBytes: number; peakMib: number };
+      expect(check.findings).toBe(0);
+      expect(check.readBytes).toBeGreaterThan((CONTENT_MIB / 2) * MIB);
+      expect(check.peakMib).toBeLessThan(LIMIT_MIB);
     },
   );
 });

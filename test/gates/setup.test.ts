@@ -13,11 +13,17 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { mainClusterCommand, withoutMainCluster } from "../../scripts/setup/main-cluster.js";
 import { packageFor, quietFlags } from "../../scripts/setup/node.js";
+import {
+  missingServers,
+  OBJECT_SERVERS,
+  serversCommand,
+} from "../../scripts/setup/object-servers.js";
 import { missingPackages } from "../../scripts/setup/packages.js";
 import { buildThenPlace } from "../../scripts/setup/place.js";
 import { findPostgres, PROGRAMS } from "../../scripts/setup/postgres.js";
 import { requireStarterNode } from "../../scripts/setup/report.js";
-import { mirrorOf, newestOfEachRelease, suffices } from "../../scripts/setup/restic.js";
+import { mirrorOf, newestOfEachRelease, versionIn } from "../../scripts/setup/debian.js";
+import { isWanted, suffices } from "../../scripts/setup/restic.js";
 import { assumesYes, installCommand, shownCommand } from "../../scripts/setup/system-packages.js";
 
 describe("createcluster.conf", () => {
@@ -126,6 +132,26 @@ describe("the one command", () => {
     { args: [], env: { CI: "0" }, yes: false },
   ])("asks nobody for $args $env: $yes", ({ args, env, yes }) => {
     expect(assumesYes(args, env)).toBe(yes);
+  });
+});
+
+describe("the object stores of the tests", () => {
+  const all = Object.values(OBJECT_SERVERS);
+
+  test("what is missing is installed, and nothing else", () => {
+    expect(missingServers(() => true)).toEqual([]);
+    expect(missingServers(() => false)).toEqual(all);
+    expect(missingServers((path) => path !== "/usr/bin/rclone")).toEqual(["rclone"]);
+    const { shell, needsRoot } = serversCommand(["rclone"]);
+    expect(needsRoot).toBe(true);
+    expect(shell).toMatch(/^apt-get update -q && .*apt-get install .* rclone$/);
+  });
+
+  test("no service of theirs keeps running, unless Ceph was somebody's own before", () => {
+    expect(serversCommand(all).shell).toMatch(/systemctl disable --now .*ceph-crash\.service/);
+    expect(serversCommand(["radosgw"]).shell).not.toContain("systemctl");
+    // What is shown goes through one more shell, between single quotes.
+    expect(serversCommand(all).shell).not.toContain("'");
   });
 });
 
@@ -274,7 +300,8 @@ describe("restic", () => {
       "    restic | 0.14.0-1+b5 | http://deb.debian.org/debian bookworm/main amd64 Packages",
       "",
     ].join("\n");
-    expect(newestOfEachRelease(madison)).toEqual([
+    const releases = newestOfEachRelease(madison);
+    expect(releases.filter(({ upstream }) => isWanted(upstream))).toEqual([
       { upstream: "0.19.1", full: "0.19.1-2" },
       { upstream: "0.18.0", full: "0.18.0-1+b2" },
       { upstream: "0.14.0", full: "0.14.0-1+b5" },
@@ -290,6 +317,15 @@ describe("restic", () => {
     { versions: [], enough: false },
   ])("$versions suffice: $enough", ({ versions, enough }) => {
     expect(suffices(versions)).toBe(enough);
+  });
+
+  test.for([
+    ["restic 0.14.0 compiled with go1.19.8 on linux/amd64\n", "0.14.0"],
+    ["rclone v1.60.1-DEV\n- os/kernel: 6.18.44 (x86_64)\n", "1.60.1"],
+    ["rest-server version rest-server 0.14.0 compiled with go1.24.9 on linux/amd64\n", "0.14.0"],
+    ["command not found\n- go/version: go1.19.8 6.1.0\n", undefined],
+  ])("says its version: %j", ([said = "", version]) => {
+    expect(versionIn(said)).toBe(version);
   });
 
   test("comes from the mirror that the machine uses", () => {

@@ -83,6 +83,8 @@ export async function createRestic(
   version: string,
   repository: string,
   password: string,
+  /** Besides what restic always gets: credentials of a store. */
+  extraEnv: Readonly<Record<string, string>> = {},
 ): Promise<Restic> {
   const program = RESTICS.find((restic) => restic.version === version)?.program;
   if (program === undefined) throw new Error(`no restic ${version}`);
@@ -90,7 +92,8 @@ export async function createRestic(
   const passwordFile = join(folder.path, "password");
   await writeFile(passwordFile, password, { mode: 0o600 });
   await mkdir(join(folder.path, "home"));
-  const env = { HOME: join(folder.path, "home"), PATH: "/usr/bin:/bin", TMPDIR: folder.path };
+  const home = join(folder.path, "home");
+  const env = { HOME: home, PATH: "/usr/bin:/bin", TMPDIR: folder.path, ...extraEnv };
   const common = ["--repo", repository, "--password-file", passwordFile];
   const cache = ["--cache-dir", join(folder.path, "cache")];
   const start = (arguments_: readonly string[], cwd?: string): ChildProcess =>
@@ -123,7 +126,7 @@ export async function createRestic(
     start,
     jsonLines,
     json: async (arguments_) => (await jsonLines(arguments_)).at(-1),
-    withPassword: (other) => createRestic(version, repository, other),
+    withPassword: (other) => createRestic(version, repository, other, extraEnv),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }

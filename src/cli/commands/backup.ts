@@ -12,6 +12,7 @@ import type { OutputFlags } from "../common-options.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
+import { timeText } from "./snapshots.ts";
 
 interface BackupFlags extends OutputFlags {
   readonly policy?: string;
@@ -45,7 +46,7 @@ export const backupVerb: Verb = {
 };
 
 function describe(result: BackupResult): string[] {
-  const { issues, leftOut, readBack } = result;
+  const { issues, leftOut, readBack, lockedUntil } = result;
   return [
     ...issues.flatMap(({ object, message, hint }) => [
       printable(`missing: ${object}: ${message}`),
@@ -55,5 +56,9 @@ function describe(result: BackupResult): string[] {
     `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${formatCount(result.tables)} tables, ${formatCount(result.rows)} rows in ${formatDuration(result.durationMs)}`,
     `  ${formatBytes(result.readBytes)} read, ${formatBytes(result.writtenBytes)} written to ${printable(result.location)}`,
     `  read back: ${formatCount(readBack.files)} files, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
+    ...(lockedUntil === undefined
+      ? []
+      : [`  locked with all that it needs until ${timeText(lockedUntil)}`]),
+    `  state: ${result.state}${result.stateReason === undefined ? "" : ` (${result.stateReason})`}`,
   ];
 }

@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { dumpFile, saveDump } from "../../operation/index.ts";
 import type { DumpOptions } from "../../operation/index.ts";
-import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
-import type { RepositoryFlags } from "../common-options.ts";
+import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
+import type { ReadingFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
 import type { Verb } from "../program.ts";
 import type { Session } from "../session.ts";
 
-interface DumpFlags extends RepositoryFlags {
+interface DumpFlags extends ReadingFlags {
   readonly output?: string;
 }
 
@@ -21,7 +21,7 @@ export const dumpVerb: Verb = {
     ["sparekeep dump 1a2b3c4d RECOVERY.md --output RECOVERY.md", "into a new file"],
   ],
   register: (program: Command, run) =>
-    addOutputOptions(addRepositoryOptions(program.command("dump")))
+    addOutputOptions(addReadingOptions(program.command("dump")))
       .description("write one file of a snapshot to standard output")
       .argument("<snapshot>", "id, its first digits, or latest")
       .argument("<path>", "the file, as ls prints it")
@@ -29,7 +29,9 @@ export const dumpVerb: Verb = {
       .action((snapshot: string, path: string, flags: DumpFlags) =>
         run(flags, async (session) => {
           const policy = await policyOf(flags);
-          const options = { policy, ...given("destination", flags.destination), snapshot, path };
+          const view = viewOf(flags, policy, session.context);
+          const where = { policy, ...given("destination", flags.destination), ...view };
+          const options = { ...where, snapshot, path };
           return dump(session, options, flags);
         }),
       ),

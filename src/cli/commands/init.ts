@@ -20,6 +20,7 @@ interface InitFlags extends OutputFlags {
   readonly policy?: string;
   readonly destination?: string;
   readonly generatePassword?: boolean;
+  readonly allowWeak?: boolean;
   readonly connection?: string;
   readonly connectionEnv?: string;
   readonly connectionFile?: string;
@@ -48,6 +49,7 @@ export const initVerb: Verb = {
         "--generate-password",
         "make a random password where the file that the policy names is not there",
       )
+      .option("--allow-weak", "take a password that is easy to guess, and say why it is")
       .option("--to <folder>", "write a new policy that backs one database up into this folder")
       .option(
         "--connection-env <name>",
@@ -71,6 +73,10 @@ export const initVerb: Verb = {
 };
 
 async function optionsOf(flags: InitFlags): Promise<InitOptions> {
+  return { ...(await withoutWeakness(flags)), allowWeak: flags.allowWeak === true };
+}
+
+async function withoutWeakness(flags: InitFlags): Promise<InitOptions> {
   const path = flags.policy ?? DEFAULT_POLICY_FILE;
   const destinations = flags.destination === undefined ? undefined : [flags.destination];
   if (flags.to !== undefined) return newPolicy(flags, path, flags.to);
@@ -157,6 +163,16 @@ function describe(result: InitResult): string[] {
       created
         ? `created repository ${repository.slice(0, 8)} of destination ${name} in ${location}`
         : `repository ${repository.slice(0, 8)} of destination ${name} is there already, in ${location}`,
+    ),
+    ...result.destinations.flatMap(({ name, weakness }) =>
+      weakness === undefined ? [] : [`warning: destination ${name} has a password ${weakness}`],
+    ),
+    ...result.destinations.flatMap(({ name, wrappedFor }) =>
+      wrappedFor === undefined
+        ? []
+        : [
+            `wrapped the password of ${name} for ${wrappedFor.length} owners, beside the repository`,
+          ],
     ),
     ...(result.policyFile === undefined ? [] : [`wrote ${result.policyFile}`]),
     ...generated.flatMap((file) => [

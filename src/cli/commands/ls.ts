@@ -2,15 +2,15 @@ import type { Command } from "commander";
 import { formatBytes } from "../../kernel/index.ts";
 import { listEntries } from "../../operation/index.ts";
 import type { LsLine, LsResult } from "../../operation/index.ts";
-import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
-import type { RepositoryFlags } from "../common-options.ts";
+import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
+import type { ReadingFlags } from "../common-options.ts";
 import { toJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 import { timeText } from "./snapshots.ts";
 
-interface LsFlags extends RepositoryFlags {
+interface LsFlags extends ReadingFlags {
   readonly recursive?: boolean;
 }
 
@@ -21,15 +21,17 @@ export const lsVerb: Verb = {
     ["sparekeep ls 1a2b3c4d --recursive", "everything in the snapshot whose id begins so"],
   ],
   register: (program: Command, run) =>
-    addOutputOptions(addRepositoryOptions(program.command("ls")))
+    addOutputOptions(addReadingOptions(program.command("ls")))
       .description("list what a snapshot holds")
       .argument("[snapshot]", "id, its first digits, or latest", "latest")
       .argument("[path]", "a folder or file in it")
       .option("-r, --recursive", "folders with all that is below them")
       .action((snapshot: string, path: string | undefined, flags: LsFlags) =>
         run(flags, async ({ context, output, json }) => {
+          const policy = await policyOf(flags);
           const result = await listEntries(context, {
-            policy: await policyOf(flags),
+            policy,
+            ...viewOf(flags, policy, context),
             ...given("destination", flags.destination),
             snapshot,
             ...given("path", path),

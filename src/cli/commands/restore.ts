@@ -2,8 +2,8 @@ import type { Command } from "commander";
 import { EXIT_INCOMPLETE, formatCount, formatDuration } from "../../kernel/index.ts";
 import { planDatabaseRestore } from "../../operation/index.ts";
 import type { PlannedRestore, RestoredDatabase, RestorePreview } from "../../operation/index.ts";
-import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
-import type { RepositoryFlags } from "../common-options.ts";
+import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
+import type { ReadingFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
 import { cliError } from "../errors.ts";
@@ -14,7 +14,7 @@ import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { timeText } from "./snapshots.ts";
 
-interface RestoreFlags extends RepositoryFlags {
+interface RestoreFlags extends ReadingFlags {
   readonly to?: string;
   readonly toEnv?: string;
   readonly toFile?: string;
@@ -36,7 +36,7 @@ export const restoreVerb: Verb = {
     ["sparekeep restore 1a2b3c4d --to-file target.url --dry-run", "only show what would be done"],
   ],
   register: (program: Command, run, runtime) =>
-    addOutputOptions(addRepositoryOptions(program.command("restore")))
+    addOutputOptions(addReadingOptions(program.command("restore")))
       .description("rebuild a database from a snapshot, after its plan was shown and confirmed")
       .argument("[snapshot]", "id, its first digits, or latest", "latest")
       .option("--target <name>", "target of the policy")
@@ -113,6 +113,7 @@ async function planOf(
   return planDatabaseRestore(context, {
     policy,
     ...given("destination", flags.destination),
+    ...viewOf(flags, policy, context),
     snapshot,
     target,
     create: flags.create === true,

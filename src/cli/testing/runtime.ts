@@ -1,4 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { PassThrough, Writable } from "node:stream";
+import { silentLog, systemClock } from "../../kernel/index.ts";
 import type { OperationContext } from "../../operation/index.ts";
 import type { CliRuntime } from "../runtime.ts";
 
@@ -30,5 +32,27 @@ export function testRuntime(context: OperationContext): TestRuntime {
     signal: context.signal,
     env: context.env,
     context: () => Promise.resolve(context),
+  };
+}
+
+/** The real clock and randomness, cheap keys, nothing of this machine's user. */
+export function cliContext(
+  stateDirectory: string,
+  changes: Partial<OperationContext> = {},
+): OperationContext {
+  return {
+    clock: systemClock,
+    random: (size) => randomBytes(size),
+    log: silentLog,
+    signal: new AbortController().signal,
+    actor: "ann",
+    hostname: "web1",
+    pid: process.pid,
+    env: () => undefined,
+    toolDirectories: [],
+    stateDirectory,
+    version: "0.0.0-test",
+    keyCost: { N: 1024, r: 8, p: 1 },
+    ...changes,
   };
 }

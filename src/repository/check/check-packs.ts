@@ -4,7 +4,7 @@ import type { Clock } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { objectKey } from "../core.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
-import { STALE_MS } from "../lock/conflicts.ts";
+import { ageMsOf, STALE_MS } from "../lock/conflicts.ts";
 import { parseLock } from "../lock/lock-file.ts";
 import { listFiles } from "../list.ts";
 import { packSizes } from "../index/lost-packs.ts";
@@ -28,8 +28,12 @@ export interface PackGroups {
 export interface KnownPacks {
   /** By pack number: named by an index, not in the store. */
   readonly missing: Bitset;
-  /** By pack number, of those that are there. */
+  /** By pack number, of those that are there; −1 for the others. */
   readonly sizes: Float64Array;
+  /** By pack number: what it weighs by the indexes. */
+  readonly expected: Float64Array;
+  /** By pack number, in milliseconds by the store's clock, of those that are there. */
+  readonly storedAtMs: Float64Array;
   readonly groups: PackGroups;
 }
 
@@ -38,31 +42,34 @@ export async function checkPacks(step: CheckStep, index: BlobIndex): Promise<Kno
   const { core, findings, signal } = step;
   const numbers = new Map(index.packIds.map((id, number) => [id, number]));
   const sizes = new Float64Array(index.packIds.length).fill(-1);
-  for (const { id, key, sizeBytes } of await listFiles(core.store, "data/", signal)) {
+  const storedAtMs = new Float64Array(index.packIds.length);
+  for (const { id, key, sizeBytes, modifiedAt } of await listFiles(core.store, "data/", signal)) {
     const number = numbers.get(id);
     if (key !== objectKey.pack(id)) continue;
-    if (number !== undefined) sizes[number] = sizeBytes;
-    else findings.add("pack_unreferenced", `pack ${id.slice(0, 8)} in no index`, { pack: id });
+    if (number !== undefined) {
+      sizes[number] = sizeBytes;
+      storedAtMs[number] = modifiedAt.getTime();
+    } else findings.add("pack_unreferenced", `pack ${id.slice(0, 8)} in no index`, { pack: id });
   }
   const missing = new Bitset(index.packIds.length);
   const groups = groupByPack(index);
-  const expectedBytes = packSizes(index);
+  const expected = packSizes(index);
   index.packIds.forEach((id, number) => {
     const actual = sizes[number] ?? -1;
-    const expected = expectedBytes[number];
+    const expectedBytes = expected[number];
     const subject = { pack: id };
     if (actual < 0) {
       missing.add(number);
       findings.add("pack_missing", `pack ${id.slice(0, 8)} that an index names is gone`, subject);
-    } else if (actual !== expected) {
-      const message = `pack ${id.slice(0, 8)} of ${actual} bytes, ${expected} by the index`;
+    } else if (actual !== expectedBytes) {
+      const message = `pack ${id.slice(0, 8)} of ${actual} bytes, ${expectedBytes} by the index`;
       findings.add("pack_size_differs", message, subject);
     }
   });
-  return { missing, sizes, groups };
+  return { missing, sizes, expected, storedAtMs, groups };
 }
 
-function groupByPack(index: BlobIndex): PackGroups {
+export function groupByPack(index: BlobIndex): PackGroups {
   const starts = new Uint32Array(index.packIds.length + 1);
   for (let p = 0; p < index.size; p += 1) bump(starts, index.packNumberAt(p) + 1, 1);
   for (let n = 1; n < starts.length; n += 1) bump(starts, n, starts[n - 1] ?? 0);
@@ -86,10 +93,14 @@ export function positionsOf({ starts, order }: PackGroups, pack: number): Uint32
 
 /** Blobs that indexes state different lengths for: one of them is wrong, whichever. */
 export function checkConflicts({ findings }: CheckStep, index: BlobIndex): void {
+  if (!index.hasRepeats) return;
   for (let position = 0; position < index.size; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
-    const positions = index.positions(index.idAt(position), type);
-    if (positions.length < 2 || positions[0] !== position) continue;
+    const id = index.idAt(position);
+    // Once a blob, at its first place.
+    if (index.position(id, type) !== position) continue;
+    const positions = index.positions(id, type);
+    if (positions.length < 2) continue;
     const lengths = new Set(positions.map((p) => index.plainLengthAt(p)));
     if (lengths.size < 2) continue;
     const blob = toHex(index.idAt(position));
@@ -117,10 +128,9 @@ export async function checkLocks(
   for (const file of await listFiles(core.store, unpackedPrefix.lock, signal)) {
     const { id } = file;
     const lock = await readLock(core, id, file.sizeBytes, signal);
-    const ageMs = clock.now().getTime() - file.modifiedAt.getTime();
     if (lock === "damaged") {
       findings.add("lock_damaged", `lock ${id.slice(0, 8)} that is no lock`, { lock: id });
-    } else if (lock !== "gone" && ageMs > STALE_MS) {
+    } else if (lock !== "gone" && ageMsOf(file, lock, clock.now().getTime()) > STALE_MS) {
       const message = `lock of process ${lock.pid} on ${lock.hostname} since ${lock.time.toISOString()}`;
       findings.add("lock_stale", message, { lock: id });
     }

@@ -16,7 +16,15 @@ import type { FindingCode } from "./findings.ts";
  * list of those to see, a window at a time, so that neighbours in a pack are read together.
  */
 const WINDOW_TREES = 256;
-const WINDOW_BYTES = 8 * 1024 * 1024;
+const WINDOW_BYTES = 4 * 1024 * 1024;
+const WINDOWS_AHEAD = 2;
+
+interface FetchedWindow {
+  readonly positions: readonly number[];
+  readonly opened: Promise<
+    { readonly blobs: ReadonlyMap<string, Bytes> } | { readonly thrown: unknown }
+  >;
+}
 
 export class TreeCheck {
   readonly #step: CheckStep;
@@ -35,16 +43,30 @@ export class TreeCheck {
   async check(snapshot: Snapshot): Promise<void> {
     const toSee: number[] = [];
     this.#note(snapshot, snapshot.tree, toSee);
-    while (toSee.length > 0) {
+    const ahead: FetchedWindow[] = [];
+    for (;;) {
+      while (ahead.length < WINDOWS_AHEAD && toSee.length > 0) ahead.push(this.#fetch(toSee));
+      const window = ahead.shift();
+      if (window === undefined) return;
       throwIfAborted(this.#step.signal);
-      const window = this.#takeWindow(toSee);
-      const opened = await openBlobs(this.#reader, window, this.#step.signal);
-      for (const position of window) {
+      const opened = await window.opened;
+      if ("thrown" in opened) throw opened.thrown;
+      for (const position of window.positions) {
         const id = this.#reader.index.idAt(position);
-        const json = opened.get(toHex(id)) ?? (await this.#load(snapshot, id));
+        const json = opened.blobs.get(toHex(id)) ?? (await this.#load(snapshot, id));
         if (json !== undefined) this.#checkTree(snapshot, toHex(id), json, toSee);
       }
     }
+  }
+
+  /** Under way while the window before it is looked at. Never rejects: it runs ahead of whoever awaits it. */
+  #fetch(toSee: number[]): FetchedWindow {
+    const positions = this.#takeWindow(toSee);
+    const opened = openBlobs(this.#reader, positions, this.#step.signal).then(
+      (blobs) => ({ blobs }),
+      (thrown: unknown) => ({ thrown }),
+    );
+    return { positions, opened };
   }
 
   #takeWindow(toSee: number[]): readonly number[] {
@@ -102,26 +124,33 @@ export class TreeCheck {
   }
 
   #checkFile(snapshot: Snapshot, tree: string, node: TreeNode): void {
-    const { index } = this.#reader;
     const subject = { tree, name: showPath([node.name]) };
     let sumBytes = 0;
     let certain = true;
     for (const blob of node.content) {
-      const positions = index.positions(fromHex(blob), "data");
-      if (!positions.some((p) => !this.#packs.missing.has(index.packNumberAt(p)))) {
+      const length = this.#lengthOf(fromHex(blob));
+      if (length === "missing") {
         const message = `blob ${blob.slice(0, 8)} of ${subject.name} is not there`;
         this.#found("blob_missing", message, snapshot, { ...subject, blob });
-        certain = false;
-        break;
+        return;
       }
-      const lengths = new Set(positions.map((p) => index.plainLengthAt(p)));
       // Where indexes disagree about a length, that is the finding, and a sum would prove nothing.
-      certain = certain && lengths.size === 1;
-      for (const length of lengths) sumBytes += length;
+      if (length === "disputed") certain = false;
+      else sumBytes += length;
     }
     if (!certain || sumBytes === node.sizeBytes) return;
     const message = `${subject.name} of ${node.sizeBytes} bytes whose blobs hold ${sumBytes}`;
     this.#found("node_size_differs", message, snapshot, subject);
+  }
+
+  /** Of the plaintext, by all places of the blob, of which one at least must be there. */
+  #lengthOf(blob: Bytes): number | "missing" | "disputed" {
+    const { index } = this.#reader;
+    const positions = index.positions(blob, "data");
+    const [first = -1] = positions;
+    if (!positions.some((p) => !this.#packs.missing.has(index.packNumberAt(p)))) return "missing";
+    const length = index.plainLengthAt(first);
+    return positions.every((p) => index.plainLengthAt(p) === length) ? length : "disputed";
   }
 
   #found(

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { fromHex } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
+import type { ObjectStore } from "../../objectstore/index.ts";
 import { objectKey } from "../core.ts";
 import { sealBytes } from "../crypto/sealed.ts";
 import { formatIndex } from "../index/index-file.ts";
@@ -15,6 +16,7 @@ import {
   flipByte,
   keysOf,
   overwrite,
+  reopen,
   rows,
   saveFiles,
 } from "../testing/fixtures.ts";
@@ -131,8 +133,8 @@ const CASES: readonly (readonly [string, Damage, readonly string[], readonly str
   [
     "a key damaged that nobody uses",
     ({ store }) => store.put(`keys/${"ab".repeat(32)}`, [Buffer.from("{}")]),
-    ["key_damaged"],
-    ["key_damaged"],
+    ["key_damaged", "key_unknown"],
+    ["key_damaged", "key_unknown"],
   ],
   [
     "foreign files",
@@ -217,6 +219,25 @@ test("a lock left for half an hour is a warning, one of a writer at work is none
   const { findings } = await fixture.repository.check({ readData: false });
   expect(findings).toMatchObject([{ code: "lock_stale", severity: "warning" }]);
   expect(findings[0]?.message).toContain("process 7 on db-9");
+});
+
+test("a lock at a store that does not tell ages is as old as it says itself", async () => {
+  const fixture = await createStored();
+  const owner = { hostname: "db-9", username: "u", pid: 7 };
+  const lock = formatLock({ time: fixture.clock.now(), exclusive: false, ...owner });
+  await saveUnpacked(await coreOf(fixture), "lock", lock);
+  const inner = fixture.store;
+  const list: ObjectStore["list"] = async function* (prefix, wait) {
+    for await (const found of inner.list(prefix, wait)) {
+      yield { ...found, modifiedAt: fixture.clock.now(), seenOnly: true };
+    }
+  };
+  const repository = await reopen(fixture, { ...inner, list });
+  fixture.clock.advance(29 * 60_000);
+  expect((await repository.check({ readData: false })).findings).toEqual([]);
+  fixture.clock.advance(2 * 60_000);
+  const { findings } = await repository.check({ readData: false });
+  expect(findings).toMatchObject([{ code: "lock_stale", severity: "warning" }]);
 });
 
 /** A pack of its own, an index and a snapshot around hand-made blobs: what a broken or hostile writer leaves. */

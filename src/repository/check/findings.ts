@@ -25,6 +25,8 @@ const CODES = {
   snapshot_damaged: "error",
   /** Indexes that disagree about one blob's length. */
   index_conflict: "warning",
+  /** A key file that no record of ours vouches for. */
+  key_unknown: "warning",
   lock_stale: "warning",
   lock_damaged: "warning",
   /** Left by a writer that did not commit, or that is at work; prune removes it. */

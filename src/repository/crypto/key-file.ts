@@ -13,6 +13,8 @@ const SALT_BYTES = 64;
 /** A key file is foreign input: what it asks for must stay within what an honest one needs. */
 const MAX_SCRYPT_BYTES = 1024 * 1024 * 1024;
 const MAX_PARALLEL = 4096;
+/** 256 times what restic's floor costs: a minute of one processor, not hours. */
+const MAX_WORK = 2 ** 26;
 /** restic calibrates to half a second; N and r are its defaults and the floor. */
 const CALIBRATION_MS = 500;
 const FLOOR: KeyDerivationCost = { N: 32_768, r: 8, p: 1 };
@@ -49,8 +51,8 @@ export function parseKeyFile(json: Bytes, id: string): KeyFile | undefined {
 
 function requireFairCost({ N, r, p }: KeyDerivationCost, id: string): void {
   const powerOfTwo = N > 1 && (N & (N - 1)) === 0;
-  const fair = powerOfTwo && r > 0 && p > 0 && p <= MAX_PARALLEL && 128 * N * r <= MAX_SCRYPT_BYTES;
-  if (fair) return;
+  const bounded = p <= MAX_PARALLEL && 128 * N * r <= MAX_SCRYPT_BYTES && N * r * p <= MAX_WORK;
+  if (powerOfTwo && r > 0 && p > 0 && bounded) return;
   throw repositoryError("incompatible", {
     message: `key ${id.slice(0, 8)} with scrypt cost N=${N} r=${r} p=${p}`,
     subject: { key: id, N, r, p },

@@ -1,5 +1,6 @@
+import { randomInt } from "node:crypto";
 import type { Bytes } from "../../kernel/index.ts";
-import { bug } from "../../kernel/index.ts";
+import { bug, toHex } from "../../kernel/index.ts";
 import type { Bitset } from "../bitset.ts";
 import type { BlobType } from "../seal.ts";
 
@@ -21,6 +22,11 @@ const TREE_BIT = 0x8000_0000;
 const NO_PACK = 0x7fff_ffff;
 const MAX_PACKS = NO_PACK - 1;
 const FIRST_SLOTS = 1 << 12;
+/**
+ * Places of one blob; more are passed over. Writers at once make two or three; what lists thousands is poison, which would
+ * otherwise cost the square of its number. `repair index` finds the true place again by the packs' sizes.
+ */
+const MAX_PLACES = 4096;
 const NO_POSITIONS: readonly number[] = [];
 
 export interface BlobPlace {
@@ -38,15 +44,26 @@ export interface PlacedBlob extends BlobPlace {
 
 export class BlobIndex {
   readonly packIds: string[] = [];
+  /** The index files that were read, each with the numbers of the packs that it lists. */
+  readonly files: { readonly id: string; readonly packs: Uint32Array }[] = [];
   readonly #packNumbers = new Map<string, number>();
   readonly #segments: Uint32Array[] = [];
   #slots = new Uint32Array(FIRST_SLOTS);
+  /** Blobs that have all the places that they may have: none, unless an index is poisoned. */
+  readonly #full = new Set<string>();
+  #repeats = false;
+  readonly #salt = randomInt(0x1_0000_0000);
   #size = 0;
   #lostPacks: Bitset | undefined;
 
   /** Entries, each place of a blob counted. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether some blob may have several places: in most repositories none has. */
+  get hasRepeats(): boolean {
+    return this.#repeats;
   }
 
   /** Bytes of the arrays, for the test that bounds them. */
@@ -74,23 +91,42 @@ export class BlobIndex {
     this.#lostPacks = lostPacks;
   }
 
+  believesPack(pack: number): boolean {
+    return this.#lostPacks?.has(pack) !== true;
+  }
+
   /** One place of a blob; the same place again is ignored. */
   add(blob: Omit<PlacedBlob, "pack">, pack: number): void {
     const tag = tagOf(blob.type, pack);
     const plain = blob.plainBytes ?? 0;
-    for (const p of this.positions(blob.id, blob.type)) {
+    if (this.#isFull(blob.id, blob.type)) return;
+    const places = this.positions(blob.id, blob.type);
+    if (places.length > 0) this.#repeats = true;
+    if (places.length >= MAX_PLACES) this.#full.add(keyOf(blob.id, blob.type));
+    for (const p of places) {
       const same = this.#word(p, 8) === tag && this.#word(p, 9) === blob.offset;
       if (same && this.#word(p, 10) === blob.lengthBytes && this.#word(p, 11) === plain) return;
     }
     this.#insert(blob.id, tag, blob.offset, blob.lengthBytes, plain);
   }
 
-  /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
-  claim(id: Bytes, type: BlobType): boolean {
+  /** Known without counting its places again. */
+  #isFull(id: Bytes, type: BlobType): boolean {
+    return this.#full.size > 0 && this.#full.has(keyOf(id, type));
+  }
+
+  /** Whether some place of the blob is believed, or somebody claimed it. */
+  believes(id: Bytes, type: BlobType): boolean {
     for (const p of this.positions(id, type)) {
       // A claim before this one has no pack yet, and is in no set.
-      if (this.#lostPacks?.has(this.packNumberAt(p)) !== true) return false;
+      if (this.believesPack(this.packNumberAt(p))) return true;
     }
+    return false;
+  }
+
+  /** True when the blob was unknown until now, or is only where nothing is believed; it is known from here on. */
+  claim(id: Bytes, type: BlobType): boolean {
+    if (this.believes(id, type)) return false;
     this.#insert(id, tagOf(type, NO_PACK), 0, 0, 0);
     return true;
   }
@@ -108,9 +144,29 @@ export class BlobIndex {
   position(id: Bytes, type: BlobType): number {
     const first = wordOf(id, 0);
     const mask = this.#slots.length - 1;
-    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#slotOf(first, wordOf(id, 4)); ; slot = (slot + 1) & mask) {
       const position = (this.#slots[slot] ?? 0) - 1;
       if (position < 0 || this.#is(position, first, id, type)) return position;
+    }
+  }
+
+  /** Every place of the blob that lies at this one, in the same order. */
+  placesOf(position: number): readonly number[] {
+    const mask = this.#slots.length - 1;
+    const found: number[] = [];
+    for (let slot = this.#slotAt(position); ; slot = (slot + 1) & mask) {
+      const other = (this.#slots[slot] ?? 0) - 1;
+      if (other < 0) return found;
+      if (this.#isSame(other, position)) found.push(other);
+    }
+  }
+
+  /** Whether this is the place that `position` answers for its blob: so that each blob is met once. */
+  isFirst(position: number): boolean {
+    const mask = this.#slots.length - 1;
+    for (let slot = this.#slotAt(position); ; slot = (slot + 1) & mask) {
+      const other = (this.#slots[slot] ?? 0) - 1;
+      if (other < 0 || this.#isSame(other, position)) return other === position;
     }
   }
 
@@ -168,7 +224,7 @@ export class BlobIndex {
     const first = wordOf(id, 0);
     const mask = this.#slots.length - 1;
     const found: number[] = [];
-    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#slotOf(first, wordOf(id, 4)); ; slot = (slot + 1) & mask) {
       const position = (this.#slots[slot] ?? 0) - 1;
       if (position < 0) return found;
       if (this.#is(position, first, id, type)) found.push(position);
@@ -182,6 +238,13 @@ export class BlobIndex {
   #equals(position: number, id: Bytes, type: BlobType): boolean {
     if (this.isTreeAt(position) !== (type === "tree")) return false;
     for (let i = 1; i < 8; i += 1) if (this.#word(position, i) !== wordOf(id, i * 4)) return false;
+    return true;
+  }
+
+  #isSame(a: number, b: number): boolean {
+    if (a === b) return true;
+    if (this.isTreeAt(a) !== this.isTreeAt(b)) return false;
+    for (let i = 0; i < 8; i += 1) if (this.#word(a, i) !== this.#word(b, i)) return false;
     return true;
   }
 
@@ -199,20 +262,34 @@ export class BlobIndex {
     segment[at + 10] = length;
     segment[at + 11] = plain;
     this.#size += 1;
-    this.#link(position, segment[at] ?? 0);
+    this.#link(position);
   }
 
-  #link(position: number, first: number): void {
+  /** Ids in an index are whatever its writer says: without the salt it could let all of them fall into one slot. */
+  #slotOf(first: number, second: number): number {
+    const mixed = Math.imul(first ^ this.#salt, 0x9e37_79b1) ^ Math.imul(second, 0x85eb_ca6b);
+    return (mixed ^ (mixed >>> 15)) & (this.#slots.length - 1);
+  }
+
+  #slotAt(position: number): number {
+    return this.#slotOf(this.#word(position, 0), this.#word(position, 1));
+  }
+
+  #link(position: number): void {
     const mask = this.#slots.length - 1;
-    let slot = first & mask;
+    let slot = this.#slotAt(position);
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = position + 1;
   }
 
   #grow(): void {
     this.#slots = new Uint32Array(this.#slots.length * 2);
-    for (let p = 0; p < this.#size; p += 1) this.#link(p, this.#word(p, 0));
+    for (let p = 0; p < this.#size; p += 1) this.#link(p);
   }
+}
+
+function keyOf(id: Bytes, type: BlobType): string {
+  return `${type} ${toHex(id)}`;
 }
 
 function tagOf(type: BlobType, pack: number): number {

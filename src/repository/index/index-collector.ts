@@ -7,17 +7,23 @@ import { formatIndex } from "./index-file.ts";
 import type { IndexedPack } from "./index-file.ts";
 
 /** restic's own limit of one index file. */
-const BLOBS_PER_INDEX = 50_000;
+export const BLOBS_PER_INDEX = 50_000;
 
 /** Lists acknowledged packs in index files. A pack is listed only after the store has it (I1). */
 export class IndexCollector {
   readonly #core: RepositoryCore;
   readonly #signal: AbortSignal;
-  readonly #onWritten: (sizeBytes: number) => void;
+  readonly #onWritten: (sizeBytes: number, id: string, blobs: number) => void;
   #pending: StoredPack[] = [];
   #blobs = 0;
+  /** Ids of the index files that were written. */
+  readonly written: string[] = [];
 
-  constructor(core: RepositoryCore, signal: AbortSignal, onWritten: (sizeBytes: number) => void) {
+  constructor(
+    core: RepositoryCore,
+    signal: AbortSignal,
+    onWritten: (sizeBytes: number, id: string, blobs: number) => void,
+  ) {
     this.#core = core;
     this.#signal = signal;
     this.#onWritten = onWritten;
@@ -33,11 +39,13 @@ export class IndexCollector {
   async flush(): Promise<void> {
     const packs = this.#pending;
     if (packs.length === 0) return;
+    const blobs = this.#blobs;
     this.#pending = [];
     this.#blobs = 0;
     const json = formatIndex(packs.values().map(indexedPack));
-    const { sizeBytes } = await saveUnpacked(this.#core, "index", json, this.#signal);
-    this.#onWritten(sizeBytes);
+    const { id, sizeBytes } = await saveUnpacked(this.#core, "index", json, this.#signal);
+    this.written.push(id);
+    this.#onWritten(sizeBytes, id, blobs);
   }
 }
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { formatIndex, parseIndex } from "./index-file.ts";
+import { formatIndex, parseIndex, parseIndexFile } from "./index-file.ts";
 import type { IndexedPack } from "./index-file.ts";
 
 const u32 = fc.nat(0xffff_ffff);
@@ -62,6 +62,48 @@ test.for([
 
 test("an empty index of Go is empty, and fields of others are passed over", () => {
   expect(parseIndex(Buffer.from('{"packs":null}'))).toEqual([]);
-  const json = { packs: [], packs_to_delete: [{ id: "x" }], supersedes: ["ab".repeat(32)] };
+  const json = { packs: [], other: [{ id: "x" }], supersedes: ["ab".repeat(32)] };
   expect(parseIndex(Buffer.from(JSON.stringify(json)))).toEqual([]);
+});
+
+test("marked packs are read back, with the time of the mark", () => {
+  const id = "ab".repeat(32);
+  const entries = [{ id: Buffer.alloc(32, 7), type: "data" as const, offset: 0, lengthBytes: 50 }];
+  const markedAt = new Date("2026-03-04T05:06:07.089Z");
+  const json = formatIndex(
+    [{ id, entries: [] }],
+    [
+      { id, entries, markedAt },
+      { id, entries },
+    ],
+  );
+  expect(JSON.parse(Buffer.from(json).toString("utf8"))).toMatchObject({
+    packs: [{ id, blobs: [] }],
+    packs_to_delete: [{ id, blobs: [{ length: 50 }], time: "2026-03-04T05:06:07.089Z" }, { id }],
+  });
+  expect(parseIndexFile(json)).toEqual({
+    packs: [{ id, entries: [] }],
+    marked: [
+      { id, entries, markedAt },
+      { id, entries },
+    ],
+  });
+  expect(parseIndex(json)).toHaveLength(1);
+  // Without marks the field is absent, as others write it.
+  expect(Buffer.from(formatIndex([])).toString("utf8")).toBe(`{"packs":[]}`);
+});
+
+test.for([
+  ["2026-03-04T05:06:07.089123+02:00", "2026-03-04T03:06:07.089Z"],
+  ["2026-03-04T05:06:07+02:00[Africa/Johannesburg]", "2026-03-04T03:06:07.000Z"],
+  ["yesterday", undefined],
+])("a mark of %s", ([time, expected]) => {
+  const pack = { id: "ab".repeat(32), blobs: [], time };
+  const file = parseIndexFile(Buffer.from(JSON.stringify({ packs: [], packs_to_delete: [pack] })));
+  expect(file?.marked[0]?.markedAt?.toISOString()).toBe(expected);
+});
+
+test.for([{}, 7, [{}], [{ id: "x", blobs: [] }]])("marks that are none: %j", (marks) => {
+  const json = Buffer.from(JSON.stringify({ packs: [], packs_to_delete: marks }));
+  expect(parseIndexFile(json)).toBeUndefined();
 });

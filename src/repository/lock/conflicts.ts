@@ -59,11 +59,20 @@ export async function readLock(
   try {
     const lock = parseLock(await loadUnpacked(core, "lock", id, signal));
     if (lock === undefined) throw unpackedDamage("lock", id, "that is no lock");
-    return { id, lock, stale: isStale(lock, nowMs - file.modifiedAt.getTime(), owner.hostname) };
+    return { id, lock, stale: isStale(lock, ageMsOf(file, lock, nowMs), owner.hostname) };
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === "objectstore.not_found") return undefined;
     throw thrown;
   }
+}
+
+/**
+ * By the store's clock alone where it tells ages. Else (rest:) by its clock against what the owner's clock wrote into
+ * the lock, which is restic's own rule with the server's clock in place of ours, or by how long we have seen it.
+ */
+export function ageMsOf(file: ObjectStat, lock: LockFile, nowMs: number): number {
+  const ageMs = nowMs - file.modifiedAt.getTime();
+  return file.seenOnly === true ? Math.max(ageMs, nowMs - lock.time.getTime()) : ageMs;
 }
 
 function isStale(lock: LockFile, ageMs: number, hostname: string): boolean {

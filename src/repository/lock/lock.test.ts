@@ -85,6 +85,30 @@ describe("a lock that is stale", () => {
     expect(await keysOf(core.store, "locks/")).toHaveLength(1);
   });
 
+  test("at a store that does not tell ages, by its clock against the time in the lock", async () => {
+    const storeClock = createFakeClock();
+    const inner = createMemoryStore({ clock: storeClock });
+    // As rest: is to a process that just started: everything was seen first now.
+    const list: ObjectStore["list"] = async function* (prefix, wait) {
+      for await (const found of inner.list(prefix, wait)) {
+        yield { ...found, modifiedAt: storeClock.now(), seenOnly: true };
+      }
+    };
+    const core = { ...testCore(), store: { ...inner, list } };
+    await plant(core, {
+      exclusive: true,
+      time: new Date(storeClock.now().getTime() - 29 * MINUTE),
+    });
+    core.clock.advance(24 * 60 * MINUTE);
+    await expect(acquireLock(core, shared)).rejects.toThrow(
+      expect.objectContaining({ code: "repository.locked" }),
+    );
+    storeClock.advance(2 * MINUTE);
+    await using lock = await acquireLock(core, shared);
+    await lock.requireHeld();
+    expect(await keysOf(inner, "locks/")).toHaveLength(1);
+  });
+
   test("by our clock alone is not", async () => {
     const core = testCore(createMemoryStore({ clock: createFakeClock() }));
     await plant(core, { exclusive: true });

@@ -1,4 +1,4 @@
-import { AppError, throwIfAborted, toAppError } from "../../kernel/index.ts";
+import { AppError, bug, throwIfAborted, toAppError } from "../../kernel/index.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
@@ -34,6 +34,15 @@ export interface Lock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Throws `lock_lost` unless our file is still there and fresh. Asked right before a snapshot is written. */
   requireHeld(signal?: AbortSignal): Promise<void>;
+  /** Our clock and the store's at about one moment: when our file was written, as each of them has it. */
+  clocks(signal?: AbortSignal): Promise<LockClocks>;
+  /** Now, by the store's clock: refreshes the lock and asks when its new file was stored. Never ahead of the store. */
+  storeTime(signal?: AbortSignal): Promise<Date>;
+}
+
+export interface LockClocks {
+  readonly ours: Date;
+  readonly stores: Date;
 }
 
 interface Moment {
@@ -83,6 +92,10 @@ class HeldLock implements Lock {
   }
 
   async requireHeld(signal?: AbortSignal): Promise<void> {
+    await this.clocks(signal);
+  }
+
+  async clocks(signal?: AbortSignal): Promise<LockClocks> {
     if (this.#ageMs() >= GIVE_UP_MS) this.#abandon("too old to be vouched for");
     throwIfAborted(this.#lost.signal);
     await this.#refreshing;
@@ -90,10 +103,20 @@ class HeldLock implements Lock {
     // Again where a refresh put another in its place meanwhile.
     for (let looked = ""; looked !== this.#id;) {
       looked = this.#id;
-      if ((await this.#core.store.stat(objectKey.lock(looked), options)) !== undefined) return;
+      const ours = new Date(this.#refreshedAt.wallMs);
+      const stat = await this.#core.store.stat(objectKey.lock(looked), options);
+      if (stat !== undefined) return { ours, stores: stat.modifiedAt };
     }
     this.#abandon("that was removed by someone else");
     throwIfAborted(this.#lost.signal);
+    throw bug("lock that was given up without a reason");
+  }
+
+  async storeTime(signal?: AbortSignal): Promise<Date> {
+    await this.#refreshing;
+    this.#startRefresh();
+    await this.#refreshing;
+    return (await this.clocks(signal)).stores;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -116,6 +139,10 @@ class HeldLock implements Lock {
     const ageMs = this.#ageMs();
     if (ageMs >= GIVE_UP_MS) this.#abandon("that could not be refreshed for 25 minutes");
     if (ageMs < REFRESH_MS || this.#refreshing !== undefined || this.#lost.signal.aborted) return;
+    this.#startRefresh();
+  }
+
+  #startRefresh(): void {
     this.#refreshing = this.#refresh().finally(() => {
       this.#refreshing = undefined;
     });

@@ -19,7 +19,7 @@ export async function acquireReader(
   core: RepositoryCore,
   signal?: AbortSignal,
 ): Promise<SnapshotReader> {
-  return new Reader(core, await loadIndex(core, signal));
+  return new Reader(core, await loadIndex(core, signal, { marked: true }));
 }
 
 interface WaitOptions {
@@ -111,12 +111,14 @@ function entryOf(path: readonly Bytes[], node: TreeNode): Entry {
 /** Blobs that several places are named for. Two writers at once leave harmless ones; a poisoned index leaves others. */
 export function findConflicts(index: BlobIndex, limit: number): readonly IndexConflict[] {
   const found: IndexConflict[] = [];
+  if (!index.hasRepeats) return found;
   for (let position = 0; position < index.size && found.length < limit; position += 1) {
     const type = index.isTreeAt(position) ? "tree" : "data";
     const id = index.idAt(position);
-    const positions = index.positions(id, type);
     // Once a blob: at the one of its places that the probe order finds first.
-    if (positions.length < 2 || positions[0] !== position) continue;
+    if (index.position(id, type) !== position) continue;
+    const positions = index.positions(id, type);
+    if (positions.length < 2) continue;
     const packs = positions.map((p) => index.packIds[index.packNumberAt(p)] ?? "");
     found.push({ blob: asBlobId(toHex(id)), packs: [...new Set(packs)] });
   }

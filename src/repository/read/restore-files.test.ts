@@ -211,6 +211,35 @@ describe("a hostile tree", () => {
     expect(await readlink(join(target, "way"))).toBe(outside);
   });
 
+  test.for([
+    ["a symlink, then a file of its name", ["symlink", "file"], false, "target_exists"],
+    ["a folder, then a symlink of its name", ["dir", "symlink"], false, "target_exists"],
+    ["a folder, then a symlink of its name", ["dir", "symlink"], true, "target_exists"],
+    ["a file, then a folder of its name", ["file", "dir"], true, "target_unsafe"],
+    ["one file twice", ["file", "file"], false, "target_exists"],
+  ] as const)("with %s (%j, overwriting: %j) stops there", async ([, types, overwrites, code]) => {
+    const { reader, snapshot } = await stored([[["x"], "x"]]);
+    const hostile = hostileReader(reader, [
+      ...types.map((type) => ({ path: path("way"), type, linkTarget: Buffer.from(outside) })),
+      { path: path("way", "precious") },
+    ]);
+    const options = { overwrite: overwrites };
+    await expect(restoreFiles(hostile, snapshot, target, options)).rejects.toThrow(
+      expect.objectContaining({ code: `repository.${code}` }),
+    );
+  });
+
+  test("with a symlink and then a file of its name, overwriting, replaces the link and not what it leads to", async () => {
+    const { reader, snapshot } = await stored([[["x"], "x"]]);
+    const way = { path: path("precious"), linkTarget: Buffer.from(join(outside, "precious")) };
+    const hostile = hostileReader(reader, [
+      { ...way, type: "symlink" },
+      { ...way, type: "file" },
+    ]);
+    await restoreFiles(hostile, snapshot, target, { overwrite: true });
+    expect((await lstat(join(target, "precious"))).isFile()).toBe(true);
+  });
+
   test("finds a symlink already in the target and does not go through it, overwriting or not", async () => {
     const { reader, snapshot } = await stored([[["way", "precious"], "overwritten"]]);
     await mkdir(target);

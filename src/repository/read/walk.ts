@@ -5,11 +5,19 @@ import { latin1, NAME_ATTRIBUTE, storedNameOf, trueNameOf } from "../tree/names.
 import type { TreeNode } from "../tree/node.ts";
 import { parseTree } from "../tree/parse-tree.ts";
 import { SHARD_ATTRIBUTE, SHARD_PREFIX } from "../tree/shard.ts";
+import { Bitset } from "../bitset.ts";
 import type { BlobReader } from "./blob-reader.ts";
 
 /** Folders within folders, shards counted. Linux lets a path be longer than PATH_MAX, but not a true tree this deep. */
-const MAX_DEPTH = 4096;
+export const MAX_DEPTH = 4096;
 const CACHE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Trees that refer twice to the next one, 40 deep, have 2^40 paths in 80 nodes. A walk ends when it has given this many
+ * entries, and so many times more than there are nodes in the trees that it saw; no real folder is copied that often.
+ */
+const MAX_FREE_ENTRIES = 200_000;
+const MAX_ENTRIES_PER_NODE = 2_000;
 
 export interface WalkedNode {
   readonly path: readonly Bytes[];
@@ -33,7 +41,10 @@ export class TreeWalker {
     recursive: boolean,
     signal?: AbortSignal,
   ): AsyncGenerator<WalkedNode> {
-    const stack = [{ nodes: await this.#nodes(tree, signal), path: at }];
+    const growth = new Growth(this.#reader.index.size);
+    const stack = [
+      { nodes: await this.#nodes(tree, signal), path: at, isNew: this.#sees(growth, tree) },
+    ];
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       throwIfAborted(signal);
       const next = top.nodes.next();
@@ -42,13 +53,20 @@ export class TreeWalker {
         continue;
       }
       const { node } = next.value;
+      if (!growth.allows(top.isNew))
+        throw damagedTree(tree, "that holds the same folders without end");
       const shard = isShard(node);
       const path = shard ? top.path : [...top.path, trueName(node)];
       if (!shard) yield { path, node };
       if (node.subtree === undefined || !(shard || recursive)) continue;
-      if (stack.length >= MAX_DEPTH) throw damaged(node.subtree, "nested too deep");
-      stack.push({ nodes: await this.#nodes(node.subtree, signal), path });
+      if (stack.length >= MAX_DEPTH) throw damagedTree(node.subtree, "nested too deep");
+      const isNew = this.#sees(growth, node.subtree);
+      stack.push({ nodes: await this.#nodes(node.subtree, signal), path, isNew });
     }
+  }
+
+  #sees(growth: Growth, tree: string): boolean {
+    return growth.sees(this.#reader.index.position(fromHex(tree), "tree"));
   }
 
   /** The node under this path, or `undefined`. */
@@ -85,6 +103,11 @@ export class TreeWalker {
     return undefined;
   }
 
+  /** Of one tree blob as it is stored, shards and escapes not seen through. */
+  async stored(tree: string, signal?: AbortSignal): Promise<Iterator<{ readonly node: TreeNode }>> {
+    return await this.#nodes(tree, signal);
+  }
+
   async #nodes(tree: string, signal?: AbortSignal): Promise<Generator<{ node: TreeNode }>> {
     return checkedNodes(tree, await this.#load(tree, signal));
   }
@@ -105,9 +128,31 @@ export class TreeWalker {
   }
 }
 
+/** Entries given against nodes of different trees. */
+class Growth {
+  readonly #seen: Bitset;
+  #entries = 0;
+  #nodes = 0;
+
+  constructor(trees: number) {
+    this.#seen = new Bitset(trees);
+  }
+
+  /** Whether the tree at this position of the index is seen for the first time. */
+  sees(position: number): boolean {
+    return position >= 0 && this.#seen.add(position);
+  }
+
+  allows(isNew: boolean): boolean {
+    this.#entries += 1;
+    if (isNew) this.#nodes += 1;
+    return this.#entries <= Math.max(MAX_FREE_ENTRIES, this.#nodes * MAX_ENTRIES_PER_NODE);
+  }
+}
+
 function* checkedNodes(tree: string, json: Bytes): Generator<{ node: TreeNode }> {
   for (const node of parseTree(json)) {
-    if (node === undefined) throw damaged(tree, "that is no tree");
+    if (node === undefined) throw damagedTree(tree, "that is no tree");
     yield { node };
   }
 }
@@ -124,7 +169,7 @@ export function trueName(node: TreeNode): Bytes {
   return trueNameOf(node.name, node.attributes.get(NAME_ATTRIBUTE));
 }
 
-function damaged(tree: string, what: string): AppError {
+export function damagedTree(tree: string, what: string): AppError {
   return repositoryError("tree_damaged", {
     message: `tree ${tree.slice(0, 8)} ${what}`,
     subject: { tree },

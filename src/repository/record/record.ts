@@ -6,6 +6,7 @@ import { repositoryError } from "../errors.ts";
 import { objectOf, parseJson } from "../json.ts";
 import type { JsonObject } from "../json.ts";
 import { listFiles } from "../list.ts";
+import { inParallel } from "../parallel.ts";
 import { openUnpacked, sealUnpacked } from "../unpacked.ts";
 
 /**
@@ -27,6 +28,10 @@ export type RecordKind =
   | "erasures"
   /** Packs that a prune has set aside. */
   | "prunes";
+
+const PARALLEL = 8;
+
+type ListedFile = ObjectStat & { readonly id: string };
 
 export interface FoundRecord<Value> {
   readonly id: string;
@@ -58,17 +63,60 @@ export async function loadRecords<Value>(
   parse: (fields: JsonObject) => Value | undefined,
   signal?: AbortSignal,
 ): Promise<readonly FoundRecord<Value>[]> {
+  const { found, damage } = await readRecords(core, kind, parse, signal);
+  const [first] = damage;
+  if (first !== undefined) throw first.error;
+  return found;
+}
+
+/**
+ * For kinds of which a lost one makes us say too much and never too little: those that cannot be read are named and
+ * passed over, so that garbage which somebody puts there silences nothing.
+ */
+export async function loadReadableRecords<Value>(
+  core: RepositoryCore,
+  kind: RecordKind,
+  parse: (fields: JsonObject) => Value | undefined,
+  signal?: AbortSignal,
+): Promise<{
+  readonly found: readonly FoundRecord<Value>[];
+  readonly damaged: readonly string[];
+}> {
+  const { found, damage } = await readRecords(core, kind, parse, signal);
+  return { found, damaged: damage.map(({ id }) => id) };
+}
+
+interface ReadRecords<Value> {
+  readonly found: readonly FoundRecord<Value>[];
+  readonly damage: readonly { readonly id: string; readonly error: AppError }[];
+}
+
+/** Every run leaves one: some at once, so that years of them are read in seconds. */
+async function readRecords<Value>(
+  core: RepositoryCore,
+  kind: RecordKind,
+  parse: (fields: JsonObject) => Value | undefined,
+  signal?: AbortSignal,
+): Promise<ReadRecords<Value>> {
   const found: FoundRecord<Value>[] = [];
-  for (const file of await listFiles(core.store, `sparekeep/${kind}/`, signal)) {
-    const fields = await loadRecord(core, kind, file, signal);
-    if (fields === undefined) continue;
-    const value = parse(fields);
-    if (value === undefined) throw damaged(kind, file.id, "of an unknown form");
-    found.push({ id: file.id, storedAt: file.modifiedAt, value });
-  }
-  return found.sort(
-    (a, b) => a.storedAt.getTime() - b.storedAt.getTime() || (a.id < b.id ? -1 : 1),
-  );
+  const damage: { readonly id: string; readonly error: AppError }[] = [];
+  const read = async (file: ListedFile): Promise<void> => {
+    try {
+      const fields = await loadRecord(core, kind, file, signal);
+      if (fields === undefined) return;
+      const value = parse(fields);
+      if (value === undefined) throw damaged(kind, file.id, "of an unknown form");
+      found.push({ id: file.id, storedAt: file.modifiedAt, value });
+    } catch (thrown) {
+      const unreadable = thrown instanceof AppError && thrown.code === "repository.record_damaged";
+      if (!unreadable) throw thrown;
+      damage.push({ id: file.id, error: thrown });
+    }
+  };
+  const files = await listFiles(core.store, `sparekeep/${kind}/`, signal);
+  await inParallel(files, { lanes: PARALLEL, signal }, read);
+  found.sort((a, b) => a.storedAt.getTime() - b.storedAt.getTime() || (a.id < b.id ? -1 : 1));
+  return { found, damage };
 }
 
 export async function removeRecord(
@@ -84,7 +132,7 @@ export async function removeRecord(
 async function loadRecord(
   core: RepositoryCore,
   kind: RecordKind,
-  { id }: ObjectStat & { readonly id: string },
+  { id }: ListedFile,
   signal: AbortSignal | undefined,
 ): Promise<JsonObject | undefined> {
   const options = signal === undefined ? {} : { signal };

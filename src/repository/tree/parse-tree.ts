@@ -6,9 +6,21 @@ import type { TreeNode } from "./node.ts";
 /**
  * The nodes of one tree blob, one at a time: a folder of 300,000 files is 91 MB of JSON in stock restic, and as
  * objects all at once it would be several times that. Yields `undefined` once, as the last thing, when the blob is
- * damaged or goes on after its end.
+ * damaged or goes on after its end. `onText` gets each node's own bytes before the node is given: who writes a tree again
+ * must not change a byte of what stays.
  */
 export function* parseTree(json: Bytes): Generator<TreeNode | undefined, void, void> {
+  for (const item of parseTreeTexts(json)) yield item?.node;
+}
+
+export interface TreeNodeText {
+  readonly node: TreeNode;
+  /** The node's own bytes within the tree. */
+  readonly json: Bytes;
+}
+
+/** The same with each node's bytes, for whoever writes it again as it stood. */
+export function* parseTreeTexts(json: Bytes): Generator<TreeNodeText | undefined, void, void> {
   let at = literal(json, 0, ["{", '"nodes"', ":"]);
   if (at < 0) return yield undefined;
   const none = literal(json, at, ["null", "}"]);
@@ -20,16 +32,17 @@ export function* parseTree(json: Bytes): Generator<TreeNode | undefined, void, v
   for (;;) {
     const start = skipSpace(json, at);
     const end = objectEnd(json, start);
-    const node = end < 0 ? undefined : parseNode(parseJson(json.subarray(start, end)));
+    const text = json.subarray(start, Math.max(start, end));
+    const node = end < 0 ? undefined : parseNode(parseJson(text));
     if (node === undefined) return yield undefined;
-    yield node;
+    yield { node, json: text };
     const more = literal(json, end, [","]);
     if (more < 0) return yield* trailer(json, literal(json, end, ["]", "}"]));
     at = more;
   }
 }
 
-function* trailer(json: Bytes, at: number): Generator<TreeNode | undefined, void, void> {
+function* trailer(json: Bytes, at: number): Generator<undefined, void, void> {
   if (at < 0 || skipSpace(json, at) !== json.byteLength) yield undefined;
 }
 

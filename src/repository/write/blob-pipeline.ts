@@ -27,6 +27,8 @@ export interface PipelineOptions {
   readonly signal: AbortSignal;
   /** Sealing or packing went wrong: others may count on blobs that never arrived, so the whole snapshot is lost. */
   readonly onFailure: (thrown: unknown) => void;
+  /** A blob of this snapshot that was stored before, or a moment ago. */
+  readonly onKnown?: (id: Bytes, type: BlobType) => void;
 }
 
 /** What one caller submitted; several small ones are sealed together. */
@@ -130,7 +132,7 @@ export class BlobPipeline {
   }
 
   async #store(type: BlobType, plains: readonly Bytes[]): Promise<readonly SealOutcome[]> {
-    const { index, sealer, packer, signal } = this.#options;
+    const { index, sealer, packer, signal, onKnown } = this.#options;
     const claim = (ids: readonly Bytes[]): readonly boolean[] =>
       ids.map((id) => index.claim(id, type));
     const outcomes = await sealer.seal({
@@ -143,8 +145,10 @@ export class BlobPipeline {
         : {}),
     });
     for (const { id, sealed } of outcomes) {
-      if (sealed === undefined) this.counts.blobsKnown += 1;
-      else {
+      if (sealed === undefined) {
+        this.counts.blobsKnown += 1;
+        onKnown?.(id, type);
+      } else {
         this.counts.blobsNew += 1;
         await packer.add(type, id, sealed);
       }

@@ -7,10 +7,15 @@ import {
   toHex,
 } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
+import type { Retention } from "../../objectstore/index.ts";
 import { requireStillThere } from "../config.ts";
+import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { deriveKey } from "../crypto/master-key.ts";
 import { repositoryError } from "../errors.ts";
+import { requireObjectLock, wholeSeconds } from "../immutable/extend-locks.ts";
+import { lockNeeds, lockNewSnapshot } from "../immutable/lock-point.ts";
+import { NeededPacks } from "../immutable/needed-packs.ts";
 import { IndexCollector } from "../index/index-collector.ts";
 import { loadIndex } from "../index/load-index.ts";
 import { disbelieveLostPacks } from "../index/lost-packs.ts";
@@ -18,6 +23,7 @@ import { acquireLock } from "../lock/lock.ts";
 import type { Lock } from "../lock/lock.ts";
 import { PACK_TARGET_BYTES } from "../pack/header.ts";
 import { Packer } from "../pack/packer.ts";
+import type { BlobType } from "../seal.ts";
 import type { CreateSealer, Sealer } from "../sealer.ts";
 import { formatSnapshot } from "../snapshot-file.ts";
 import { discardPath, PendingFolder, reservePath } from "../tree/pending.ts";
@@ -58,6 +64,7 @@ export async function acquireWriter(
   const { hostname, username, pid, signal } = options;
   const waits = signal === undefined ? {} : { signal };
   const owner = { hostname, username, pid };
+  if (options.lock !== undefined) requireObjectLock(core.store);
   await requireStillThere(core, signal);
   const lock = await acquireLock(core, { exclusive: false, owner, ...waits });
   try {
@@ -84,6 +91,8 @@ class Writer implements SnapshotWriter {
   readonly #packer: Packer;
   readonly #collector: IndexCollector;
   readonly #root = new PendingFolder();
+  readonly #needed: NeededPacks | undefined;
+  readonly #newPacks: string[] = [];
   readonly #chunkerSecret: Bytes;
   readonly #failed = new AbortController();
   readonly #signal: AbortSignal;
@@ -115,11 +124,16 @@ class Writer implements SnapshotWriter {
       targetBytes: core.packBytes ?? PACK_TARGET_BYTES,
       onStored: async (pack) => {
         this.#wrote(pack.sizeBytes);
+        this.#newPacks.push(pack.id);
         await this.#collector.add(pack);
       },
     });
     const onFailure = (thrown: unknown): void => this.#failed.abort(toAppError(thrown));
-    this.#pipeline = new BlobPipeline({ index, sealer, packer: this.#packer, signal, onFailure });
+    const needed = options.lock === undefined ? undefined : new NeededPacks(index);
+    this.#needed = needed;
+    const packer = this.#packer;
+    const onKnown = (id: Bytes, type: BlobType): void => needed?.add(id, type);
+    this.#pipeline = new BlobPipeline({ index, sealer, packer, signal, onFailure, onKnown });
   }
 
   async saveFile(
@@ -169,9 +183,11 @@ class Writer implements SnapshotWriter {
     await this.#pipeline.settled();
     await this.#packer.flush();
     await this.#collector.flush();
+    const retention = await this.#lockNeeds();
     await this.#lock.requireHeld(this.#signal);
     throwIfAborted(this.#signal);
     const id = await this.#saveSnapshot(tree, options);
+    if (retention !== undefined) await lockNewSnapshot(this.#core, id, retention, this.#signal);
     this.#state = "committed";
     const { blobsNew, blobsKnown } = this.#pipeline.counts;
     const [readBytes, writtenBytes] = [this.#readBytes, this.#writtenBytes];
@@ -183,6 +199,7 @@ class Writer implements SnapshotWriter {
       writtenBytes,
       blobsNew,
       blobsKnown,
+      ...(retention === undefined ? {} : { lockedUntil: retention.until }),
     };
   }
 
@@ -203,6 +220,21 @@ class Writer implements SnapshotWriter {
     } finally {
       await this.#lock[Symbol.asyncDispose]();
     }
+  }
+
+  /** Everything but the snapshot itself, which must not be there before what it needs is held. */
+  async #lockNeeds(): Promise<Retention | undefined> {
+    const { lock } = this.#options;
+    if (lock === undefined || this.#needed === undefined) return undefined;
+    const until = lock.until(await this.#lock.storeTime(this.#signal));
+    const retention = wholeSeconds({ mode: lock.mode, until });
+    const needs = [
+      ...this.#needed.keys(),
+      ...this.#newPacks.map(objectKey.pack),
+      ...this.#collector.written.map(objectKey.index),
+    ];
+    await lockNeeds(this.#core, needs, retention, this.#signal);
+    return retention;
   }
 
   async #saveSnapshot(tree: string, options: SnapshotOptions): Promise<string> {

@@ -1,0 +1,138 @@
+import type { Command } from "commander";
+import { EXIT_INCOMPLETE, formatBytes, formatCount, formatDuration } from "../../kernel/index.ts";
+import { planRepositoryPrune } from "../../operation/index.ts";
+import type { PlannedPrune, PruneResult } from "../../operation/index.ts";
+import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
+import type { RepositoryFlags } from "../common-options.ts";
+import { confirmByTyping } from "../confirm.ts";
+import { cliError } from "../errors.ts";
+import { parseSize, parseTimeLength, parseUnusedLimit } from "../parse-size.ts";
+import { printable } from "../printable.ts";
+import type { Verb } from "../program.ts";
+import type { CliRuntime } from "../runtime.ts";
+import type { Session } from "../session.ts";
+import { timeText } from "./snapshots.ts";
+
+interface PruneFlags extends RepositoryFlags {
+  readonly maxUnused?: ReturnType<typeof parseUnusedLimit>;
+  readonly maxRepack?: number;
+  readonly repackSmallerThan?: number;
+  readonly grace?: number;
+  readonly lockWait?: number;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+export const pruneVerb: Verb = {
+  examples: [
+    ["sparekeep prune --dry-run", "what nobody needs any more, and when its space is free"],
+    ["sparekeep prune --yes", "mark it now, remove what was marked a day ago"],
+    ["sparekeep prune --yes --grace 0 --max-unused 0", "everything at once, as restic does"],
+  ],
+  register: (program: Command, run, runtime) =>
+    addOutputOptions(addRepositoryOptions(program.command("prune")))
+      .description("free the space of forgotten snapshots, after the plan was shown and confirmed")
+      .option(
+        "--max-unused <limit>",
+        "unneeded data that may stay: 5%, 10G or unlimited (default: 5%)",
+        parseUnusedLimit,
+      )
+      .option("--max-repack <size>", "rewrite at most so much, and the rest next time", parseSize)
+      .option("--repack-smaller-than <size>", "merge packs below this size", parseSize)
+      .option(
+        "--grace <time>",
+        "how long packs stay after nobody needs them (default: 24h)",
+        parseTimeLength,
+      )
+      .option("--lock-wait <time>", "wait for other programs that work there", parseTimeLength)
+      .option("--dry-run", "show the plan and stop")
+      .option("--yes", "carry the plan out without asking")
+      .action((flags: PruneFlags) => run(flags, (session) => prune(session, runtime, flags))),
+};
+
+async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): Promise<number> {
+  const { output, json, document, progress, context } = session;
+  if (json && flags.yes !== true && flags.dryRun !== true) {
+    throw cliError("usage", {
+      message: "prune --json with nobody to ask",
+      hint: "Add --yes, or --dry-run to see the plan.",
+    });
+  }
+  await using planned = await planRepositoryPrune(context, {
+    policy: await policyOf(flags),
+    ...given("destination", flags.destination),
+    ...given("maxUnused", flags.maxUnused),
+    ...given("maxRepackBytes", flags.maxRepack),
+    ...given("repackSmallerThanBytes", flags.repackSmallerThan),
+    ...given("graceMs", flags.grace),
+    ...given("lockWaitMs", flags.lockWait),
+    atOnce: flags.yes === true && flags.dryRun !== true,
+    onProgress: (step) => progress.update(step),
+  });
+  const { destination, location, plan } = planned;
+  progress.finish();
+  if (!json) for (const line of describePlan(planned)) await output.line(line);
+  if (flags.dryRun === true) {
+    if (json) await document({ destination, location, plan });
+    return 0;
+  }
+  if (flags.yes !== true) {
+    const question = `Type the name of the destination to go on (${printable(destination)}):`;
+    await confirmByTyping(runtime, question, destination);
+  }
+  const result = await planned.execute();
+  progress.finish();
+  if (json) await document({ destination, location, plan, ...result });
+  else for (const line of describeResult(result)) await output.line(line);
+  return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
+}
+
+function describePlan({ destination, location, plan }: PlannedPrune): string[] {
+  const { used, unused, stored, repack, mark, recover, remove, unreferenced } = plan;
+  const packs = ({ packs: count, bytes }: { packs: number; bytes: number }): string =>
+    `${formatCount(count)} packs, ${formatBytes(bytes)}`;
+  const blobs = ({ blobs: count, bytes }: { blobs: number; bytes: number }): string =>
+    `${formatCount(count)} blobs, ${formatBytes(bytes)}`;
+  const when = (present: number, line: string): string[] => (present === 0 ? [] : [line]);
+  return [
+    `Prune ${destination} (${location}): ${formatCount(plan.snapshots.length)} snapshots`,
+    `  stored        ${packs(stored)}`,
+    `  needed        ${blobs(used)}`,
+    `  not needed    ${blobs(unused)}, ${formatBytes(plan.unusedAfterBytes)} of it stays in packs that are needed`,
+    ...when(
+      repack.packs,
+      `  rewrite       ${packs(repack)}, of which ${blobs(repack.copied)} are copied`,
+    ),
+    ...when(mark.packs, `  mark          ${packs(mark)}, removed by a later prune`),
+    ...when(recover.packs, `  take back     ${packs(recover)}, marked earlier and needed again`),
+    ...when(remove.packs, `  remove        ${packs(remove)}`),
+    ...when(unreferenced.packs, `  in no index   ${packs(unreferenced)}, too young to be removed`),
+    ...when(
+      plan.missing.length,
+      `  missing       ${formatCount(plan.missing.length)} packs that an index lists and nobody needs`,
+    ),
+    ...plan.suspect.map(
+      (id) => `  left alone    pack ${id.slice(0, 8)} of a wrong size that is needed: run a check`,
+    ),
+    `  index files   ${formatCount(plan.indexes.replaced)} of ${formatCount(plan.indexes.all)} are written anew`,
+    `  free now      ${formatBytes(plan.freedNowBytes)}`,
+    ...plan.freedLater.map(
+      ({ until, because, bytes }) =>
+        `  free later    ${formatBytes(bytes)} from ${timeText(until.toISOString())} on (${because === "lock" ? "held by the store" : "grace period"})`,
+    ),
+  ].map(printable);
+}
+
+function describeResult(result: PruneResult): string[] {
+  const { copied, written, marked, removed, damaged, refused, keptAfterAll } = result;
+  return [
+    ...damaged.map(
+      ({ blob, pack }) => `damaged: blob ${blob.slice(0, 8)} in pack ${pack}, which stays`,
+    ),
+    ...refused.map((pack) => `refused by the store: removal of pack ${pack}`),
+    ...(keptAfterAll.length === 0
+      ? []
+      : [`${formatCount(keptAfterAll.length)} packs stay: what appeared meanwhile needs them`]),
+    `${result.outcome}: ${formatBytes(removed.bytes)} freed (${formatCount(removed.packs)} packs), ${formatBytes(marked.bytes)} marked, ${formatBytes(copied.bytes)} copied into ${formatCount(written.packs)} packs in ${formatDuration(result.durationMs)}`,
+  ].map(printable);
+}

@@ -1,0 +1,6 @@
+import type { Verb } from "./program.ts";
+
+export function examplesText(examples: Verb["examples"]): string {
+  const lines = examples.map(([command, what]) => `  ${command}\n      ${what}`);
+  return `Examples:\n${lines.join("\n")}\n`;
+}

@@ -1,0 +1,150 @@
+import { Worker } from "node:worker_threads";
+import { bug, kernelError } from "../../kernel/index.ts";
+import type { Bytes } from "../../kernel/index.ts";
+import type { SealKeys } from "../crypto/master-key.ts";
+import { repositoryError } from "../errors.ts";
+import { createZstdSession } from "../zstd-session.ts";
+import { verifyPack } from "./verify-pack.ts";
+import type { BlobTable, PackVerdict } from "./verify-pack.ts";
+import { isVerifyReply } from "./verify-worker-messages.ts";
+import type { VerifyRequest, VerifyStart } from "./verify-worker-messages.ts";
+
+/** Verifies whole packs. `pack` is not to be touched again by the caller: it may travel to a thread. */
+export interface PackVerifier extends AsyncDisposable {
+  /** How many packs are worth having under way. */
+  readonly parallel: number;
+  verify(pack: Bytes, name: string, table: BlobTable): Promise<PackVerdict>;
+}
+
+const WORKERS = 2;
+/** Less than this is verified before a thread would have started. */
+const INLINE_BYTES = 24 * 1024 * 1024;
+export const VERIFY_WORKER = new URL(
+  import.meta.url.endsWith(".ts") ? "./verify-worker.ts" : "./verify-worker.js",
+  import.meta.url,
+);
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
+
+export interface VerifierOptions {
+  readonly keys: SealKeys;
+  /** Of everything that will be asked. */
+  readonly totalBytes: number;
+  readonly inlineBytes?: number;
+  /** Tests put another program in its place. */
+  readonly entry?: URL;
+}
+
+export function createPackVerifier(options: VerifierOptions): PackVerifier {
+  const { keys, totalBytes, inlineBytes = INLINE_BYTES } = options;
+  return totalBytes <= inlineBytes ? inlineVerifier(keys) : new PoolVerifier(options);
+}
+
+function inlineVerifier(keys: SealKeys): PackVerifier {
+  const codec = createZstdSession(1);
+  return {
+    parallel: 2,
+    verify: (pack, name, table) => Promise.resolve(verifyPack(pack, name, table, { keys, codec })),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+interface Waiting {
+  readonly resolve: (verdict: PackVerdict) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+class PoolVerifier implements PackVerifier {
+  /** One in work for each thread, and one that is being read. */
+  readonly parallel = WORKERS + 1;
+  readonly #threads: VerifyThread[];
+
+  constructor(options: VerifierOptions) {
+    this.#threads = Array.from({ length: WORKERS }, () => new VerifyThread(options));
+  }
+
+  verify(pack: Bytes, name: string, table: BlobTable): Promise<PackVerdict> {
+    const [first, ...others] = this.#threads;
+    if (first === undefined) throw bug("verifier without a thread");
+    const least = others.reduce((a, b) => (b.load < a.load ? b : a), first);
+    return least.verify(pack, name, table);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.stop()));
+  }
+}
+
+/** One worker. When it ends before its work, every pack that it held fails, and every later one. */
+class VerifyThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #next = 0;
+  #over: Error | undefined;
+
+  constructor({ keys, entry }: VerifierOptions) {
+    const { encrypt, macK, macR } = keys;
+    const start: VerifyStart = { encrypt, macK, macR };
+    this.#worker = new Worker(entry ?? VERIFY_WORKER, {
+      workerData: start,
+      resourceLimits: RESOURCE_LIMITS,
+      // Neither the environment with its secrets nor the flags of whoever started us.
+      env: {},
+      execArgv: [],
+    });
+    this.#worker.on("message", (reply: unknown) => this.#receive(reply));
+    this.#worker.on("messageerror", (cause) => this.#end("that was not understood", cause));
+    this.#worker.on("error", (cause) => this.#end("that failed", cause));
+    this.#worker.on("exit", (code) => this.#end(`that ended with code ${code}`));
+  }
+
+  get load(): number {
+    return this.#waiting.size;
+  }
+
+  verify(pack: Bytes, name: string, table: BlobTable): Promise<PackVerdict> {
+    return new Promise((resolve, reject) => {
+      if (this.#over !== undefined) {
+        reject(this.#over);
+        return;
+      }
+      const number = this.#next;
+      this.#next += 1;
+      this.#waiting.set(number, { resolve, reject });
+      const own = wholeBuffer(pack);
+      const request: VerifyRequest = { number, name, pack: own, table };
+      this.#worker.postMessage(request, own instanceof ArrayBuffer ? [own] : []);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#fail(kernelError("cancelled", { message: "verification that was stopped" }));
+    await this.#worker.terminate();
+  }
+
+  #receive(reply: unknown): void {
+    if (!isVerifyReply(reply)) {
+      this.#end("that was not understood");
+      return;
+    }
+    const waiting = this.#waiting.get(reply.number);
+    this.#waiting.delete(reply.number);
+    waiting?.resolve(reply.verdict);
+  }
+
+  #end(what: string, cause?: unknown): void {
+    this.#fail(repositoryError("sealer_failed", { message: `verifying thread ${what}`, cause }));
+  }
+
+  #fail(error: Error): void {
+    this.#over ??= error;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(this.#over);
+  }
+}
+
+/** The buffer itself where the pack is all of it, else a copy: what else lies in it belongs to others. */
+function wholeBuffer(pack: Bytes): ArrayBufferLike {
+  const whole = pack.byteOffset === 0 && pack.byteLength === pack.buffer.byteLength;
+  return whole ? pack.buffer : Uint8Array.from(pack).buffer;
+}
