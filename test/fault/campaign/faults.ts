@@ -4,6 +4,7 @@ import type { ObjectStore } from "../../../src/objectstore/index.ts";
 import { createFaultyStore } from "../../../src/objectstore/testing/index.ts";
 import type { Fault, StoreCall, StoreOperation } from "../../../src/objectstore/testing/index.ts";
 import { judged } from "./crashes.ts";
+import { IncompleteRun } from "./scenarios.ts";
 import type { Scenario } from "./scenarios.ts";
 import { forkWorld, ownerWith, seeded } from "./world.ts";
 import type { MemoryWorld, Place, World } from "./world.ts";
@@ -95,9 +96,9 @@ async function oneRun(
     done = true;
     counts.ended.well += 1;
   } catch (thrown) {
-    const code = thrown instanceof AppError ? thrown.code : String(thrown);
-    counts.ended.withError[code] = (counts.ended.withError[code] ?? 0) + 1;
-    if (!(thrown instanceof AppError) || thrown.kind === "bug") found.push(`ended with ${code}`);
+    const code = endOf(thrown);
+    counts.ended.withError[code ?? ""] = (counts.ended.withError[code ?? ""] ?? 0) + 1;
+    if (code === undefined) found.push(`ended with ${String(thrown)}`);
   }
   found.push(...(await judged(scenario, left, done, undefined)));
   // What a run that died leaves in the way is gone after half an hour.
@@ -109,6 +110,12 @@ async function oneRun(
   }
   const after = await judged(scenario, left, true, undefined);
   return [...found, ...after.map((fault) => `run again: ${fault}`)];
+}
+
+/** `undefined`: not in the closed table, or a bug. */
+function endOf(thrown: unknown): string | undefined {
+  if (thrown instanceof IncompleteRun) return "incomplete";
+  return thrown instanceof AppError && thrown.kind !== "bug" ? thrown.code : undefined;
 }
 
 function faultyWorld(world: MemoryWorld, plan: PlannedFault, seed: string, hit: () => void): World {

@@ -16,6 +16,9 @@ export interface Scenario {
   expect(done: boolean): Promise<readonly Expectation[]>;
 }
 
+/** An outcome that says what it left undone: honest, and no success. */
+export class IncompleteRun extends Error {}
+
 /** What the application held on a day: something that stays, something that changes, something that is new. */
 export function filesOf(day: number): readonly TestFile[] {
   const known = FILES.get(day);
