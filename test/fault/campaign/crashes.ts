@@ -48,6 +48,8 @@ export async function crashCampaign(
     const recorded = await recordWorldCuts(origin, seed, (world) =>
       scenario.run(world, ownerWith(options.deadPid)),
     );
+    const { failure } = recorded;
+    if (failure !== undefined) counts.faults.push(`${verb}, seed ${seed}, uncut: ${failure}`);
     const cuts = spread(await distinctCuts(recorded.cuts), options.most ?? Infinity);
     for (const cut of cuts) {
       counts.crashes += 1;

@@ -14,9 +14,9 @@ export interface WorldCut {
 }
 
 export interface CutRun {
-  /** The verb had returned before this write, or was never to return. */
-  readonly acknowledgedFrom: number;
   readonly cuts: readonly WorldCut[];
+  /** The verb that was let live did not end well. */
+  readonly failure?: string;
 }
 
 /**
@@ -50,8 +50,13 @@ export async function recordWorldCuts(
     remove: (key, options) => around(`remove ${place} ${key}`, () => store.remove(key, options)),
   });
   const { main, copy } = world.stores;
-  await run({ ...world, stores: { main: watched("main", main), copy: watched("copy", copy) } });
-  return { acknowledgedFrom: writes + 1, cuts };
+  const stores = { main: watched("main", main), copy: watched("copy", copy) };
+  try {
+    await run({ ...world, stores });
+  } catch (thrown) {
+    return { cuts, failure: String(thrown) };
+  }
+  return { cuts };
 }
 
 /** Before a write and after the one before it the stores often hold the same: once is enough. */
