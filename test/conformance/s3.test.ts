@@ -108,7 +108,7 @@ describe("the least rights of a backup", () => {
     await backUp(repository, FILES.slice(0, 2), new Date("2026-11-02T10:00:00Z"));
     expect((await repository.check({ readData: true })).findings).toEqual([]);
     expect(await listKeys(store, "locks/")).toEqual([]);
-    expect(await listKeys(store, "sparekeep/")).toEqual([]);
+    expect(await listKeys(store, "sparekeep/probe/")).toEqual([]);
     const [pack = ""] = await listKeys(store, "data/");
     expect(await codeOf(() => store.remove(pack))).toBe("objectstore.denied");
     expect(await codeOf(() => store.remove("config"))).toBe("objectstore.denied");
