@@ -98,7 +98,7 @@ async function recordsOf(
 }
 
 function withRecords(snapshot: Snapshot, { proofs, standing }: Records): ListedSnapshot {
-  const point = { id: snapshot.id, time: snapshot.time, plan: planOf(snapshot) };
+  const point = { ...snapshot, plan: planOf(snapshot) };
   return {
     ...describeSnapshot(snapshot),
     state: proofs.get(snapshot.id)?.state ?? "stored",

@@ -106,7 +106,7 @@ function pointOf(
   standing: readonly Hold[],
 ): PointFact {
   const { id, time, tags } = snapshot;
-  const held = standing.filter((hold) => isHeldBy(hold, { id, time, plan: planOf(snapshot) }));
+  const held = standing.filter((hold) => isHeldBy(hold, { ...snapshot, plan: planOf(snapshot) }));
   return {
     id,
     time,

@@ -6,9 +6,11 @@ import { executeCopy } from "../copy/execute.ts";
 import { planCopy } from "../copy/plan.ts";
 import { carryRecords } from "../copy/records.ts";
 import { coreOf } from "../core.ts";
+import { addHold, releaseHold } from "../hold/holds.ts";
 import { openRepository } from "../open.ts";
 import { loadRecords, saveRecord } from "../record/record.ts";
 import { createInlineSealer } from "../sealer.ts";
+import { loadSnapshotFields } from "../snapshots.ts";
 import {
   createFixture,
   entriesOf,
@@ -21,12 +23,14 @@ import {
 } from "../testing/fixtures.ts";
 import type { Files, Fixture } from "../testing/fixtures.ts";
 import type { EntryPath, Repository, Snapshot } from "../types.ts";
+import { saveUnpacked } from "../unpacked.ts";
 import { erasuresOf } from "./erasure.ts";
 import { executeRewrite } from "./execute.ts";
 import type { RewriteOptions, RewriteResult } from "./execute.ts";
 import { planRewrite } from "./plan.ts";
 
 const REASON = "request 17";
+const TERMS = { by: "ann", reason: "case 4" };
 
 async function rewrite(
   repository: Repository,
@@ -225,18 +229,52 @@ describe("the old snapshots", () => {
     const { repository } = await createFixture();
     const held = await saveFiles(repository, FILES);
     const free = await saveFiles(repository, { ...FILES, more: "m" });
-    await saveRecord(coreOf(repository), "holds", { any: { form: [held.id] } });
+    const hold = await addHold(repository, { snapshots: [held.id], ...TERMS }, WRITER);
     const result = await rewrite(repository, [["letters"]], { forget: true });
     expect(result).toMatchObject({
       outcome: "incomplete",
       forgotten: [free.id],
       remaining: [{ snapshot: held.id, why: "held" }],
     });
-    const asked = await rewrite(repository, [["letters"]], {
-      forget: true,
-      held: () => Promise.resolve(new Set()),
+    await releaseHold(repository, { hold: hold.id, by: "ann", reason: "over" });
+    const after = await rewrite(repository, [["letters"]], { forget: true });
+    expect(after).toMatchObject({ outcome: "complete", forgotten: [held.id] });
+  });
+
+  test("stay where a hold covers their time, or the one that they were made from", async () => {
+    for (const held of ["time", "plan", "original"] as const) {
+      const { repository } = await createFixture();
+      const old = await saveFiles(repository, FILES);
+      const [from, to] = [old.time, old.time];
+      const terms = {
+        time: { snapshots: [], range: { from, to } },
+        plan: { snapshots: [], range: { from, plan: "full" } },
+        original: { snapshots: [old.id] },
+      }[held];
+      // As `restic tag` does: the same once more, and the old one goes.
+      const core = coreOf(repository);
+      const { fields } = await loadSnapshotFields(core, old.id);
+      const tagged = { ...fields, tags: ["plan=full"], original: old.id };
+      await addHold(repository, { ...terms, ...TERMS }, WRITER);
+      const { id } = await saveUnpacked(core, "snapshot", Buffer.from(JSON.stringify(tagged)));
+      await core.store.remove(`snapshots/${old.id}`);
+      const result = await rewrite(repository, [["letters"]], { forget: true });
+      expect(result).toMatchObject({
+        outcome: "incomplete",
+        forgotten: [],
+        remaining: [{ snapshot: id, why: "held" }],
+      });
+    }
+  });
+
+  test("stay, all of them, where a hold cannot be read", async () => {
+    const { repository } = await createFixture();
+    const old = await saveFiles(repository, FILES);
+    await saveRecord(coreOf(repository), "holds", { another: "version" });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.record_damaged",
     });
-    expect(asked).toMatchObject({ outcome: "complete", forgotten: [held.id] });
+    expect((await repository.snapshots()).map(({ id }) => id)).toContain(old.id);
   });
 
   test("stay where the store holds or denies them", async () => {
