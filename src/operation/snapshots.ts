@@ -16,6 +16,7 @@ import {
   listHolds,
   outcomeOf,
   planOf,
+  proofOf,
   proofsOf,
   sourceOf,
 } from "../repository/index.ts";
@@ -101,7 +102,7 @@ function withRecords(snapshot: Snapshot, { proofs, standing }: Records): ListedS
   const point = { ...snapshot, plan: planOf(snapshot) };
   return {
     ...describeSnapshot(snapshot),
-    state: proofs.get(snapshot.id)?.state ?? "stored",
+    state: proofOf(proofs, snapshot)?.state ?? "stored",
     holds: standing.filter((hold) => holds(hold, point)).map(listedHold),
   };
 }

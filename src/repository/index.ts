@@ -38,6 +38,7 @@ export { holds, isInForce } from "./hold/hold.ts";
 export type { Hold, HoldTerms } from "./hold/hold.ts";
 export { addHold, listHolds, releaseHold } from "./hold/holds.ts";
 export type { Proof, ProofState } from "./proof/proof.ts";
+export { proofOf } from "./proof/proof.ts";
 export { acceptSuspect, proofsOf, saveProof } from "./proof/proofs.ts";
 export type { NewProof } from "./proof/proofs.ts";
 export { createRepository, openRepository } from "./open.ts";

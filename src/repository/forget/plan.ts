@@ -7,6 +7,7 @@ import { listHolds } from "../hold/holds.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { LockClocks } from "../lock/lock.ts";
 import type { LockOwner } from "../lock/conflicts.ts";
+import { proofOf } from "../proof/proof.ts";
 import type { Proof } from "../proof/proof.ts";
 import { proofsOf } from "../proof/proofs.ts";
 import { outcomeOf, planOf } from "../snapshot-tags.ts";
@@ -113,7 +114,7 @@ function pointOf(
     tags,
     plan: groupOf(snapshot, question),
     outcome: outcomeOf(snapshot) === "incomplete" ? "incomplete" : "complete",
-    state: proofs.get(id)?.state ?? "stored",
+    state: proofOf(proofs, snapshot)?.state ?? "stored",
     holds: held.map(({ id: hold, by, reason }) => ({ id: hold, by, reason })),
   };
 }
