@@ -3,7 +3,7 @@ import type { SnapshotId } from "../../kernel/index.ts";
 import { coreOf, objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
-import { heldAmong } from "../hold/held-snapshots.ts";
+import { isHeld, standingHolds } from "../hold/held-snapshots.ts";
 import { acquireLock } from "../lock/lock.ts";
 import { loadSnapshot, loadSnapshots } from "../snapshots.ts";
 import type { Repository } from "../types.ts";
@@ -45,8 +45,9 @@ export async function forgetRewritten(
   const owner = { hostname, username, pid };
   await using lock = await acquireLock(core, { exclusive: true, owner, ...waits });
   const old = new Set<string>(rewritten.map(({ from }) => from));
+  const standing = await standingHolds(core, await lock.clocks(signal), signal);
   const there = (await loadSnapshots(core, signal)).filter(({ id }) => old.has(id));
-  const held = await heldAmong(core, there, await lock.clocks(signal), signal);
+  const held = new Set(there.filter((each) => isHeld(standing, each)).map(({ id }) => id));
   const forgotten: SnapshotId[] = [];
   const remaining: Remaining[] = [];
   for (const { from: snapshot, to, tree } of rewritten) {
