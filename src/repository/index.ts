@@ -56,6 +56,7 @@ export type {
 } from "./copy/plan.ts";
 export { executeCopy } from "./copy/execute.ts";
 export type { CopiedSnapshot, CopyOptions, CopyProgress, CopyResult } from "./copy/execute.ts";
+export { carryDoubts } from "./copy/doubts.ts";
 export { carryRecords } from "./copy/records.ts";
 export type { CarriedRecords } from "./copy/records.ts";
 export { erasuresOf } from "./rewrite/erasure.ts";
