@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { AppError } from "../../kernel/index.ts";
+import { formatIndex } from "../index/index-file.ts";
 import { acquireLock } from "../lock/lock.ts";
 import { contentOf, keysOf, rows, WRITER } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
-import { coreOf } from "../testing/poison.ts";
+import { coreOf, readIndexes } from "../testing/poison.ts";
 import {
   backUp,
   createSmall,
@@ -17,6 +18,7 @@ import {
   storedBytes,
 } from "../testing/small-packs.ts";
 import type { Repository } from "../types.ts";
+import { saveUnpacked } from "../unpacked.ts";
 import { executePrune } from "./execute.ts";
 import { releasePlan } from "./state.ts";
 
@@ -205,6 +207,49 @@ describe("a prune in two phases", () => {
     await prune(repository, { graceMs: 0, maxUnused: { bytes: 0 } });
     expect(await faultsOf(repository)).toEqual([]);
     expect(await fileOf(repository, first, "old")).toBe(rows(1500, "old").toString());
+  });
+
+  test("a pack that an index lists anew after the plan stays, though no snapshot needs it yet", async () => {
+    const fixture = await withTwo();
+    const { store, repository, first } = fixture;
+    const core = await coreOf(fixture);
+    await forget(store, first);
+    const planned = await plan(repository, { graceMs: 0 });
+    const [pack] = planned.remove.ids;
+    const listed = (await readIndexes(core)).filter(({ id }) => id === pack);
+    // As by a writer whose snapshot follows, or a repair by another tool.
+    await saveUnpacked(core, "index", formatIndex(listed));
+    const report = await executePrune(repository, planned, { owner: WRITER });
+    expect(report.keptAfterAll).toEqual([pack]);
+    expect((await readIndexes(core)).some(({ id }) => id === pack)).toBe(true);
+    expect(await keysOf(store, `data/${pack?.slice(0, 2) ?? ""}/`)).toContain(
+      `data/${pack?.slice(0, 2) ?? ""}/${pack ?? ""}`,
+    );
+  });
+
+  test("a snapshot that needs what an earlier slice removed is an error, and no index lists it", async () => {
+    const fixture = await createSmall();
+    const { store } = fixture;
+    const first = await backUp(fixture, { old: rows(12_000, "old") });
+    await backUp(fixture, { new: rows(100, "new") });
+    const file = await store.get(`snapshots/${first}`);
+    await forget(store, first);
+    let removed = 0;
+    const repository = await openSmall(fixture, {
+      ...store,
+      remove: async (key, options) => {
+        await store.remove(key, options);
+        if (key.startsWith("data/") && ++removed === 1) fixture.clock.advance(241_000);
+        if (key.startsWith("locks/") && removed > 0) await store.put(`snapshots/${first}`, [file]);
+      },
+    });
+    const planned = await plan(repository, { graceMs: 0 });
+    const executed = executePrune(repository, planned, { owner: WRITER });
+    expect(await thrownBy(executed)).toBe("repository.blob_not_found");
+    expect(removed).toBeLessThan(planned.remove.packs);
+    const stored = new Set(await keysOf(store, "data/"));
+    const listed = await readIndexes(await coreOf(fixture));
+    expect(listed.filter(({ id }) => !stored.has(`data/${id.slice(0, 2)}/${id}`))).toEqual([]);
   });
 
   test("a plan is executed once", async () => {
