@@ -4,7 +4,7 @@ import { formatIndex } from "../index/index-file.ts";
 import { acquireLock } from "../lock/lock.ts";
 import { contentOf, keysOf, rows, WRITER } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
-import { coreOf, readIndexes } from "../testing/poison.ts";
+import { addIndex, coreOf, readIndexes } from "../testing/poison.ts";
 import {
   backUp,
   createSmall,
@@ -207,6 +207,44 @@ describe("a prune in two phases", () => {
     await prune(repository, { graceMs: 0, maxUnused: { bytes: 0 } });
     expect(await faultsOf(repository)).toEqual([]);
     expect(await fileOf(repository, first, "old")).toBe(rows(1500, "old").toString());
+  });
+
+  test("a second mark of a pack begins anew: what was in use in between has its whole grace", async () => {
+    const fixture = await withTwo();
+    const { clock, repository, first } = fixture;
+    const core = await coreOf(fixture);
+    const inUse = await readIndexes(core);
+    await forget(fixture.store, first);
+    const marked = (await prune(repository)).plan.mark.ids;
+    expect(marked.length).toBeGreaterThan(0);
+    const again = inUse.filter(({ id }) => marked.includes(id));
+    await saveUnpacked(core, "index", formatIndex(again));
+    clock.advance(2 * DAY_MS);
+    expect((await prune(repository)).plan.mark.ids).toEqual(marked);
+    clock.advance(DAY_MS - 1);
+    expect((await plan(repository)).remove.packs).toBe(0);
+    clock.advance(2);
+    expect((await plan(repository)).remove.ids).toEqual(expect.arrayContaining([...marked]));
+  });
+
+  test("of two marks of one pack the later one counts, whichever is read first", async () => {
+    for (const earlierFirst of [true, false]) {
+      const fixture = await withTwo();
+      const { clock, repository, first } = fixture;
+      const core = await coreOf(fixture);
+      const packs = await readIndexes(core);
+      await forget(fixture.store, first);
+      const marked = (await prune(repository)).plan.mark.ids;
+      clock.advance(DAY_MS / 2);
+      const markedAt = clock.now();
+      const later = packs.filter(({ id }) => marked.includes(id));
+      const order = earlierFirst ? "after" : "before";
+      const twice = later.map((pack) => ({ ...pack, markedAt }));
+      await addIndex(core, formatIndex([], twice), order);
+      clock.advance(DAY_MS / 2 + 1);
+      const { remove } = await plan(repository);
+      expect(remove.ids.filter((id) => marked.includes(id))).toEqual([]);
+    }
   });
 
   test("a pack that an index lists anew after the plan stays, though no snapshot needs it yet", async () => {
