@@ -356,6 +356,46 @@ describe("a copy to another repository", () => {
     expect(await contents(target.repository)).toEqual(await contents(source.repository));
   });
 
+  test.for(["source", "target"] as const)(
+    "writes no snapshot when its lock in the %s was removed by someone else",
+    async (where) => {
+      const source = await createFixture();
+      const target = await targetOf(source);
+      await saveFiles(source.repository, { a: rows(500) });
+      const locked = where === "source" ? source.store : target.store;
+      let isCut = false;
+      const store: ObjectStore = {
+        ...target.store,
+        put: async (key, body, options) => {
+          await target.store.put(key, body, options);
+          if (isCut || !key.startsWith("data/")) return;
+          isCut = true;
+          for (const lock of await keysOf(locked, "locks/")) await locked.remove(lock);
+          // Locks are written anew every five minutes, and it is seen then.
+          source.clock.advance(5 * 60_000);
+        },
+      };
+      const asked = copyAll(source.repository, await open(target, store));
+      await expect(asked).rejects.toMatchObject({ code: "repository.lock_lost" });
+      expect(await keysOf(target.store, "snapshots/")).toEqual([]);
+    },
+  );
+
+  test("writes no snapshot when its lock in the target is gone at the last moment", async () => {
+    const source = await createFixture();
+    const target = await targetOf(source);
+    await saveFiles(source.repository, { a: rows(500) });
+    const plan = await planCopy(source.repository, target.repository);
+    const asked = executeCopy(source.repository, target.repository, plan, {
+      ...WRITER,
+      beforeSnapshot: async () => {
+        for (const lock of await keysOf(target.store, "locks/")) await target.store.remove(lock);
+      },
+    });
+    await expect(asked).rejects.toMatchObject({ code: "repository.lock_lost" });
+    expect(await keysOf(target.store, "snapshots/")).toEqual([]);
+  });
+
   test("lists packs in an index every few minutes, so that a cut run is not lost", async () => {
     const source = await createFixture();
     await saveFiles(source.repository, { a: rows(60_000) });

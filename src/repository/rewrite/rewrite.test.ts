@@ -7,6 +7,7 @@ import { planCopy } from "../copy/plan.ts";
 import { carryRecords } from "../copy/records.ts";
 import { coreOf } from "../core.ts";
 import { addHold, releaseHold } from "../hold/holds.ts";
+import { acquireLock } from "../lock/lock.ts";
 import { openRepository } from "../open.ts";
 import { loadRecords, saveRecord } from "../record/record.ts";
 import { createInlineSealer } from "../sealer.ts";
@@ -265,6 +266,57 @@ describe("the old snapshots", () => {
         remaining: [{ snapshot: id, why: "held" }],
       });
     }
+  });
+
+  test("stay while another is at work: a forget is alone on the repository", async () => {
+    const { repository } = await createFixture();
+    const old = await saveFiles(repository, FILES);
+    await using _ = await acquireLock(coreOf(repository), { exclusive: false, owner: WRITER });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.locked",
+    });
+    const ids = (await repository.snapshots()).map(({ id }) => id);
+    expect(ids).toHaveLength(2);
+    expect(ids).toContain(old.id);
+  });
+
+  test("stay, the rest of them, when the lock is removed by someone else", async () => {
+    const fixture = await createFixture();
+    const { store } = fixture;
+    const old = [
+      await saveFiles(fixture.repository, FILES),
+      await saveFiles(fixture.repository, { ...FILES, more: "m" }),
+    ];
+    const repository = await open(fixture, {
+      ...store,
+      remove: async (key, options) => {
+        await store.remove(key, options);
+        if (!key.startsWith("snapshots/")) return;
+        for (const lock of await keysOf(store, "locks/")) await store.remove(lock);
+      },
+    });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.lock_lost",
+    });
+    const left = new Set((await repository.snapshots()).map(({ id }) => id));
+    expect(old.filter(({ id }) => left.has(id))).toHaveLength(1);
+  });
+
+  test("stay, and no new one is written, where what was written cannot be read back", async () => {
+    const fixture = await createFixture();
+    const { store } = fixture;
+    const old = await saveFiles(fixture.repository, FILES);
+    // A store that acknowledges packs and loses them.
+    const repository = await open(fixture, {
+      ...store,
+      put: async (key, body, options) => {
+        if (!key.startsWith("data/")) await store.put(key, body, options);
+      },
+    });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.copy_differs",
+    });
+    expect((await repository.snapshots()).map(({ id }) => id)).toEqual([old.id]);
   });
 
   test("stay, all of them, where a hold cannot be read", async () => {
