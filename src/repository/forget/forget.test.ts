@@ -146,6 +146,30 @@ test("a hold that cannot be read stops the plan", async () => {
   );
 });
 
+test("a hold ends by the clock that is behind, ours or the store's", async () => {
+  for (const aheadMs of [30 * 60_000, -30 * 60_000]) {
+    const clock = createFakeClock("2026-03-04T05:06:07.000Z");
+    const storeClock = createFakeClock("2026-03-04T05:06:07.000Z");
+    const store = createMemoryStore({ clock: storeClock });
+    const context = {
+      store,
+      clock,
+      random: seededRandom("holds"),
+      createSealer: createInlineSealer,
+    };
+    const options = { password: PASSWORD, hostname: "db-1", username: "backup", cost: CHEAP_COST };
+    const repository = await createRepository(context, options);
+    const ids: string[] = [];
+    for (let day = 1; day <= 3; day += 1) ids.push(await save(repository, day));
+    const until = new Date(clock.now().getTime() + 15 * 60_000);
+    await addHold(repository, { snapshots: [ids[0] ?? ""], by: "ann", reason: "r", until }, WRITER);
+    (aheadMs > 0 ? clock : storeClock).advance(Math.abs(aheadMs));
+    expect((await planForget(repository, QUESTION, WRITER)).forget).toEqual([]);
+    (aheadMs > 0 ? storeClock : clock).advance(Math.abs(aheadMs));
+    expect(idsOf((await planForget(repository, QUESTION, WRITER)).forget)).toEqual([ids[0]]);
+  }
+});
+
 describe("the store's clock", () => {
   const withStoreAt = async (storeTime: string) => {
     const clock = createFakeClock("2026-03-04T05:06:07.000Z");

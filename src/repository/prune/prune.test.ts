@@ -393,6 +393,56 @@ describe("what a prune does not trust", () => {
     expect(await keysOf(store, "locks/")).toEqual([]);
   });
 
+  test("stops where a needed blob is in no index, though its pack may be there", async () => {
+    const { store, clock, repository } = await withTwo();
+    for (const key of await keysOf(store, "index/")) await store.remove(key);
+    clock.advance(2 * DAY_MS);
+    expect(await thrownBy(plan(repository))).toBe("repository.blob_not_found");
+  });
+
+  test("stops at an index file that it cannot read, before and after the plan", async () => {
+    const { store, repository, first } = await withTwo();
+    await forget(store, first);
+    const planned = await plan(repository);
+    const garbage = `index/${"cd".repeat(32)}`;
+    await store.put(garbage, [Buffer.from("garbage")]);
+    expect(await thrownBy(plan(repository))).toBe("repository.index_damaged");
+    const executed = executePrune(repository, planned, { owner: WRITER });
+    expect(await thrownBy(executed)).toBe("repository.index_damaged");
+  });
+
+  test.for(["plan", "execute"] as const)(
+    "is not the order of its own looks: a backup that ends between two of them is whole (%s)",
+    async (when) => {
+      const fixture = await withTwo();
+      const { store, first } = fixture;
+      const before = new Set(await keysOf(store, ""));
+      const third = await backUp(fixture, { third: rows(900, "third") });
+      const late: (readonly [string, Uint8Array])[] = [];
+      for (const key of await keysOf(store, "")) {
+        if (!before.has(key)) late.push([key, await store.get(key)]);
+      }
+      for (const [key] of late) await store.remove(key);
+      await forget(store, first);
+      let armed = false;
+      const repository = await openSmall(fixture, {
+        ...store,
+        list: async function* (prefix, options) {
+          yield* store.list(prefix, options);
+          if (!armed || (prefix !== "index/" && prefix !== "snapshots/")) return;
+          armed = false;
+          for (const [key, bytes] of late) await store.put(key, [bytes]);
+        },
+      });
+      armed = when === "plan";
+      const planned = await plan(repository, { graceMs: 0 });
+      armed = when === "execute";
+      await executePrune(repository, planned, { owner: WRITER });
+      expect(await fileOf(repository, third, "third")).toBe(rows(900, "third").toString());
+      expect(await faultsOf(repository)).toEqual([]);
+    },
+  );
+
   test("waits for an exclusive lock, and not for a shared one, to plan", async () => {
     const fixture = await withTwo();
     const core = await coreOf(fixture);
