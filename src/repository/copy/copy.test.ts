@@ -136,6 +136,7 @@ describe("a copy to another repository", () => {
     const source = await createFixture();
     const target = await targetOf(source);
     const { tree } = await saveFiles(source.repository, { a: "a" });
+    const rewritten = await saveFiles(source.repository, { b: "b" });
     const foreign = {
       time: "2026-03-04T05:06:07.123456789+02:00",
       parent: "a".repeat(64),
@@ -167,13 +168,18 @@ describe("a copy to another repository", () => {
     const { parent: _parent, ...kept } = foreign;
     expect(fields).toEqual({ ...kept, original: id });
 
-    // The same chain in another zone is the same; a nanosecond, a user or an exclude more is another snapshot.
+    // The same chain in another zone is the same; a nanosecond, a user or an exclude more is another snapshot,
+    // and so is another tree, as a rewrite makes it.
     const same = await save({ ...kept, original: id, time: "2026-03-04T03:06:07.123456789Z" });
     const others = [
       await save({ ...kept, original: id, time: "2026-03-04T03:06:07.12345678Z" }),
       await save({ ...kept, original: id, uid: 0 }),
       await save({ ...kept, original: id, excludes: [] }),
       await save({ ...kept, original: id, tags: ["t", "v"] }),
+      await save({ ...kept, original: id, tree: rewritten.tree }),
+      await save({ ...kept, original: id, hostname: "g" }),
+      await save({ ...kept, original: id, username: "v" }),
+      await save({ ...kept, original: id, paths: ["/x"] }),
     ];
     const plan = await planCopy(source.repository, target.repository);
     expect(plan.present.map((pair): string => pair.source)).toEqual(
