@@ -8,7 +8,7 @@
  */
 import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
-import { acceptSuspect } from "../repository/index.ts";
+import { acceptSuspect, proofOf, proofsOf } from "../repository/index.ts";
 import type { ProofState } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
@@ -44,7 +44,10 @@ export async function acceptPoint(
     reason,
   });
   const repository = await openDestination(context, destination);
-  const { id: snapshot } = await repository.resolveSnapshot(options.snapshot, { signal });
-  const { state } = await acceptSuspect(repository, { snapshot, by, reason }, { signal });
-  return { snapshot, by, reason, state };
+  const found = await repository.resolveSnapshot(options.snapshot, { signal });
+  const doubted = proofOf(await proofsOf(repository, { signal }), found);
+  const snapshot = doubted?.snapshot ?? found.id;
+  await acceptSuspect(repository, { snapshot, by, reason }, { signal });
+  const now = proofOf(await proofsOf(repository, { signal }), found);
+  return { snapshot: found.id, by, reason, state: now?.state ?? "stored" };
 }

@@ -6,7 +6,9 @@ import { collectBytes, Secret, systemClock } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { destinationNamed, parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
+import { saveProof } from "../repository/index.ts";
 import type { Repository } from "../repository/index.ts";
+import { acceptPoint } from "./accept.ts";
 import { auditFolder } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { countCopies } from "./copies.ts";
@@ -20,6 +22,7 @@ import { manifestOfOnePart } from "./testing/manifest.ts";
 import { planDatabaseRestore } from "./restore.ts";
 import { planRekey } from "./rekey.ts";
 import { planSnapshotRewrite } from "./rewrite.ts";
+import { listSnapshots } from "./snapshots.ts";
 import { testContext } from "./testing/context.ts";
 
 let folder: string;
@@ -104,6 +107,22 @@ describe("copies that the policy names", () => {
     await save(6, GOOD);
     await (await planCopies(context, { policy, to: "far", plan: "full" })).execute();
     expect(await timesIn("far")).toEqual([1, 3, 6]);
+  });
+
+  test("are suspect where the point is, also when the doubt comes later, until accepted there", async () => {
+    const snapshot = await save(1, GOOD);
+    await (await planCopies(context, { policy, to: "near" })).execute();
+    await saveProof(await open("main"), { snapshot, state: "suspect", by: "guard" });
+    const stateOf = async (): Promise<readonly string[]> =>
+      (await listSnapshots(context, { policy, destination: "near" })).map(({ state }) => state);
+    expect(await stateOf()).toEqual(["stored"]);
+    await (await planCopies(context, { policy, to: "near" })).execute();
+    expect(await stateOf()).toEqual(["suspect"]);
+    const [copy] = await (await open("near")).snapshots();
+    const accepted = { policy, destination: "near", snapshot: copy?.id ?? "", reason: "looked" };
+    await acceptPoint(context, accepted);
+    await (await planCopies(context, { policy, to: "near" })).execute();
+    expect(await stateOf()).toEqual(["stored"]);
   });
 
   test("are refused where none is named", async () => {

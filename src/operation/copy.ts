@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         of the source: indexes, snapshots, and what the copy lacks; of the copy: indexes, snapshots, new trees
- *   writes        audit records; to the copy: packs, indexes, snapshots, and records of holds and erasures
+ *   writes        audit records; to the copy: packs, indexes, snapshots, and records of holds, erasures and doubts
  *   locks         shared, in the copy; shared in the source, where its credentials may write there
  *   leaves behind interrupted: packs that the next copy uses, or a prune removes
  *   exit codes    0; 3 a snapshot or a copy is missing; 10 no repository; 11 locked; 12 wrong password; 20; 130
@@ -9,7 +9,7 @@
 import { AppError, throwIfAborted, toAppError } from "../kernel/index.ts";
 import { destinationNamed } from "../policy/index.ts";
 import type { Destination, Named, Policy } from "../policy/index.ts";
-import { carryRecords, executeCopy, planCopy } from "../repository/index.ts";
+import { carryDoubts, carryRecords, executeCopy, planCopy } from "../repository/index.ts";
 import type {
   CarriedRecords,
   CopyPlan,
@@ -22,6 +22,7 @@ import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
 import { operationError } from "./errors.ts";
 import { openDestination } from "./open.ts";
+import { hasRoomForRecords } from "./prove.ts";
 import { describeSnapshot } from "./snapshots.ts";
 
 export interface CopyPointsOptions {
@@ -201,6 +202,7 @@ async function copyPair(
   });
   const pairs = [...result.present, ...result.copied];
   const records = await carryRecords(source, target, CARRIED, pairs, signal);
+  if ([from, to].every(hasRoomForRecords)) await carryDoubts(source, target, pairs, signal);
   return { ...result, from: from.name, to: to.name, records, samePassword: preview.samePassword };
 }
 

@@ -16,6 +16,7 @@ import {
   listHolds,
   outcomeOf,
   planOf,
+  proofOf,
   proofsOf,
   sourceOf,
 } from "../repository/index.ts";
@@ -98,10 +99,10 @@ async function recordsOf(
 }
 
 function withRecords(snapshot: Snapshot, { proofs, standing }: Records): ListedSnapshot {
-  const point = { id: snapshot.id, time: snapshot.time, plan: planOf(snapshot) };
+  const point = { ...snapshot, plan: planOf(snapshot) };
   return {
     ...describeSnapshot(snapshot),
-    state: proofs.get(snapshot.id)?.state ?? "stored",
+    state: proofOf(proofs, snapshot)?.state ?? "stored",
     holds: standing.filter((hold) => holds(hold, point)).map(listedHold),
   };
 }

@@ -38,6 +38,7 @@ export { holds, isInForce } from "./hold/hold.ts";
 export type { Hold, HoldTerms } from "./hold/hold.ts";
 export { addHold, listHolds, releaseHold } from "./hold/holds.ts";
 export type { Proof, ProofState } from "./proof/proof.ts";
+export { proofOf } from "./proof/proof.ts";
 export { acceptSuspect, proofsOf, saveProof } from "./proof/proofs.ts";
 export type { NewProof } from "./proof/proofs.ts";
 export { createRepository, openRepository } from "./open.ts";
@@ -55,6 +56,7 @@ export type {
 } from "./copy/plan.ts";
 export { executeCopy } from "./copy/execute.ts";
 export type { CopiedSnapshot, CopyOptions, CopyProgress, CopyResult } from "./copy/execute.ts";
+export { carryDoubts } from "./copy/doubts.ts";
 export { carryRecords } from "./copy/records.ts";
 export type { CarriedRecords } from "./copy/records.ts";
 export { erasuresOf } from "./rewrite/erasure.ts";
@@ -68,7 +70,7 @@ export type {
 } from "./rewrite/plan.ts";
 export { executeRewrite } from "./rewrite/execute.ts";
 export type { RewriteOptions, RewriteResult, RewrittenSnapshot } from "./rewrite/execute.ts";
-export type { HeldSnapshots, Remaining } from "./rewrite/forget-rewritten.ts";
+export type { Remaining } from "./rewrite/forget-rewritten.ts";
 export { checkAndRemember } from "./check/check-some.ts";
 export type { ReadChoice, RememberedReport, RememberingCheckOptions } from "./check/check-some.ts";
 export type { ReadCoverage } from "./check/rolling.ts";

@@ -77,7 +77,7 @@ async function repair(
   const result = await planned.execute();
   if (json) await document({ plan, result });
   else await output.line(`done: ${Object.entries(result).map(resultText).join(", ")}`);
-  return 0;
+  return Object.keys(result["notRemoved"] ?? {}).length === 0 ? 0 : 3;
 }
 
 function resultText([name, value]: readonly [string, number | object]): string {

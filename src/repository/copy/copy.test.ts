@@ -136,6 +136,7 @@ describe("a copy to another repository", () => {
     const source = await createFixture();
     const target = await targetOf(source);
     const { tree } = await saveFiles(source.repository, { a: "a" });
+    const rewritten = await saveFiles(source.repository, { b: "b" });
     const foreign = {
       time: "2026-03-04T05:06:07.123456789+02:00",
       parent: "a".repeat(64),
@@ -167,13 +168,18 @@ describe("a copy to another repository", () => {
     const { parent: _parent, ...kept } = foreign;
     expect(fields).toEqual({ ...kept, original: id });
 
-    // The same chain in another zone is the same; a nanosecond, a user or an exclude more is another snapshot.
+    // The same chain in another zone is the same; a nanosecond, a user or an exclude more is another snapshot,
+    // and so is another tree, as a rewrite makes it.
     const same = await save({ ...kept, original: id, time: "2026-03-04T03:06:07.123456789Z" });
     const others = [
       await save({ ...kept, original: id, time: "2026-03-04T03:06:07.12345678Z" }),
       await save({ ...kept, original: id, uid: 0 }),
       await save({ ...kept, original: id, excludes: [] }),
       await save({ ...kept, original: id, tags: ["t", "v"] }),
+      await save({ ...kept, original: id, tree: rewritten.tree }),
+      await save({ ...kept, original: id, hostname: "g" }),
+      await save({ ...kept, original: id, username: "v" }),
+      await save({ ...kept, original: id, paths: ["/x"] }),
     ];
     const plan = await planCopy(source.repository, target.repository);
     expect(plan.present.map((pair): string => pair.source)).toEqual(
@@ -354,6 +360,46 @@ describe("a copy to another repository", () => {
     const repaired = await copyAll(source.repository, target.repository);
     expect(repaired).toMatchObject({ outcome: "complete", failed: [] });
     expect(await contents(target.repository)).toEqual(await contents(source.repository));
+  });
+
+  test.for(["source", "target"] as const)(
+    "writes no snapshot when its lock in the %s was removed by someone else",
+    async (where) => {
+      const source = await createFixture();
+      const target = await targetOf(source);
+      await saveFiles(source.repository, { a: rows(500) });
+      const locked = where === "source" ? source.store : target.store;
+      let isCut = false;
+      const store: ObjectStore = {
+        ...target.store,
+        put: async (key, body, options) => {
+          await target.store.put(key, body, options);
+          if (isCut || !key.startsWith("data/")) return;
+          isCut = true;
+          for (const lock of await keysOf(locked, "locks/")) await locked.remove(lock);
+          // Locks are written anew every five minutes, and it is seen then.
+          source.clock.advance(5 * 60_000);
+        },
+      };
+      const asked = copyAll(source.repository, await open(target, store));
+      await expect(asked).rejects.toMatchObject({ code: "repository.lock_lost" });
+      expect(await keysOf(target.store, "snapshots/")).toEqual([]);
+    },
+  );
+
+  test("writes no snapshot when its lock in the target is gone at the last moment", async () => {
+    const source = await createFixture();
+    const target = await targetOf(source);
+    await saveFiles(source.repository, { a: rows(500) });
+    const plan = await planCopy(source.repository, target.repository);
+    const asked = executeCopy(source.repository, target.repository, plan, {
+      ...WRITER,
+      beforeSnapshot: async () => {
+        for (const lock of await keysOf(target.store, "locks/")) await target.store.remove(lock);
+      },
+    });
+    await expect(asked).rejects.toMatchObject({ code: "repository.lock_lost" });
+    expect(await keysOf(target.store, "snapshots/")).toEqual([]);
   });
 
   test("lists packs in an index every few minutes, so that a cut run is not lost", async () => {

@@ -20,7 +20,9 @@ import {
 import type { Fixture } from "../testing/fixtures.ts";
 import { createRepository } from "../open.ts";
 import { createInlineSealer } from "../sealer.ts";
+import { loadSnapshotFields } from "../snapshots.ts";
 import type { Repository } from "../types.ts";
+import { saveUnpacked } from "../unpacked.ts";
 import { executeForget } from "./execute.ts";
 import { planForget } from "./plan.ts";
 import type { ForgetQuestion } from "./plan.ts";
@@ -58,6 +60,45 @@ async function findingsOf(repository: Repository): Promise<readonly string[]> {
   const { findings } = await repository.check({ readData: true });
   return findings.filter(({ severity }) => severity !== "information").map(({ code }) => code);
 }
+
+/** As `restic tag` does: the same once more under another id, and the old one goes. */
+async function retag({ repository, store }: Fixture, id: string): Promise<string> {
+  const { fields } = await loadSnapshotFields(coreOf(repository), id);
+  const tagged = { ...fields, tags: ["plan=nightly", "new"], original: id };
+  const json = Buffer.from(JSON.stringify(tagged));
+  const saved = await saveUnpacked(coreOf(repository), "snapshot", json);
+  await store.remove(`snapshots/${id}`);
+  return saved.id;
+}
+
+describe("a snapshot that another tool tagged", () => {
+  test("is held by what held it before", async () => {
+    const fixture = await fiveDays();
+    const { repository, ids } = fixture;
+    const held = { snapshots: [ids[0] ?? ""], by: "ann", reason: "case 4" };
+    await addHold(repository, held, WRITER);
+    const tagged = await retag(fixture, ids[0] ?? "");
+    const plan = await planForget(repository, QUESTION, WRITER);
+    expect(idsOf(plan.forget)).toEqual([ids[2], ids[1]]);
+    expect(plan.keep.find(({ id }) => id === tagged)?.reasons).toEqual(["held by ann: case 4"]);
+  });
+
+  test("is suspect as it was, until somebody accepts it", async () => {
+    const fixture = await fiveDays();
+    const { repository, ids } = fixture;
+    const snapshot = ids[4] ?? "";
+    await saveProof(repository, { snapshot, state: "suspect", by: "guard" });
+    const tagged = await retag(fixture, snapshot);
+    const stopped = await planForget(repository, QUESTION, WRITER);
+    expect(stopped.forget).toEqual([]);
+    expect(stopped.plans[0]?.stoppedBecause).toEqual([
+      `its newest point ${tagged.slice(0, 8)} is suspect`,
+    ]);
+    await acceptSuspect(repository, { snapshot, by: "ann", reason: "looked" });
+    const plan = await planForget(repository, QUESTION, WRITER);
+    expect(idsOf(plan.forget)).toEqual([ids[2], ids[1], ids[0]]);
+  });
+});
 
 test("a plan is carried out once: its snapshots go, the others stay whole, no lock is left", async () => {
   const { repository, store, ids } = await fiveDays();
@@ -103,6 +144,30 @@ test("a hold that cannot be read stops the plan", async () => {
   expect(await codeOf(() => planForget(repository, QUESTION, WRITER))).toBe(
     "repository.record_damaged",
   );
+});
+
+test("a hold ends by the clock that is behind, ours or the store's", async () => {
+  for (const aheadMs of [30 * 60_000, -30 * 60_000]) {
+    const clock = createFakeClock("2026-03-04T05:06:07.000Z");
+    const storeClock = createFakeClock("2026-03-04T05:06:07.000Z");
+    const store = createMemoryStore({ clock: storeClock });
+    const context = {
+      store,
+      clock,
+      random: seededRandom("holds"),
+      createSealer: createInlineSealer,
+    };
+    const options = { password: PASSWORD, hostname: "db-1", username: "backup", cost: CHEAP_COST };
+    const repository = await createRepository(context, options);
+    const ids: string[] = [];
+    for (let day = 1; day <= 3; day += 1) ids.push(await save(repository, day));
+    const until = new Date(clock.now().getTime() + 15 * 60_000);
+    await addHold(repository, { snapshots: [ids[0] ?? ""], by: "ann", reason: "r", until }, WRITER);
+    (aheadMs > 0 ? clock : storeClock).advance(Math.abs(aheadMs));
+    expect((await planForget(repository, QUESTION, WRITER)).forget).toEqual([]);
+    (aheadMs > 0 ? storeClock : clock).advance(Math.abs(aheadMs));
+    expect(idsOf((await planForget(repository, QUESTION, WRITER)).forget)).toEqual([ids[0]]);
+  }
 });
 
 describe("the store's clock", () => {

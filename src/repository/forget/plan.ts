@@ -7,6 +7,7 @@ import { listHolds } from "../hold/holds.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { LockClocks } from "../lock/lock.ts";
 import type { LockOwner } from "../lock/conflicts.ts";
+import { proofOf } from "../proof/proof.ts";
 import type { Proof } from "../proof/proof.ts";
 import { proofsOf } from "../proof/proofs.ts";
 import { outcomeOf, planOf } from "../snapshot-tags.ts";
@@ -106,14 +107,14 @@ function pointOf(
   standing: readonly Hold[],
 ): PointFact {
   const { id, time, tags } = snapshot;
-  const held = standing.filter((hold) => isHeldBy(hold, { id, time, plan: planOf(snapshot) }));
+  const held = standing.filter((hold) => isHeldBy(hold, { ...snapshot, plan: planOf(snapshot) }));
   return {
     id,
     time,
     tags,
     plan: groupOf(snapshot, question),
     outcome: outcomeOf(snapshot) === "incomplete" ? "incomplete" : "complete",
-    state: proofs.get(id)?.state ?? "stored",
+    state: proofOf(proofs, snapshot)?.state ?? "stored",
     holds: held.map(({ id: hold, by, reason }) => ({ id: hold, by, reason })),
   };
 }

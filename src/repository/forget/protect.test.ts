@@ -45,6 +45,17 @@ function reasonsOf(of: ForgetFacts, id: string): readonly string[] {
   return decideForget(of).keep.find((kept) => kept.id === id)?.reasons ?? ["forgotten"];
 }
 
+test("where nothing was ever read back, no incomplete point takes the place of a good one", () => {
+  const state = "stored" as const;
+  const points = [
+    point(1, { state }),
+    point(2, { state }),
+    point(3, { state, outcome: "incomplete" }),
+    point(4, { state }),
+  ];
+  expect(forgotten(facts({ points }))).toEqual(["p01"]);
+});
+
 test("what no rule keeps is forgotten, and every kept point says why", () => {
   expect(decideForget(facts())).toEqual({
     stoppedBecause: [],

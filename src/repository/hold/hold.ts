@@ -57,11 +57,18 @@ export function isInForce({ released, until }: Hold, now: Date): boolean {
   return released === undefined && (until === undefined || until.getTime() > now.getTime());
 }
 
+/** A snapshot that was tagged or rewritten by any tool has another id: what it was made from is held in it. */
 export function holds(
   { snapshots, range }: HeldPoints,
-  point: { readonly id: string; readonly time: Date; readonly plan: string | undefined },
+  point: {
+    readonly id: string;
+    readonly time: Date;
+    readonly plan: string | undefined;
+    readonly original?: string;
+  },
 ): boolean {
   if (snapshots.includes(point.id)) return true;
+  if (point.original !== undefined && snapshots.includes(point.original)) return true;
   if (range === undefined) return false;
   const { plan, from, to } = range;
   const ms = point.time.getTime();

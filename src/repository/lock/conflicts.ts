@@ -2,6 +2,7 @@ import { AppError } from "../../kernel/index.ts";
 import type { ObjectStat } from "../../objectstore/index.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
+import { repositoryError } from "../errors.ts";
 import { listFiles } from "../list.ts";
 import { loadUnpacked, unpackedDamage, unpackedPrefix } from "../unpacked.ts";
 import { parseLock } from "./lock-file.ts";
@@ -29,14 +30,23 @@ export interface ConflictQuestion {
   readonly signal?: AbortSignal;
 }
 
-/** The first lock that excludes ours. Stale ones are removed on the way, where the store lets us. */
+/**
+ * The first lock that excludes ours. Stale ones are removed on the way, where the store lets us. Where ours is not listed
+ * somebody removed it: it excludes nobody any more, and there is nothing to judge the age of others by.
+ */
 export async function findConflict(
   core: RepositoryCore,
   question: ConflictQuestion,
 ): Promise<FoundLock | undefined> {
   const files = await listFiles(core.store, unpackedPrefix.lock, question.signal);
   const own = files.find(({ id }) => id === question.ownId);
-  const nowMs = (own?.modifiedAt ?? core.clock.now()).getTime();
+  if (own === undefined) {
+    throw repositoryError("lock_lost", {
+      message: "lock that was removed by someone else",
+      subject: { lock: question.ownId },
+    });
+  }
+  const nowMs = own.modifiedAt.getTime();
   for (const file of files) {
     if (file.id === question.ownId) continue;
     const found = await readLock(core, file, nowMs, question);

@@ -118,6 +118,25 @@ describe("a lock that is stale", () => {
     );
   });
 
+  test("is not judged by our clock where our own file is gone: then nothing is held", async () => {
+    const inner = createMemoryStore({ clock: createFakeClock() });
+    const core = testCore(inner);
+    const planted = await plant(core, { exclusive: true });
+    core.clock.advance(24 * 60 * MINUTE);
+    // Somebody who takes us for stale removes ours as soon as it is there.
+    const store: ObjectStore = {
+      ...inner,
+      put: async (key, body, options) => {
+        await inner.put(key, body, options);
+        await inner.remove(key);
+      },
+    };
+    await expect(acquireLock({ ...core, store }, shared)).rejects.toThrow(
+      expect.objectContaining({ code: "repository.lock_lost" }),
+    );
+    expect(await keysOf(inner, "locks/")).toEqual([`locks/${planted}`]);
+  });
+
   test("because its process on this host is dead is removed; on another host it is not", async () => {
     const core = testCore();
     // Linux numbers processes up to 4194304.
@@ -289,7 +308,8 @@ describe("a lock that is held long", () => {
     };
     await using lock = await acquireLock({ ...core, store }, shared);
     await lock.requireHeld();
-    expect(looks).toBe(2);
+    // The refresh itself looks once, for the file before.
+    expect(looks).toBe(3);
   });
 
   test("leaves none of its files behind when a removal failed in between", async () => {
@@ -327,6 +347,31 @@ describe("a lock that is held long", () => {
     await plant(core, { exclusive: true });
     await expect(acquireLock({ ...core, store }, shared)).rejects.toThrow(
       expect.objectContaining({ code: "repository.locked" }),
+    );
+  });
+
+  test("and that someone removed is lost, also where it would be written anew afterwards", async () => {
+    const core = testCore();
+    await using lock = await acquireLock(core, shared);
+    for (const key of await keysOf(core.store, "locks/")) await core.store.remove(key);
+    core.clock.advance(5 * MINUTE);
+    await expect(lock.requireHeld()).rejects.toThrow(
+      expect.objectContaining({ code: "repository.lock_lost" }),
+    );
+    expect(lock.signal.aborted).toBe(true);
+    await expect(lock.storeTime()).rejects.toThrow(
+      expect.objectContaining({ code: "repository.lock_lost" }),
+    );
+    // Whoever removed it may be the only one by now: nothing of ours stands in the way.
+    expect(await keysOf(core.store, "locks/")).toEqual([]);
+  });
+
+  test("and that someone removed is lost when the store is asked for its time", async () => {
+    const core = testCore();
+    await using lock = await acquireLock(core, shared);
+    for (const key of await keysOf(core.store, "locks/")) await core.store.remove(key);
+    await expect(lock.storeTime()).rejects.toThrow(
+      expect.objectContaining({ code: "repository.lock_lost" }),
     );
   });
 

@@ -148,16 +148,30 @@ class HeldLock implements Lock {
     });
   }
 
-  /** Never rejects: a refresh that fails is tried again a minute later, until the lock is given up. */
+  /**
+   * Never rejects: a refresh that fails is tried again a minute later, until the lock is given up. The file before must be
+   * there still when the new one is: were it gone, somebody may have been alone on the repository in between.
+   */
   async #refresh(): Promise<void> {
+    let id: string | undefined;
     try {
       const startedAt = momentOf(this.#core);
-      const id = await writeLock(this.#core, this.#options, this.#lost.signal);
+      id = await writeLock(this.#core, this.#options, this.#lost.signal);
+      const before = await this.#core.store.stat(objectKey.lock(this.#id), {
+        signal: this.#lost.signal,
+      });
+      if (before === undefined) {
+        this.#abandon("that was removed by someone else");
+        await removeLocks(this.#core, this.#old.add(id));
+        return;
+      }
       this.#old.add(this.#id);
       this.#id = id;
       this.#refreshedAt = startedAt;
       await removeLocks(this.#core, this.#old);
     } catch (thrown) {
+      // Written, and not known to follow on: it goes with the next that does.
+      if (id !== undefined && id !== this.#id) this.#old.add(id);
       this.#core.log?.warn({ err: toAppError(thrown), lock: this.#id }, "lock refresh");
     }
   }

@@ -59,6 +59,19 @@ export function foldProofs(
   return proofs;
 }
 
+/**
+ * Of this snapshot. A tag or a rewrite, by any tool, makes another id of it: a doubt in what it was made from is one in it,
+ * and is accepted there.
+ */
+export function proofOf(
+  proofs: ReadonlyMap<string, Proof>,
+  { id, original }: { readonly id: string; readonly original?: string },
+): Proof | undefined {
+  const own = proofs.get(id);
+  const before = original === undefined ? undefined : proofs.get(original);
+  return own?.state !== "suspect" && before?.state === "suspect" ? before : own;
+}
+
 function foldOne(
   snapshot: string,
   records: readonly FoundRecord<ProofRecord>[],

@@ -143,12 +143,25 @@ async function remove(
     found.refused.push(...removed.refused);
     const left = new Set(removed.left.map(({ id }) => id));
     for (const { id } of going) if (!left.has(id)) done.add(id);
+    forgetRemoved(state, going, new Set([...left, ...removed.refused]));
     if (going.length > 0) {
       options.onProgress?.({ step: "remove", done: done.size, total: done.size + left.size });
     }
     return left.size === 0;
   });
   return found;
+}
+
+/** What is gone is no place of a blob any more: a snapshot that appears and needs it is an error, not listed again. */
+function forgetRemoved(
+  { ledger }: PruneState,
+  going: readonly RemovablePack[],
+  there: ReadonlySet<string>,
+): void {
+  for (const { id } of going) {
+    const number = there.has(id) ? undefined : ledger.numberOf(id);
+    if (number !== undefined) ledger.at(number).storedBytes = -1;
+  }
 }
 
 /** Taken out of the index, or in none for long enough and still in none. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { objectStoreError } from "../../objectstore/index.ts";
 import type { MemoryStore, ObjectStore, Retention } from "../../objectstore/index.ts";
-import { keysOf, rows } from "../testing/fixtures.ts";
+import { keysOf, rows, WRITER } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
 import {
   backUp,
@@ -11,8 +11,10 @@ import {
   forget,
   HOUR_MS,
   openSmall,
+  plan,
   prune,
 } from "../testing/small-packs.ts";
+import { executePrune } from "./execute.ts";
 
 /** A store that holds objects against removal, as S3's Object Lock does. */
 function holding(
@@ -110,6 +112,24 @@ describe("what the store holds against removal", () => {
     expect((await prune(repository, { graceMs: 0 })).report.removed.packs).toBeGreaterThan(1);
     expect(await faultsOf(repository)).toEqual([]);
   });
+});
+
+test("an index file that was locked after the plan stays, and so do the packs that it lists", async () => {
+  const fixture = await withForgotten();
+  const { clock } = fixture;
+  const { store, held } = holding(fixture.store, () => clock.now());
+  const repository = await openSmall(fixture, store);
+  const planned = await plan(repository, { graceMs: 0 });
+  expect(planned.remove.packs).toBeGreaterThan(1);
+  // A backup with a lock has extended it to what its point needs, old index files included.
+  const indexes = await keysOf(store, "index/");
+  const until = new Date(clock.now().getTime() + DAY_MS);
+  for (const key of indexes) held.set(key, until);
+  const report = await executePrune(repository, planned, { owner: WRITER });
+  expect(report).toMatchObject({ outcome: "complete", removed: { packs: 0 } });
+  expect(report.keptAfterAll).toEqual(expect.arrayContaining([...planned.remove.ids]));
+  expect(await keysOf(store, "index/")).toEqual(expect.arrayContaining([...indexes]));
+  expect(await faultsOf(repository)).toEqual([]);
 });
 
 test("a removal that the store refuses is told, and the others are done", async () => {

@@ -110,7 +110,7 @@ async function planUnder(
     lifetimes,
     snapshots: new Set(snapshots.map(({ id }) => id)),
     unlisted: old.filter(({ id }) => !held.packs.has(id)),
-    heldFiles: held.files,
+    heldFiles: new Set(held.files),
     dropped: new Set(),
     ...(options.keepLock === true ? { lock } : {}),
   });

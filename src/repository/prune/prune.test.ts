@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { AppError } from "../../kernel/index.ts";
+import { formatIndex } from "../index/index-file.ts";
 import { acquireLock } from "../lock/lock.ts";
 import { contentOf, keysOf, rows, WRITER } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
-import { coreOf } from "../testing/poison.ts";
+import { addIndex, coreOf, readIndexes } from "../testing/poison.ts";
 import {
   backUp,
   createSmall,
@@ -17,6 +18,7 @@ import {
   storedBytes,
 } from "../testing/small-packs.ts";
 import type { Repository } from "../types.ts";
+import { saveUnpacked } from "../unpacked.ts";
 import { executePrune } from "./execute.ts";
 import { releasePlan } from "./state.ts";
 
@@ -207,6 +209,87 @@ describe("a prune in two phases", () => {
     expect(await fileOf(repository, first, "old")).toBe(rows(1500, "old").toString());
   });
 
+  test("a second mark of a pack begins anew: what was in use in between has its whole grace", async () => {
+    const fixture = await withTwo();
+    const { clock, repository, first } = fixture;
+    const core = await coreOf(fixture);
+    const inUse = await readIndexes(core);
+    await forget(fixture.store, first);
+    const marked = (await prune(repository)).plan.mark.ids;
+    expect(marked.length).toBeGreaterThan(0);
+    const again = inUse.filter(({ id }) => marked.includes(id));
+    await saveUnpacked(core, "index", formatIndex(again));
+    clock.advance(2 * DAY_MS);
+    expect((await prune(repository)).plan.mark.ids).toEqual(marked);
+    clock.advance(DAY_MS - 1);
+    expect((await plan(repository)).remove.packs).toBe(0);
+    clock.advance(2);
+    expect((await plan(repository)).remove.ids).toEqual(expect.arrayContaining([...marked]));
+  });
+
+  test("of two marks of one pack the later one counts, whichever is read first", async () => {
+    for (const earlierFirst of [true, false]) {
+      const fixture = await withTwo();
+      const { clock, repository, first } = fixture;
+      const core = await coreOf(fixture);
+      const packs = await readIndexes(core);
+      await forget(fixture.store, first);
+      const marked = (await prune(repository)).plan.mark.ids;
+      clock.advance(DAY_MS / 2);
+      const markedAt = clock.now();
+      const later = packs.filter(({ id }) => marked.includes(id));
+      const order = earlierFirst ? "after" : "before";
+      const twice = later.map((pack) => ({ ...pack, markedAt }));
+      await addIndex(core, formatIndex([], twice), order);
+      clock.advance(DAY_MS / 2 + 1);
+      const { remove } = await plan(repository);
+      expect(remove.ids.filter((id) => marked.includes(id))).toEqual([]);
+    }
+  });
+
+  test("a pack that an index lists anew after the plan stays, though no snapshot needs it yet", async () => {
+    const fixture = await withTwo();
+    const { store, repository, first } = fixture;
+    const core = await coreOf(fixture);
+    await forget(store, first);
+    const planned = await plan(repository, { graceMs: 0 });
+    const [pack] = planned.remove.ids;
+    const listed = (await readIndexes(core)).filter(({ id }) => id === pack);
+    // As by a writer whose snapshot follows, or a repair by another tool.
+    await saveUnpacked(core, "index", formatIndex(listed));
+    const report = await executePrune(repository, planned, { owner: WRITER });
+    expect(report.keptAfterAll).toEqual([pack]);
+    expect((await readIndexes(core)).some(({ id }) => id === pack)).toBe(true);
+    expect(await keysOf(store, `data/${pack?.slice(0, 2) ?? ""}/`)).toContain(
+      `data/${pack?.slice(0, 2) ?? ""}/${pack ?? ""}`,
+    );
+  });
+
+  test("a snapshot that needs what an earlier slice removed is an error, and no index lists it", async () => {
+    const fixture = await createSmall();
+    const { store } = fixture;
+    const first = await backUp(fixture, { old: rows(12_000, "old") });
+    await backUp(fixture, { new: rows(100, "new") });
+    const file = await store.get(`snapshots/${first}`);
+    await forget(store, first);
+    let removed = 0;
+    const repository = await openSmall(fixture, {
+      ...store,
+      remove: async (key, options) => {
+        await store.remove(key, options);
+        if (key.startsWith("data/") && ++removed === 1) fixture.clock.advance(241_000);
+        if (key.startsWith("locks/") && removed > 0) await store.put(`snapshots/${first}`, [file]);
+      },
+    });
+    const planned = await plan(repository, { graceMs: 0 });
+    const executed = executePrune(repository, planned, { owner: WRITER });
+    expect(await thrownBy(executed)).toBe("repository.blob_not_found");
+    expect(removed).toBeLessThan(planned.remove.packs);
+    const stored = new Set(await keysOf(store, "data/"));
+    const listed = await readIndexes(await coreOf(fixture));
+    expect(listed.filter(({ id }) => !stored.has(`data/${id.slice(0, 2)}/${id}`))).toEqual([]);
+  });
+
   test("a plan is executed once", async () => {
     const { repository } = await withTwo();
     const planned = await plan(repository);
@@ -309,6 +392,56 @@ describe("what a prune does not trust", () => {
     expect(await thrownBy(plan(repository))).toBe("repository.blob_not_found");
     expect(await keysOf(store, "locks/")).toEqual([]);
   });
+
+  test("stops where a needed blob is in no index, though its pack may be there", async () => {
+    const { store, clock, repository } = await withTwo();
+    for (const key of await keysOf(store, "index/")) await store.remove(key);
+    clock.advance(2 * DAY_MS);
+    expect(await thrownBy(plan(repository))).toBe("repository.blob_not_found");
+  });
+
+  test("stops at an index file that it cannot read, before and after the plan", async () => {
+    const { store, repository, first } = await withTwo();
+    await forget(store, first);
+    const planned = await plan(repository);
+    const garbage = `index/${"cd".repeat(32)}`;
+    await store.put(garbage, [Buffer.from("garbage")]);
+    expect(await thrownBy(plan(repository))).toBe("repository.index_damaged");
+    const executed = executePrune(repository, planned, { owner: WRITER });
+    expect(await thrownBy(executed)).toBe("repository.index_damaged");
+  });
+
+  test.for(["plan", "execute"] as const)(
+    "is not the order of its own looks: a backup that ends between two of them is whole (%s)",
+    async (when) => {
+      const fixture = await withTwo();
+      const { store, first } = fixture;
+      const before = new Set(await keysOf(store, ""));
+      const third = await backUp(fixture, { third: rows(900, "third") });
+      const late: (readonly [string, Uint8Array])[] = [];
+      for (const key of await keysOf(store, "")) {
+        if (!before.has(key)) late.push([key, await store.get(key)]);
+      }
+      for (const [key] of late) await store.remove(key);
+      await forget(store, first);
+      let armed = false;
+      const repository = await openSmall(fixture, {
+        ...store,
+        list: async function* (prefix, options) {
+          yield* store.list(prefix, options);
+          if (!armed || (prefix !== "index/" && prefix !== "snapshots/")) return;
+          armed = false;
+          for (const [key, bytes] of late) await store.put(key, [bytes]);
+        },
+      });
+      armed = when === "plan";
+      const planned = await plan(repository, { graceMs: 0 });
+      armed = when === "execute";
+      await executePrune(repository, planned, { owner: WRITER });
+      expect(await fileOf(repository, third, "third")).toBe(rows(900, "third").toString());
+      expect(await faultsOf(repository)).toEqual([]);
+    },
+  );
 
   test("waits for an exclusive lock, and not for a shared one, to plan", async () => {
     const fixture = await withTwo();

@@ -4,7 +4,7 @@ import type { RepositoryCore } from "../core.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { Lock } from "../lock/lock.ts";
 import type { PruneState } from "./state.ts";
-import { takeIn } from "./take-in.ts";
+import { takeIn, takeInHeld } from "./take-in.ts";
 import type { ExecutePruneOptions } from "./types.ts";
 
 /** An exclusive lock is held for 5 minutes at most (engine-traps 19); the last minute is for what was begun. */
@@ -46,6 +46,7 @@ async function oneSlice(
   // Much appeared: what was learned stays known, and others get their turn.
   if (isOver()) return false;
   const nowMs = (await lock.clocks(signal)).stores.getTime();
+  await takeInHeld(core, state, nowMs, signal);
   await lock.requireHeld(signal);
   return await work({ signal, nowMs, isOver });
 }

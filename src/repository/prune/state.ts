@@ -16,7 +16,7 @@ export interface PruneState {
   /** Packs in no index that are old enough to be removed. */
   readonly unlisted: readonly UnlistedPack[];
   /** Index files that the store does not let go yet. */
-  readonly heldFiles: ReadonlySet<string>;
+  readonly heldFiles: Set<string>;
   /** Numbers of packs that this run took out of the index. */
   readonly dropped: Set<number>;
   /** The shared lock of planning, where it was kept. */

@@ -2,6 +2,8 @@ import { repositoryError } from "../errors.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { listIds } from "../list.ts";
+import { heldUntil } from "./held-objects.ts";
+import { filesToReplace } from "./index-files.ts";
 import { loadSnapshot } from "../snapshots.ts";
 import { unpackedPrefix } from "../unpacked.ts";
 import { isBelieved, isGone, readIndexFiles, stays } from "./pack-facts.ts";
@@ -40,6 +42,28 @@ export async function takeIn(
   state.needs.fit(ledger.index);
   for (const id of snapshots.filter((snapshot) => !state.snapshots.has(snapshot))) {
     await takeInSnapshot(core, state, id, signal);
+  }
+}
+
+/**
+ * Index files that the store holds by now: a backup extends the lock of those that its point needs. They stay, and with them
+ * the packs that they list: one that is listed and gone is damage to everybody else.
+ */
+export async function takeInHeld(
+  core: RepositoryCore,
+  { ledger, heldFiles }: PruneState,
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (core.store.lock === undefined) return;
+  const files = filesToReplace(ledger, heldFiles);
+  const held = await heldUntil(core, files.map(objectKey.index), nowMs, signal);
+  for (const id of files.filter((file) => held.has(objectKey.index(file)))) {
+    heldFiles.add(id);
+    for (const number of ledger.files.get(id)?.packs ?? []) {
+      const pack = ledger.at(number);
+      if (pack.fate === "mark" || pack.fate === "expired") pack.fate = "keep";
+    }
   }
 }
 

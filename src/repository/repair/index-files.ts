@@ -2,7 +2,8 @@ import { throwIfAborted } from "../../kernel/index.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { formatIndex } from "../index/index-file.ts";
-import type { IndexedPack } from "../index/index-file.ts";
+import type { IndexedPack, MarkedPack } from "../index/index-file.ts";
+import { loadIndexFile } from "../index/load-index.ts";
 import type { Lock } from "../lock/lock.ts";
 import { saveUnpacked } from "../unpacked.ts";
 
@@ -14,6 +15,7 @@ export class IndexFiles {
   readonly #core: RepositoryCore;
   readonly #signal: AbortSignal;
   #pending: IndexedPack[] = [];
+  #marked: MarkedPack[] = [];
   #blobs = 0;
   #written = 0;
 
@@ -29,6 +31,22 @@ export class IndexFiles {
     this.#blobs += pack.entries.length;
   }
 
+  /**
+   * What these files list as marked stays so: a snapshot may count on it alone, and its grace period runs. Not packs of
+   * which `isGone` says that they will go.
+   */
+  async keepMarks(old: readonly string[], isGone: (pack: string) => boolean): Promise<void> {
+    for (const id of old) {
+      throwIfAborted(this.#signal);
+      for (const pack of (await loadIndexFile(this.#core, id, this.#signal)).marked) {
+        if (isGone(pack.id)) continue;
+        if (this.#blobs + pack.entries.length > BLOBS_PER_INDEX) await this.#flush();
+        this.#marked.push(pack);
+        this.#blobs += pack.entries.length;
+      }
+    }
+  }
+
   /** Everything added is listed durably, then the old files are gone. Answers how many files were written. */
   async replace(old: readonly string[], lock: Lock): Promise<number> {
     await this.#flush();
@@ -41,11 +59,12 @@ export class IndexFiles {
   }
 
   async #flush(): Promise<void> {
-    if (this.#pending.length === 0) return;
-    const packs = this.#pending;
+    if (this.#pending.length + this.#marked.length === 0) return;
+    const [packs, marked] = [this.#pending, this.#marked];
     this.#pending = [];
+    this.#marked = [];
     this.#blobs = 0;
-    await saveUnpacked(this.#core, "index", formatIndex(packs), this.#signal);
+    await saveUnpacked(this.#core, "index", formatIndex(packs, marked), this.#signal);
     this.#written += 1;
   }
 }

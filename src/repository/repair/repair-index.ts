@@ -242,6 +242,7 @@ export async function executeRepairIndex(
         }
       }
       for (const [id, entries] of truth) if (!done.has(id)) await files.add({ id, entries });
+      await files.keepMarks(plan.replacedIndexes, () => false);
       const old = [...plan.replacedIndexes, ...plan.unreadableIndexes];
       return { writtenIndexes: await files.replace(old, lock), removedIndexes: old.length };
     },

@@ -13,6 +13,7 @@ import { findUnreadableLocks, PlanSecrets, stale, withLock } from "./exclusive.t
 import type { ExecuteRepairOptions } from "./exclusive.ts";
 import { IndexFiles } from "./index-files.ts";
 import { readPackHeader } from "./pack-header.ts";
+import { opens } from "./repair-index.ts";
 import { entriesOf, isStillSo, survey } from "./survey.ts";
 import type { Survey } from "./survey.ts";
 
@@ -79,10 +80,7 @@ export async function planRepairPacks(
   const asked = options.packs ?? [...stored.keys()];
   const totalBytes = asked.reduce((sum, pack) => sum + (stored.get(pack) ?? 0), 0);
   const reader = new BlobReader(core, index);
-  const bad = new Map<
-    string,
-    { readonly good: readonly PackEntry[]; readonly all: readonly PackEntry[] }
-  >();
+  const bad = new Map<string, Examined>();
   let doneBytes = 0;
   for (const pack of asked) {
     throwIfAborted(signal);
@@ -93,11 +91,9 @@ export async function planRepairPacks(
     doneBytes += sizeBytes;
     onProgress?.({ doneBytes, totalBytes });
   }
-  const elsewhere = (entry: PackEntry): boolean =>
-    index.positions(entry.id, entry.type).some((position) => {
-      const pack = index.packIds[index.packNumberAt(position)] ?? "";
-      return stored.has(pack) && !bad.has(pack);
-    });
+  const whole = new Set(asked.filter((pack) => !bad.has(pack)));
+  const others = await blobsElsewhere(found, reader, { bad, whole }, signal);
+  const elsewhere = (entry: PackEntry): boolean => others.has(blobKey(entry));
   const salvage = new Map<string, readonly PackEntry[]>();
   const saved = new Set<string>();
   for (const [pack, { good }] of bad) {
@@ -134,6 +130,31 @@ export async function planRepairPacks(
   return SECRETS.keep(plan, { core, found, salvage });
 }
 
+/**
+ * Which blobs of the damaged packs another pack holds: one that was examined and is whole, or, where only some were asked
+ * for, one whose blob opens. What an index says of a pack that nobody read is no reason to let a copy go.
+ */
+async function blobsElsewhere(
+  { index, stored }: Survey,
+  reader: BlobReader,
+  { bad, whole }: { bad: ReadonlyMap<string, Examined>; whole: ReadonlySet<string> },
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const entry of [...bad.values()].flatMap(({ all }) => all)) {
+    const key = blobKey(entry);
+    for (const position of found.has(key) ? [] : index.positions(entry.id, entry.type)) {
+      throwIfAborted(signal);
+      const place = index.at(position);
+      if (bad.has(place.pack) || !stored.has(place.pack)) continue;
+      if (!whole.has(place.pack) && !(await opens(reader, place.pack, place, signal))) continue;
+      found.add(key);
+      break;
+    }
+  }
+  return found;
+}
+
 function blobKey({ id, type }: PackEntry): string {
   return `${type} ${toHex(id)}`;
 }
@@ -145,15 +166,29 @@ function isFirst(saved: Set<string>, entry: PackEntry): boolean {
   return true;
 }
 
+interface Examined {
+  readonly good: readonly PackEntry[];
+  readonly all: readonly PackEntry[];
+}
+
+/** Read again once, past whatever spoiled the first reading, before anything of it is called damaged. */
+async function examine(...asked: Parameters<typeof examineOnce>): Promise<"whole" | Examined> {
+  const first = await examineOnce(...asked);
+  if (first === "whole") return first;
+  const second = await examineOnce(...asked);
+  if (second === "whole") return second;
+  return second.good.length > first.good.length ? second : first;
+}
+
 /** `whole`: its name, its header and all its blobs are what they should be. Packs in no index are prune's, and whole. */
-async function examine(
+async function examineOnce(
   core: RepositoryCore,
   found: Survey,
   reader: BlobReader,
   pack: string,
   sizeBytes: number,
   signal?: AbortSignal,
-): Promise<"whole" | { readonly good: readonly PackEntry[]; readonly all: readonly PackEntry[] }> {
+): Promise<"whole" | Examined> {
   const number = found.index.knownPackNumber(pack);
   const indexed = number === undefined ? [] : entriesOf(found, number);
   const bytes = await wholePack(core, pack, signal);
@@ -212,6 +247,7 @@ export async function executeRepairPacks(
           await files.add({ id: pack, entries: entriesOf(found, number) });
         }
       }
+      await files.keepMarks(plan.replacedIndexes, (pack) => salvage.has(pack));
       await files.replace(plan.replacedIndexes, lock);
       await lock.requireHeld(signal);
       // Nothing names them any more; what they held and was whole is durable elsewhere.

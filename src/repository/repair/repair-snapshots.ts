@@ -2,10 +2,12 @@ import { AppError, asSnapshotId, fromHex, throwIfAborted } from "../../kernel/in
 import type { Bytes } from "../../kernel/index.ts";
 import { coreOf, objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
+import { isHeld, standingHolds } from "../hold/held-snapshots.ts";
 import { loadIndex } from "../index/load-index.ts";
 import { textOf } from "../json.ts";
 import { listFiles, listIds } from "../list.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
+import type { Lock } from "../lock/lock.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import { parseSnapshot } from "../snapshot-file.ts";
 import type { Repository, Snapshot } from "../types.ts";
@@ -60,6 +62,8 @@ export interface RepairedSnapshots {
   /** New ids, by the ids that they stand for. */
   readonly written: Readonly<Record<string, string>>;
   readonly removed: number;
+  /** What was to go and is still there, by id: `held`, or `denied` by the store. */
+  readonly notRemoved: Readonly<Record<string, "held" | "denied">>;
 }
 
 interface Planned {
@@ -167,7 +171,8 @@ async function openRewriter(
   core: RepositoryCore,
   options: RewriterOptions,
 ): Promise<{ readonly rewriter: TreeRewriter }> {
-  const index = await loadIndex(core, options.signal);
+  // What lies in marked packs alone is there as well: a reader finds it, and the next prune takes the mark back.
+  const index = await loadIndex(core, options.signal, { marked: true });
   const stored = new Set<string>();
   for (const { id } of await listFiles(core.store, "data/", options.signal)) stored.add(id);
   const lengthOf = (blob: string): number | undefined => lengthIn(index, stored, blob);
@@ -201,11 +206,82 @@ export async function executeRepairSnapshots(
       for (const each of planned) {
         written[each.snapshot.id] = await saveRepaired(core, each, signal);
       }
-      await lock.requireHeld(signal);
-      for (const id of removed) await core.store.remove(objectKey.snapshot(id), { signal });
-      return { written, removed: removed.length };
+      const going = forget ? removed : [];
+      const notRemoved = await removeDamaged(core, plan, going, lock, signal);
+      return { written, removed: going.length - Object.keys(notRemoved).length, notRemoved };
     },
   );
+}
+
+/** Under the exclusive lock: what is still beyond use, and held by nobody, goes. */
+async function removeDamaged(
+  core: RepositoryCore,
+  plan: RepairSnapshotsPlan,
+  going: readonly string[],
+  lock: Lock,
+  signal: AbortSignal,
+): Promise<RepairedSnapshots["notRemoved"]> {
+  const notRemoved: Record<string, "held" | "denied"> = {};
+  if (going.length === 0) return notRemoved;
+  const { snapshots } = await requireStillDamaged(core, plan, signal);
+  const known = new Map<string, Snapshot>(snapshots.map((snapshot) => [snapshot.id, snapshot]));
+  const standing = await standingHolds(core, await lock.clocks(signal), signal);
+  for (const id of going) {
+    await lock.requireHeld(signal);
+    const snapshot = known.get(id);
+    // Of a file that cannot be read nobody can say whether a range of time covers it.
+    const held =
+      snapshot === undefined
+        ? standing.some((hold) => hold.snapshots.includes(id) || hold.range !== undefined)
+        : isHeld(standing, snapshot);
+    if (held) notRemoved[id] = "held";
+    else if (!(await removeSnapshot(core, id, signal))) notRemoved[id] = "denied";
+  }
+  return notRemoved;
+}
+
+async function removeSnapshot(
+  core: RepositoryCore,
+  id: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await core.store.remove(objectKey.snapshot(id), { signal });
+    return true;
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== "objectstore.denied") throw thrown;
+    return false;
+  }
+}
+
+/** Since the plan a pack may have come back, an index been repaired, or the repaired one been forgotten. */
+async function requireStillDamaged(
+  core: RepositoryCore,
+  { beyondRepair, repairedBefore, unreadable }: RepairSnapshotsPlan,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<typeof readSnapshots>>> {
+  const found = await readSnapshots(core, { signal });
+  const noted = { save: () => Promise.resolve(), onChange: () => undefined, signal };
+  const { rewriter } = await openRewriter(core, noted);
+  const by = { beyond: new Set(beyondRepair), before: new Set(repairedBefore) };
+  const back = found.snapshots.find(({ id }) => unreadable.includes(id));
+  if (back !== undefined) throw notAsPlanned(back);
+  for (const snapshot of found.snapshots) {
+    const isBeyond = by.beyond.has(snapshot.id);
+    if (!isBeyond && !by.before.has(snapshot.id)) continue;
+    const tree = await rewriter.rewrite(snapshot.tree);
+    const isSo = isBeyond ? tree === undefined : isDone(found.snapshots, snapshot, tree);
+    if (!isSo) throw notAsPlanned(snapshot);
+  }
+  return found;
+}
+
+function notAsPlanned({ id }: Snapshot): AppError {
+  return stale(`snapshot ${id.slice(0, 8)} that was to be removed and is not as planned`);
+}
+
+function isDone(all: readonly Snapshot[], damaged: Snapshot, tree: string | undefined): boolean {
+  return tree !== undefined && tree !== damaged.tree && isRepaired(all, damaged, tree);
 }
 
 /** Every tree of the new snapshots is durable and listed when this returns. */

@@ -14,7 +14,7 @@ import type { BlobCopier, CopierOwner } from "../write/blob-copier.ts";
 import { erasuresOf, saveErasure } from "./erasure.ts";
 import type { ErasedSnapshot } from "./erasure.ts";
 import { forgetRewritten } from "./forget-rewritten.ts";
-import type { HeldSnapshots, Remaining } from "./forget-rewritten.ts";
+import type { Remaining } from "./forget-rewritten.ts";
 import { pathSet } from "./path-set.ts";
 import type { RewritePlan } from "./plan.ts";
 import { treeWithout } from "./tree-without.ts";
@@ -25,8 +25,6 @@ export interface RewriteOptions extends CopierOwner {
   /** Remove the old snapshots, once the new ones are durable and were read back. */
   readonly forget: boolean;
   readonly signal?: AbortSignal;
-  /** Which snapshots nobody may forget; by default those that any record of a hold names. */
-  readonly held?: HeldSnapshots;
   /** As of a copy: asked before a snapshot is written. */
   readonly beforeSnapshot?: (tree: string) => Promise<void>;
 }

@@ -3,10 +3,9 @@ import type { SnapshotId } from "../../kernel/index.ts";
 import { coreOf, objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
+import { isHeld, standingHolds } from "../hold/held-snapshots.ts";
 import { acquireLock } from "../lock/lock.ts";
-import { idsIn } from "../record/mentions.ts";
-import { loadRecords } from "../record/record.ts";
-import { loadSnapshot } from "../snapshots.ts";
+import { loadSnapshot, loadSnapshots } from "../snapshots.ts";
 import type { Repository } from "../types.ts";
 import type { CopierOwner } from "../write/blob-copier.ts";
 
@@ -24,11 +23,8 @@ interface Rewritten {
   readonly tree: string;
 }
 
-export type HeldSnapshots = (signal?: AbortSignal) => Promise<ReadonlySet<string>>;
-
 export interface ForgetOptions extends CopierOwner {
   readonly signal?: AbortSignal;
-  readonly held?: HeldSnapshots;
 }
 
 /**
@@ -48,7 +44,10 @@ export async function forgetRewritten(
   const waits = signal === undefined ? {} : { signal };
   const owner = { hostname, username, pid };
   await using lock = await acquireLock(core, { exclusive: true, owner, ...waits });
-  const held = await (options.held?.(signal) ?? namedByHolds(core, signal));
+  const old = new Set<string>(rewritten.map(({ from }) => from));
+  const standing = await standingHolds(core, await lock.clocks(signal), signal);
+  const there = (await loadSnapshots(core, signal)).filter(({ id }) => old.has(id));
+  const held = new Set(there.filter((each) => isHeld(standing, each)).map(({ id }) => id));
   const forgotten: SnapshotId[] = [];
   const remaining: Remaining[] = [];
   for (const { from: snapshot, to, tree } of rewritten) {
@@ -75,18 +74,6 @@ async function requireWritten(
     message: `snapshot ${to.slice(0, 8)} of another tree than the one written`,
     subject: { snapshot: to },
   });
-}
-
-/** Any record of a hold that names it, ended or not: who knows the form of holds passes `held`. */
-async function namedByHolds(
-  core: RepositoryCore,
-  signal?: AbortSignal,
-): Promise<ReadonlySet<string>> {
-  const named = new Set<string>();
-  for (const { value } of await loadRecords(core, "holds", (fields) => fields, signal)) {
-    idsIn(value, named);
-  }
-  return named;
 }
 
 async function removeSnapshot(

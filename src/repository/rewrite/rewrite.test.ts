@@ -6,9 +6,12 @@ import { executeCopy } from "../copy/execute.ts";
 import { planCopy } from "../copy/plan.ts";
 import { carryRecords } from "../copy/records.ts";
 import { coreOf } from "../core.ts";
+import { addHold, releaseHold } from "../hold/holds.ts";
+import { acquireLock } from "../lock/lock.ts";
 import { openRepository } from "../open.ts";
 import { loadRecords, saveRecord } from "../record/record.ts";
 import { createInlineSealer } from "../sealer.ts";
+import { loadSnapshotFields } from "../snapshots.ts";
 import {
   createFixture,
   entriesOf,
@@ -21,12 +24,14 @@ import {
 } from "../testing/fixtures.ts";
 import type { Files, Fixture } from "../testing/fixtures.ts";
 import type { EntryPath, Repository, Snapshot } from "../types.ts";
+import { saveUnpacked } from "../unpacked.ts";
 import { erasuresOf } from "./erasure.ts";
 import { executeRewrite } from "./execute.ts";
 import type { RewriteOptions, RewriteResult } from "./execute.ts";
 import { planRewrite } from "./plan.ts";
 
 const REASON = "request 17";
+const TERMS = { by: "ann", reason: "case 4" };
 
 async function rewrite(
   repository: Repository,
@@ -225,18 +230,103 @@ describe("the old snapshots", () => {
     const { repository } = await createFixture();
     const held = await saveFiles(repository, FILES);
     const free = await saveFiles(repository, { ...FILES, more: "m" });
-    await saveRecord(coreOf(repository), "holds", { any: { form: [held.id] } });
+    const hold = await addHold(repository, { snapshots: [held.id], ...TERMS }, WRITER);
     const result = await rewrite(repository, [["letters"]], { forget: true });
     expect(result).toMatchObject({
       outcome: "incomplete",
       forgotten: [free.id],
       remaining: [{ snapshot: held.id, why: "held" }],
     });
-    const asked = await rewrite(repository, [["letters"]], {
-      forget: true,
-      held: () => Promise.resolve(new Set()),
+    await releaseHold(repository, { hold: hold.id, by: "ann", reason: "over" });
+    const after = await rewrite(repository, [["letters"]], { forget: true });
+    expect(after).toMatchObject({ outcome: "complete", forgotten: [held.id] });
+  });
+
+  test("stay where a hold covers their time, or the one that they were made from", async () => {
+    for (const held of ["time", "plan", "original"] as const) {
+      const { repository } = await createFixture();
+      const old = await saveFiles(repository, FILES);
+      const [from, to] = [old.time, old.time];
+      const terms = {
+        time: { snapshots: [], range: { from, to } },
+        plan: { snapshots: [], range: { from, plan: "full" } },
+        original: { snapshots: [old.id] },
+      }[held];
+      // As `restic tag` does: the same once more, and the old one goes.
+      const core = coreOf(repository);
+      const { fields } = await loadSnapshotFields(core, old.id);
+      const tagged = { ...fields, tags: ["plan=full"], original: old.id };
+      await addHold(repository, { ...terms, ...TERMS }, WRITER);
+      const { id } = await saveUnpacked(core, "snapshot", Buffer.from(JSON.stringify(tagged)));
+      await core.store.remove(`snapshots/${old.id}`);
+      const result = await rewrite(repository, [["letters"]], { forget: true });
+      expect(result).toMatchObject({
+        outcome: "incomplete",
+        forgotten: [],
+        remaining: [{ snapshot: id, why: "held" }],
+      });
+    }
+  });
+
+  test("stay while another is at work: a forget is alone on the repository", async () => {
+    const { repository } = await createFixture();
+    const old = await saveFiles(repository, FILES);
+    await using _ = await acquireLock(coreOf(repository), { exclusive: false, owner: WRITER });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.locked",
     });
-    expect(asked).toMatchObject({ outcome: "complete", forgotten: [held.id] });
+    const ids = (await repository.snapshots()).map(({ id }) => id);
+    expect(ids).toHaveLength(2);
+    expect(ids).toContain(old.id);
+  });
+
+  test("stay, the rest of them, when the lock is removed by someone else", async () => {
+    const fixture = await createFixture();
+    const { store } = fixture;
+    const old = [
+      await saveFiles(fixture.repository, FILES),
+      await saveFiles(fixture.repository, { ...FILES, more: "m" }),
+    ];
+    const repository = await open(fixture, {
+      ...store,
+      remove: async (key, options) => {
+        await store.remove(key, options);
+        if (!key.startsWith("snapshots/")) return;
+        for (const lock of await keysOf(store, "locks/")) await store.remove(lock);
+      },
+    });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.lock_lost",
+    });
+    const left = new Set((await repository.snapshots()).map(({ id }) => id));
+    expect(old.filter(({ id }) => left.has(id))).toHaveLength(1);
+  });
+
+  test("stay, and no new one is written, where what was written cannot be read back", async () => {
+    const fixture = await createFixture();
+    const { store } = fixture;
+    const old = await saveFiles(fixture.repository, FILES);
+    // A store that acknowledges packs and loses them.
+    const repository = await open(fixture, {
+      ...store,
+      put: async (key, body, options) => {
+        if (!key.startsWith("data/")) await store.put(key, body, options);
+      },
+    });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.copy_differs",
+    });
+    expect((await repository.snapshots()).map(({ id }) => id)).toEqual([old.id]);
+  });
+
+  test("stay, all of them, where a hold cannot be read", async () => {
+    const { repository } = await createFixture();
+    const old = await saveFiles(repository, FILES);
+    await saveRecord(coreOf(repository), "holds", { another: "version" });
+    await expect(rewrite(repository, [["letters"]], { forget: true })).rejects.toMatchObject({
+      code: "repository.record_damaged",
+    });
+    expect((await repository.snapshots()).map(({ id }) => id)).toContain(old.id);
   });
 
   test("stay where the store holds or denies them", async () => {
