@@ -158,18 +158,19 @@ export async function* listObjects(
       const key = ownKey(access, found);
       if (key !== undefined) yield statOf(key, size, modifiedAt);
     }
-    token = nextToken(page.IsTruncated, page.NextContinuationToken, prefix);
+    token = nextPlace(page.IsTruncated, page.NextContinuationToken, token, prefix);
   } while (token !== undefined);
 }
 
 /** The key below our prefix. Names outside our alphabet (folder marks of consoles) are others': none of our objects. */
 export function ownKey({ prefix }: S3Access, found: string | undefined): string | undefined {
   if (found === undefined) return undefined;
-  const key = decoded(found).slice(prefix.length);
-  return isKey(key) ? key : undefined;
+  const name = decoded(found);
+  const key = name.slice(prefix.length);
+  return name.startsWith(prefix) && isKey(key) ? key : undefined;
 }
 
-function decoded(text: string): string {
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", "%20"));
   } catch {
@@ -178,16 +179,20 @@ function decoded(text: string): string {
   }
 }
 
-/** A listing that says "there is more" and not where would end early, as if it were whole. */
-function nextToken(
+/**
+ * What a page does not say about its end is not taken for the end: a page for people, or nothing at all, would be an empty
+ * listing, and one that says "there is more" and not where, or the same place again, a shorter or an endless one.
+ */
+export function nextPlace(
   isTruncated: boolean | undefined,
-  token: string | undefined,
+  place: string | undefined,
+  before: string | undefined,
   prefix: string,
 ): string | undefined {
-  if (isTruncated !== true) return undefined;
-  if (token !== undefined && token !== "") return token;
+  if (isTruncated === false) return undefined;
+  if (isTruncated === true && place !== undefined && place !== "" && place !== before) return place;
   throw objectStoreError("unavailable", {
-    message: `listing of ${prefix} that breaks off`,
+    message: `listing of ${prefix === "" ? "all" : prefix} that breaks off`,
     subject: { prefix },
   });
 }

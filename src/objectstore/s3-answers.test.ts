@@ -1,0 +1,149 @@
+import { createServer } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { once } from "node:events";
+import { describe, expect, test } from "vitest";
+import { Secret, systemClock } from "../kernel/index.ts";
+import { openObjectStore } from "./index.ts";
+import type { ObjectStore } from "./index.ts";
+import { codeOf, listKeys } from "./testing/index.ts";
+
+type Answer = (response: ServerResponse, query: URLSearchParams, request: IncomingMessage) => void;
+
+interface Answering extends AsyncDisposable {
+  readonly store: ObjectStore;
+  /** Waits that the store asked for, in ms. */
+  readonly waits: readonly number[];
+}
+
+const VERSIONED = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+
+/** A server that says about its bucket what any would, and about everything else what the test wants it to. */
+async function answering(answer: Answer): Promise<Answering> {
+  const server = createServer((request, response) => {
+    const { searchParams: query } = new URL(request.url ?? "/", "http://127.0.0.1");
+    if (query.has("versioning")) xml(response, VERSIONED);
+    else if (query.has("object-lock")) {
+      xml(response, "<Error><Code>ObjectLockConfigurationNotFoundError</Code></Error>", 404);
+    } else answer(response, query, request);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  let sleptMs = 0;
+  const waits: number[] = [];
+  const clock = {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + sleptMs,
+    sleep: async (ms: number) => {
+      waits.push(ms);
+      // Three times are patience enough.
+      sleptMs += ms + 400_000;
+    },
+  };
+  const credentials = { id: new Secret("id"), secret: new Secret("secret") };
+  const store = await openObjectStore(`s3:http://127.0.0.1:${address.port}/bucket/shop`, {
+    clock,
+    random: (size) => new Uint8Array(size),
+    settings: { s3: { credentials } },
+  });
+  return {
+    store,
+    waits,
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function xml(response: ServerResponse, body: string, status = 200): void {
+  response.writeHead(status, { "content-type": "application/xml" });
+  response.end(`<?xml version="1.0" encoding="UTF-8"?>${body}`);
+}
+
+function contents(...keys: string[]): string {
+  const entry = (key: string): string =>
+    `<Contents><Key>${key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><Size>1</Size></Contents>`;
+  return keys.map(entry).join("");
+}
+
+describe("what an S3 server says of its objects", () => {
+  test.for([
+    ["nothing", ""],
+    ["a page for people", "<html><body>Sign in</body></html>"],
+    ["an error in place of a listing", "<Error><Code>InternalError</Code></Error>"],
+    [
+      "a listing that does not say whether it is whole",
+      `<ListBucketResult>${contents("shop/config")}</ListBucketResult>`,
+    ],
+    [
+      "a listing that is cut",
+      `<ListBucketResult><IsTruncated>false</IsTruncated>${contents("shop/a")}<Contents><Key>sho`,
+    ],
+  ] as const)("is no listing where it is %s", async ([, body]) => {
+    await using answers = await answering((response) => {
+      response.writeHead(200, { "content-type": "application/xml" });
+      response.end(body);
+    });
+    const { store } = answers;
+    expect(await codeOf(() => listKeys(store, ""))).toBe("objectstore.unavailable");
+    expect(await codeOf(() => versionsOf(store))).toBe("objectstore.unavailable");
+  });
+
+  test("is no endless listing where a page ends where the one before did", async () => {
+    await using answers = await answering((response, query) => {
+      const more =
+        "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken><NextKeyMarker>shop/a</NextKeyMarker>";
+      const root = query.has("versions") ? "ListVersionsResult" : "ListBucketResult";
+      xml(response, `<${root}>${more}${contents("shop/a")}</${root}>`);
+    });
+    const { store } = answers;
+    expect(await codeOf(() => listKeys(store, ""))).toBe("objectstore.unavailable");
+    expect(await codeOf(() => versionsOf(store))).toBe("objectstore.unavailable");
+  });
+
+  test("leaves out what lies elsewhere, whatever was asked", async () => {
+    await using answers = await answering((response) => {
+      const keys = contents("else/config", "shop/config", "shop/%C3%A4", "sho/p");
+      xml(response, `<ListBucketResult><IsTruncated>false</IsTruncated>${keys}</ListBucketResult>`);
+    });
+    expect(await listKeys(answers.store, "")).toEqual(["config"]);
+  });
+
+  test.for([true, false])(
+    "goes on behind a page that ends at a key of others, encoded (%s)",
+    async (encodesMarker) => {
+      const keys = ["shop/data/a%20b", "shop/data/a b", "shop/data/x", "shop/data/ä ö", "shop/z"];
+      const sorted = keys.sort((a, b) => Buffer.from(a).compare(Buffer.from(b)));
+      const asked: string[] = [];
+      const encode = (key: string): string => encodeURIComponent(key).replaceAll("%2F", "/");
+      await using answers = await answering((response, query) => {
+        const marker = query.get("key-marker") ?? "";
+        asked.push(marker);
+        if (asked.length > sorted.length) throw new Error("listing that never ends");
+        const key = sorted.find((next) => Buffer.from(next).compare(Buffer.from(marker)) > 0) ?? "";
+        const isLast = key === sorted.at(-1);
+        const next = encodesMarker ? encode(key) : key;
+        const more = isLast
+          ? "<IsTruncated>false</IsTruncated>"
+          : `<IsTruncated>true</IsTruncated><NextKeyMarker>${next}</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>`;
+        const version = `<Version><Key>${encode(key)}</Key><VersionId>v</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-02T03:04:05.000Z</LastModified><Size>1</Size></Version>`;
+        xml(
+          response,
+          `<ListVersionsResult><EncodingType>url</EncodingType>${more}${version}</ListVersionsResult>`,
+        );
+      });
+      expect(await versionsOf(answers.store)).toEqual(["data/x", "z"]);
+      expect(asked).toEqual(["", ...sorted.slice(0, -1)]);
+    },
+  );
+});
+
+async function versionsOf(store: ObjectStore): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.versions?.list("") ?? []) keys.push(key);
+  return keys;
+}
