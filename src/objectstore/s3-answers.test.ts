@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { Secret, systemClock } from "../kernel/index.ts";
+import { AppError, Secret, systemClock } from "../kernel/index.ts";
 import { openObjectStore } from "./index.ts";
 import type { ObjectStore } from "./index.ts";
 import { codeOf, listKeys } from "./testing/index.ts";
@@ -140,6 +140,75 @@ describe("what an S3 server says of its objects", () => {
       expect(asked).toEqual(["", ...sorted.slice(0, -1)]);
     },
   );
+});
+
+describe("what an S3 server sends of an object", () => {
+  test.for([
+    ["another range", "bytes 5-8/100", "5678"],
+    ["a range of another unit", "lines 2-5/100", "2345"],
+    ["more than the range", "bytes 2-7/100", "234567"],
+  ] as const)("is not its range where it is %s", async ([, range, body]) => {
+    await using answers = await answering((response) => {
+      response.writeHead(206, { "content-range": range, "content-length": body.length });
+      response.end(body);
+    });
+    const read = (): Promise<unknown> => answers.store.getRange("config", { offset: 2, length: 4 });
+    expect(await codeOf(read)).toBe("objectstore.unavailable");
+  });
+
+  test("is its range where the server gives all of it", async () => {
+    await using answers = await answering((response) => response.end("0123456789"));
+    const found = await answers.store.getRange("config", { offset: 2, length: 4 });
+    expect(Buffer.from(found).toString()).toBe("2345");
+  });
+
+  test("is not kept in memory where it is larger than any object of ours", async () => {
+    await using answers = await answering((response) => {
+      response.writeHead(200, { "content-length": 2 ** 30 + 1 });
+      response.write("x");
+    });
+    expect(await codeOf(() => answers.store.get("config"))).toBe("objectstore.unavailable");
+  });
+});
+
+describe("an S3 server in trouble", () => {
+  test("is left alone for as long as it asks", async () => {
+    let asked = 0;
+    await using answers = await answering((response) => {
+      asked += 1;
+      if (asked > 1) response.end("whole");
+      else {
+        response.writeHead(503, { "retry-after": "77" });
+        response.end("<Error><Code>SlowDown</Code></Error>");
+      }
+    });
+    await answers.store.get("config");
+    expect(answers.waits).toEqual([77_000]);
+  });
+
+  test("writes nothing into our errors but the names of its own", async () => {
+    await using answers = await answering((response, _query, { headers }) => {
+      const echoed = headers.authorization ?? "";
+      xml(
+        response,
+        `<Error><Code>${echoed}</Code><Message>${echoed}</Message><Region>${echoed}</Region></Error>`,
+        400,
+      );
+    });
+    const error: unknown = await answers.store.get("config").catch((thrown: unknown) => thrown);
+    if (!(error instanceof AppError)) throw new Error("no error");
+    const { code, message, subject, hint } = error;
+    expect(code).toBe("objectstore.unsupported");
+    expect(JSON.stringify({ message, subject, hint })).not.toContain("AWS4");
+    expect(message).toBe("request to read config in bucket bucket: answered with 400");
+  });
+
+  test.for(["constructor", "toString", "__proto__"])("may call its error %s", async (name) => {
+    await using answers = await answering((response) => {
+      xml(response, `<Error><Code>${name}</Code><Message>x</Message></Error>`, 400);
+    });
+    expect(await codeOf(() => answers.store.get("config"))).toBe("objectstore.unsupported");
+  });
 });
 
 async function versionsOf(store: ObjectStore): Promise<string[]> {

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -9,6 +10,7 @@ import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { readBody } from "./body.ts";
 import { objectStoreError } from "./errors.ts";
+import { MAX_ANSWER_BYTES } from "./http.ts";
 import { isKey } from "./keys.ts";
 import { truncated } from "./memory.ts";
 import type { ByteRange, ObjectStat } from "./object-store.ts";
@@ -38,14 +40,26 @@ export async function getObjectRange(
     const sizeBytes = unsatisfiable(thrown);
     throw sizeBytes === undefined ? thrown : truncated(wanted.key, range, sizeBytes);
   });
+  const { ContentRange: given } = answer;
+  if (given !== undefined && !new RegExp(`^bytes ${range.offset}-`).test(given)) {
+    throw otherRange(wanted.key, range);
+  }
   const bytes = await bodyOf(answer, wanted);
+  if (given !== undefined && bytes.byteLength > range.length) throw otherRange(wanted.key, range);
   // A server that does not know ranges answers with the whole object.
-  const start = answer.ContentRange === undefined ? range.offset : 0;
+  const start = given === undefined ? range.offset : 0;
   const cut = bytes.subarray(start, start + range.length);
   if (cut.byteLength < range.length) {
     throw truncated(wanted.key, range, range.offset + cut.byteLength);
   }
   return cut;
+}
+
+function otherRange(key: string, { offset, length }: ByteRange): Error {
+  return objectStoreError("unavailable", {
+    message: `read of ${key} answered with another range`,
+    subject: { key, offset, length },
+  });
 }
 
 async function request(
@@ -81,6 +95,13 @@ async function bodyOf(answer: GetObjectCommandOutput, { key, signal }: Wanted): 
     throw objectStoreError("unavailable", {
       message: `answer without a body or its length for ${key}`,
       subject: { key },
+    });
+  }
+  if (sizeBytes > MAX_ANSWER_BYTES) {
+    if (body instanceof Readable) body.destroy();
+    throw objectStoreError("unavailable", {
+      message: `answer of ${sizeBytes} bytes for ${key}, more than any object of a repository has`,
+      subject: { key, sizeBytes },
     });
   }
   return readBody(body, { key, sizeBytes, signal });
