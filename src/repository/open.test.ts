@@ -231,3 +231,17 @@ describe("configs", () => {
     );
   });
 });
+
+test("files deeper than a repository has them are somebody else's, and stop nothing", async () => {
+  const fixture = await createFixture();
+  const { store, repository } = fixture;
+  const id = "ab".repeat(32);
+  const folders = ["keys", "locks", "snapshots", "index", "data", "sparekeep/keys"];
+  for (const folder of folders) await store.put(`${folder}/deeper/${id}`, [Buffer.from("x")]);
+  await store.put(`data/${id}`, [Buffer.from("x")]);
+  const again = await reopen(fixture, store);
+  expect(again.id).toBe(repository.id);
+  expect(await again.snapshots()).toMatchObject({ snapshots: [] });
+  await using _writer = await again.acquireWriter({ hostname: "h", username: "u", pid: 1 });
+  expect((await again.check({ readData: false })).findings).toEqual([]);
+});
