@@ -63,6 +63,7 @@ function repeatedExtras(
                 () => versions.list(prefix, wait),
                 nameOf,
                 createPatience(options, wait?.signal),
+                ({ key }) => key,
               ),
             get: (key, version, wait) => repeat(wait, () => versions.get(key, version, wait)),
             getRange: (key, version, range, wait) =>
@@ -111,19 +112,28 @@ async function holds(
   return offset === bytes.byteLength;
 }
 
-/** Starts the listing again and leaves out what was already given: a listing has no promised order to go on from. */
+/**
+ * Starts the listing again and leaves out what was already given: a listing has no promised order to go on from. Of a group,
+ * which comes together, nothing more is given once another one has begun, so that it is not taken for two.
+ */
 async function* listAgain<Found>(
   list: () => AsyncIterable<Found>,
   nameOf: (found: Found) => string,
   patience: Patience,
+  groupOf?: (found: Found) => string,
 ): AsyncIterable<Found> {
   const given = new Set<string>();
+  const closed = new Set<string>();
+  let open: string | undefined;
   for (;;) {
     try {
       for await (const found of list()) {
         const name = nameOf(found);
-        if (given.has(name)) continue;
+        const group = groupOf?.(found);
+        if (given.has(name) || (group !== undefined && closed.has(group))) continue;
         given.add(name);
+        if (open !== undefined && group !== open) closed.add(open);
+        open = group;
         yield found;
       }
       return;
