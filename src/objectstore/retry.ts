@@ -6,7 +6,10 @@ import type { ObjectStore, ObjectVersion, PutOptions, WaitOptions } from "./obje
 export interface RetryOptions {
   readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
   readonly random: RandomBytes;
-  /** From the first attempt of a call; after it the last error is thrown as it is. */
+  /**
+   * From the first failure of a call, of a listing from the first since it gave something; after it the last error is
+   * thrown as it is. What takes long, and does not fail, spends nothing.
+   */
   readonly deadlineMs: number;
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
@@ -134,6 +137,7 @@ async function* listAgain<Found>(
         given.add(name);
         if (open !== undefined && group !== open) closed.add(open);
         open = group;
+        patience.renew();
         yield found;
       }
       return;
@@ -160,12 +164,14 @@ export async function attemptUntilDone<Result>(
 }
 
 interface Patience {
+  /** Something came: what fails from now on has all of it again. */
+  renew(): void;
   /** Waits before the next attempt, or throws what was thrown when another attempt would not help. */
   waitOrThrow(thrown: unknown): Promise<void>;
 }
 
 function createPatience(options: RetryOptions, signal: AbortSignal | undefined): Patience {
-  const startedMs = options.clock.monotonicMs();
+  let failedFirstMs: number | undefined;
   let failures = 0;
   let rereads = 0;
   const mayRetry = (error: AppError): boolean => {
@@ -177,12 +183,17 @@ function createPatience(options: RetryOptions, signal: AbortSignal | undefined):
     return rule !== "never";
   };
   return {
+    renew: () => {
+      failedFirstMs = undefined;
+      failures = 0;
+    },
     waitOrThrow: async (thrown) => {
       if (!(thrown instanceof AppError) || !mayRetry(thrown)) throw thrown;
       throwIfAborted(signal);
       failures += 1;
       const delayMs = Math.max(jitteredDelayMs(options, failures), askedDelayMs(thrown));
-      const spentMs = options.clock.monotonicMs() - startedMs;
+      failedFirstMs ??= options.clock.monotonicMs();
+      const spentMs = options.clock.monotonicMs() - failedFirstMs;
       if (spentMs + delayMs > options.deadlineMs) throw thrown;
       options.onRetry?.(thrown, failures, delayMs);
       await options.clock.sleep(delayMs, signal).catch((reason: unknown) => {
