@@ -61,6 +61,7 @@ function repeatedExtras(
       ? {}
       : {
           versions: {
+            ...versions,
             list: (prefix, wait) =>
               listAgain(
                 () => versions.list(prefix, wait),

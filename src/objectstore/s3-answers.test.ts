@@ -18,10 +18,10 @@ interface Answering extends AsyncDisposable {
 const VERSIONED = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
 
 /** A server that says about its bucket what any would, and about everything else what the test wants it to. */
-async function answering(answer: Answer): Promise<Answering> {
+async function answering(answer: Answer, versioning = VERSIONED): Promise<Answering> {
   const server = createServer((request, response) => {
     const { searchParams: query } = new URL(request.url ?? "/", "http://127.0.0.1");
-    if (query.has("versioning")) xml(response, VERSIONED);
+    if (query.has("versioning")) xml(response, versioning);
     else if (query.has("object-lock")) {
       xml(response, "<Error><Code>ObjectLockConfigurationNotFoundError</Code></Error>", 404);
     } else answer(response, query, request);
@@ -45,7 +45,10 @@ async function answering(answer: Answer): Promise<Answering> {
   const store = await openObjectStore(`s3:http://127.0.0.1:${address.port}/bucket/shop`, {
     clock,
     random: (size) => new Uint8Array(size),
-    settings: { s3: { credentials } },
+    settings: {
+      s3: { credentials },
+      limits: { concurrency: 4, downloadBytesPerSecond: 1_000_000 },
+    },
   });
   return {
     store,
@@ -140,6 +143,15 @@ describe("what an S3 server says of its objects", () => {
       expect(asked).toEqual(["", ...sorted.slice(0, -1)]);
     },
   );
+});
+
+test("a bucket whose versioning is suspended has versions and keeps no new ones", async () => {
+  const suspended = VERSIONED.replace("Enabled", "Suspended");
+  await using answers = await answering((response) => response.end(), suspended);
+  expect(answers.store.versions?.suspended).toBe(true);
+  await using keeping = await answering((response) => response.end());
+  expect(keeping.store.versions).toBeDefined();
+  expect(keeping.store.versions?.suspended).toBeUndefined();
 });
 
 describe("what an S3 server sends of an object", () => {
