@@ -267,6 +267,19 @@ describe("wrapping", () => {
     );
   });
 
+  test.for(["spoilt", "gone"])("a copy that is %s is none, and is made again", async (how) => {
+    const policy = await created();
+    const [name = ""] = await copies();
+    const path = join(folder, "repo/sparekeep/owners", name);
+    await rm(path);
+    if (how === "spoilt") await writeFile(path, "garbage");
+    expect(await listRepositoryKeys(context, { policy })).toMatchObject({ wrapped: "outdated" });
+    expect(await wrapPassword(context, { policy })).toMatchObject({ created: true });
+    expect(await copies()).not.toContain(name);
+    const found = await unwrapPassword(context, { policy, copy: identity(ann) });
+    expect(found.password.reveal()).toBe(await password());
+  });
+
   test("a copy of another password is found by prove, with the code of a wrong password", async () => {
     const policy = await created();
     const [current = ""] = await copies();
