@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { AppError, Secret, systemClock } from "../kernel/index.ts";
+import { AppError, MIB, Secret, systemClock } from "../kernel/index.ts";
 import { openObjectStore } from "./index.ts";
 import type { ObjectStore } from "./index.ts";
 import { codeOf, listKeys } from "./testing/index.ts";
@@ -47,7 +47,7 @@ async function answering(answer: Answer, versioning = VERSIONED): Promise<Answer
     random: (size) => new Uint8Array(size),
     settings: {
       s3: { credentials },
-      limits: { concurrency: 4, downloadBytesPerSecond: 1_000_000 },
+      limits: { concurrency: 4, downloadBytesPerSecond: 1_000_000_000 },
     },
   });
   return {
@@ -106,6 +106,25 @@ describe("what an S3 server says of its objects", () => {
     const { store } = answers;
     expect(await codeOf(() => listKeys(store, ""))).toBe("objectstore.unavailable");
     expect(await codeOf(() => versionsOf(store))).toBe("objectstore.unavailable");
+  });
+
+  test.for([200, 500])("is no flood of text, with status %s", async (status) => {
+    let sentBytes = 0;
+    await using answers = await answering((response) => {
+      response.writeHead(status, { "content-type": "application/xml" });
+      const flood = (): void => {
+        // Four times what is taken.
+        if (sentBytes >= 2 ** 28) response.end();
+        else {
+          sentBytes += MIB;
+          response.write(" ".repeat(MIB), flood);
+        }
+      };
+      response.on("error", () => undefined);
+      flood();
+    });
+    expect(await codeOf(() => listKeys(answers.store, ""))).toBe("objectstore.unavailable");
+    expect(sentBytes).toBeLessThan(2 ** 28);
   });
 
   test("leaves out what lies elsewhere, whatever was asked", async () => {
