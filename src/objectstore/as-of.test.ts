@@ -1,4 +1,5 @@
 import { array, assert, asyncProperty, constantFrom, nat, record } from "fast-check";
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { asOf, createMemoryStore, withRetry } from "./index.ts";
 import type { MemoryStore, ObjectStore } from "./index.ts";
@@ -145,5 +146,74 @@ describe("a store as of a moment", () => {
       ["data/a1/x", 2],
       ["data/a1/y", 1],
     ]);
+  });
+
+  test("says nothing more of a key that was given, when a listing begins again", async () => {
+    const moving = createMoving();
+    for (const key of ["data/a", "data/b", "data/c"]) {
+      await moving.store.put(key, [Buffer.from("old")]);
+    }
+    const { versions } = moving.store;
+    if (versions === undefined) throw new Error("no versions");
+    let broken = false;
+    const store: ObjectStore = {
+      ...moving.store,
+      versions: {
+        ...versions,
+        list: async function* list(prefix, options) {
+          for await (const version of versions.list(prefix, options)) {
+            if (version.key === "data/c" && !broken) {
+              broken = true;
+              moving.nowMs += 5;
+              await moving.store.put("data/a", [Buffer.from("new")]);
+              throw objectStoreError("unavailable", { message: "away" });
+            }
+            yield version;
+          }
+        },
+      },
+    };
+    const clock = { monotonicMs: () => 0, sleep: async () => {} };
+    const limits = { deadlineMs: 10, firstDelayMs: 1, maxDelayMs: 1 };
+    const retried = withRetry(store, { clock, random: (size) => new Uint8Array(size), ...limits });
+    const found = await Array.fromAsync(retried.versions?.list("") ?? []);
+    expect(found.map(({ key }) => key)).toEqual(["data/a", "data/b", "data/c"]);
+  });
+
+  test("leaves a listing that nobody waits for any more, and at once", async () => {
+    const moving = createMoving();
+    await moving.store.put("data/a1/x", [Buffer.from("x")]);
+    const { versions } = moving.store;
+    if (versions === undefined) throw new Error("no versions");
+    const signals: (AbortSignal | undefined)[] = [];
+    const gate = Promise.withResolvers<void>();
+    const slow: ObjectStore = {
+      ...moving.store,
+      versions: {
+        ...versions,
+        list: async function* list(prefix, options) {
+          signals.push(options?.signal);
+          await gate.promise;
+          yield* versions.list(prefix, options);
+        },
+      },
+    };
+    const past = asOf(slow, new Date(START_MS));
+    const [first, second] = [new AbortController(), new AbortController()];
+    const reads = [first, second].map(({ signal }) =>
+      codeOf(() => past.get("data/a1/x", { signal })),
+    );
+    while (signals.length === 0) await setImmediate();
+    first.abort();
+    expect(await reads[0]).toBe("kernel.cancelled");
+    expect(signals).toHaveLength(1);
+    expect(signals[0]?.aborted).toBe(false);
+    second.abort();
+    expect(await reads[1]).toBe("kernel.cancelled");
+    expect(signals[0]?.aborted).toBe(true);
+    gate.resolve();
+    // Who comes later is not told that somebody else gave up.
+    expect(Buffer.from(await past.get("data/a1/x")).toString()).toBe("x");
+    expect(signals).toHaveLength(2);
   });
 });

@@ -1,6 +1,7 @@
 import { throwIfAborted } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
+import { unlessAborted } from "./in-turn.ts";
 import { keyHistories } from "./key-history.ts";
 import { parseKey } from "./keys.ts";
 import { noObject } from "./no-object.ts";
@@ -71,8 +72,11 @@ function statOf({ key, sizeBytes, modifiedAt }: ObjectVersion): ObjectStat {
 
 type Folder = ReadonlyMap<string, ObjectVersion>;
 
-interface Remembered {
-  readonly listing: Promise<Folder>;
+interface Listing {
+  readonly folder: Promise<Folder>;
+  readonly control: AbortController;
+  waiting: number;
+  done: boolean;
   /** 0 until it is listed. */
   size: number;
 }
@@ -81,7 +85,7 @@ interface Remembered {
 class Past {
   readonly #versions: ObjectVersions;
   readonly #moment: Date;
-  readonly #folders = new Map<string, Remembered>();
+  readonly #folders = new Map<string, Listing>();
   #remembered = 0;
 
   constructor(versions: ObjectVersions, moment: Date) {
@@ -100,49 +104,73 @@ class Past {
     parseKey(key);
     const folder = key.slice(0, key.lastIndexOf("/") + 1);
     // A listing of the root would be one of the whole store.
-    const listing = folder === "" ? this.#atRoot(key) : this.#below(folder);
-    const found = (await listing).get(key);
-    throwIfAborted(options?.signal);
+    const listed = await (folder === ""
+      ? this.#listed(key, options?.signal, (signal) => this.#atRoot(key, signal))
+      : this.#listed(folder, options?.signal, (signal) => this.#below(folder, signal)));
+    return listed.get(key);
+  }
+
+  async #atRoot(key: string, signal: AbortSignal): Promise<Folder> {
+    const all = keyHistories(this.#versions, "", this.#moment, { signal });
+    for await (const { key: found, past } of all) {
+      if (found === key) return new Map(past === undefined ? [] : [[key, past]]);
+    }
+    return new Map();
+  }
+
+  async #below(folder: string, signal: AbortSignal): Promise<Folder> {
+    const found = new Map<string, ObjectVersion>();
+    for await (const { key, past } of keyHistories(this.#versions, folder, this.#moment, {
+      signal,
+    })) {
+      if (past !== undefined) found.set(key, past);
+    }
     return found;
   }
 
-  #atRoot(key: string): Promise<Folder> {
-    return this.#remember(key, async () => {
-      for await (const { key: found, past } of keyHistories(this.#versions, "", this.#moment)) {
-        if (found === key) return new Map(past === undefined ? [] : [[key, past]]);
+  /** Several may wait for one listing: it is left when the last of them is. */
+  async #listed(
+    name: string,
+    signal: AbortSignal | undefined,
+    list: (signal: AbortSignal) => Promise<Folder>,
+  ): Promise<Folder> {
+    const listing = this.#folders.get(name) ?? this.#start(name, list);
+    listing.waiting += 1;
+    try {
+      await unlessAborted(listing.folder, signal);
+      return await listing.folder;
+    } finally {
+      listing.waiting -= 1;
+      if (listing.waiting === 0 && !listing.done) {
+        if (this.#folders.get(name) === listing) this.#folders.delete(name);
+        listing.control.abort();
       }
-      return new Map();
-    });
+    }
   }
 
-  #below(folder: string): Promise<Folder> {
-    return this.#remember(folder, async () => {
-      const found = new Map<string, ObjectVersion>();
-      for await (const { key, past } of keyHistories(this.#versions, folder, this.#moment)) {
-        if (past !== undefined) found.set(key, past);
-      }
-      return found;
-    });
-  }
-
-  /** Without a signal: others may wait for the same listing. */
-  #remember(name: string, list: () => Promise<Folder>): Promise<Folder> {
-    const known = this.#folders.get(name);
-    if (known !== undefined) return known.listing;
-    const listing = list().then(
-      (folder) => {
-        remembered.size = folder.size;
-        this.#remembered += folder.size;
-        this.#forgetOldest(name);
-        return folder;
-      },
-      (thrown: unknown) => {
-        this.#folders.delete(name);
-        throw thrown;
-      },
-    );
-    const remembered: Remembered = { listing, size: 0 };
-    this.#folders.set(name, remembered);
+  #start(name: string, list: (signal: AbortSignal) => Promise<Folder>): Listing {
+    const control = new AbortController();
+    const listing: Listing = {
+      control,
+      waiting: 0,
+      done: false,
+      size: 0,
+      folder: list(control.signal).then(
+        (folder) => {
+          listing.done = true;
+          listing.size = folder.size;
+          this.#remembered += folder.size;
+          this.#forgetOldest(name);
+          return folder;
+        },
+        (thrown: unknown) => {
+          listing.done = true;
+          if (this.#folders.get(name) === listing) this.#folders.delete(name);
+          throw thrown;
+        },
+      ),
+    };
+    this.#folders.set(name, listing);
     return listing;
   }
 

@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import type { FileHandle, link } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { throwIfAborted, toHex } from "../kernel/index.ts";
+import { AppError, throwIfAborted, toHex } from "../kernel/index.ts";
 import type { Bytes, RandomBytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { errnoOf, isMissing } from "./fs-errors.ts";
@@ -58,8 +58,17 @@ export async function writeDurably(
     await removeStale(folder, writtenAt, options.cleanedFolders);
   } catch (thrown) {
     await unlinkIfThere(temporary);
+    // Who finds the name taken may rely on it: an attempt before this one may have given it and not come to the sync.
+    if (isTaken(thrown)) await options.syncFolder(folder);
     throw thrown;
   }
+}
+
+function isTaken(thrown: unknown): boolean {
+  return (
+    errnoOf(thrown) === "EEXIST" ||
+    (thrown instanceof AppError && thrown.code === "objectstore.exists")
+  );
 }
 
 async function writeTemporary(

@@ -80,6 +80,35 @@ describe("fs store", () => {
     expect(synced).toEqual(["/data/ab"]);
   });
 
+  test("has a name durable that another attempt, or another writer, gave", async () => {
+    await using folder = await createTemporaryFolder();
+    const synced: string[] = [];
+    let fails = false;
+    const syncFolder = async (path: string): Promise<void> => {
+      if (fails) throw Object.assign(new Error("i/o error"), { code: "EIO" });
+      synced.push(path.slice(folder.path.length));
+    };
+    const store = createFsStore(folder.path, { random: randomBytes, syncFolder });
+    await store.put("a/first", [patternBytes(1)]);
+    const put = (): Promise<void> => store.put("a/x", [patternBytes(1)], { ifAbsent: true });
+    const remove = (): Promise<void> => store.remove("a/x");
+    for (const [work, again] of [
+      [put, "objectstore.exists"],
+      [remove, "no error"],
+    ] as const) {
+      fails = true;
+      expect(await codeOf(work)).toBe("objectstore.unavailable");
+      // What comes next finds it done, and must not take it for durable.
+      expect(await codeOf(work)).toBe("objectstore.unavailable");
+      fails = false;
+      synced.length = 0;
+      expect(await codeOf(work)).toBe(again);
+      expect(synced).toEqual(["/a"]);
+    }
+    // Of a folder that is not there nothing is to be synced.
+    await store.remove("never/was");
+  });
+
   test("does not list leftovers, and removes those older than a day with the next put", async () => {
     await using folder = await createTemporaryFolder();
     const stale = join(folder.path, `~${"0".repeat(24)}`);

@@ -66,7 +66,7 @@ export function createFsStore(folder: string, options: FsStoreOptions): ObjectSt
     remove: async (key, wait) => {
       const path = at(key);
       throwIfAborted(wait?.signal);
-      await wrapped("remove", key, () => removeFile(path));
+      await wrapped("remove", key, () => removeFile(path, writeOptions.syncFolder));
     },
   };
 }
@@ -164,12 +164,8 @@ async function* listFolder(
   }
 }
 
-async function removeFile(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (thrown) {
-    if (isMissing(thrown)) return;
-    throw thrown;
-  }
-  await syncFolder(dirname(path));
+/** Also where it is gone: an attempt before this one may have removed it and not come to the sync. */
+async function removeFile(path: string, sync: typeof syncFolder): Promise<void> {
+  await unlink(path).catch(undefinedIfMissing);
+  await sync(dirname(path)).catch(undefinedIfMissing);
 }

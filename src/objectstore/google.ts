@@ -212,7 +212,7 @@ async function* listObjects(
 ): AsyncIterable<ObjectStat> {
   parsePrefix(prefix);
   const what = `listing of ${prefix === "" ? "all" : prefix}`;
-  const fields = "nextPageToken,items(name,size,timeCreated)";
+  const fields = "kind,nextPageToken,items(name,size,timeCreated)";
   for (let pageToken: string | undefined; ;) {
     const query = {
       prefix: client.prefix + prefix,
@@ -223,6 +223,8 @@ async function* listObjects(
     if (answer.status === 404) throw noBucket(client, what);
     if (answer.status !== 200) throw googleError(answer, what, { prefix });
     const page = jsonOf(answer, what);
+    // No items are no key at all: what is none of Google's listings would be an empty one.
+    if (fieldOf(page, "kind") !== "storage#objects") throw noAnswer(what);
     const items = fieldOf(page, "items") ?? [];
     if (!Array.isArray(items)) throw noAnswer(what);
     for (const item of items) {

@@ -9,6 +9,7 @@ import { totalBytes } from "./keys.ts";
 import { tlsError } from "./network-errors.ts";
 import { createPace, sendBody } from "./pace.ts";
 import type { Rates } from "./rates.ts";
+import { retryAfterMsOf } from "./retry-after.ts";
 import type { Transport } from "./transport.ts";
 
 /** One request and its whole answer, for drivers that speak HTTP themselves. Nothing is repeated or followed here. */
@@ -33,7 +34,7 @@ export type SendHttp = (request: HttpRequest) => Promise<HttpAnswer>;
 /** No byte in either direction for so long: the peer is gone. */
 const IDLE_TIMEOUT_MS = 60_000;
 /** No object of a repository and no listing comes near it; a server that sends for ever meets it. */
-const MAX_ANSWER_BYTES = 2 ** 30;
+export const MAX_ANSWER_BYTES = 2 ** 30;
 
 export interface HttpLimits {
   readonly rates?: Rates | undefined;
@@ -159,10 +160,4 @@ export function statusError(
     });
   }
   return objectStoreError("denied", detail);
-}
-
-/** In seconds; the form with a date is passed over, since whose clock it means is not said. */
-function retryAfterMsOf(headers: IncomingHttpHeaders): number | undefined {
-  const text = headers["retry-after"];
-  return text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) * 1000 : undefined;
 }

@@ -42,6 +42,7 @@ function limitedExtras(store: ObjectStore, limited: Limited): Partial<ObjectStor
       ? {}
       : {
           versions: {
+            ...versions,
             list: (prefix, wait) => limitedList(versions.list(prefix, wait), wait, limited),
             get: (key, version, wait) => limited(wait, () => versions.get(key, version, wait)),
             getRange: (key, version, range, wait) =>

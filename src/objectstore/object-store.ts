@@ -79,6 +79,7 @@ export interface StoreFacts {
   readonly lock: "enforced" | "not enforced" | "none" | "unknown";
   /** Whether these credentials may remove what is locked in governance mode. */
   readonly lockBypass: boolean | "unknown";
+  /** Whether it keeps what is put over or removed now. */
   readonly versioned: boolean | "unknown";
 }
 
@@ -107,6 +108,8 @@ export interface ObjectVersion extends ObjectStat {
 }
 
 export interface ObjectVersions {
+  /** The store keeps what it had and nothing new: what is put or removed now may end what was the newest for good. */
+  readonly suspended?: true;
   /**
    * All of them, marks of removal included. The versions of one key come together, the newest first; keys in no promised
    * order.

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../kernel/index.ts";
 import type { AppError, Clock } from "../kernel/index.ts";
+import { objectStoreError } from "./errors.ts";
 import { createMemoryStore, withRetry } from "./index.ts";
 import type { ObjectStore } from "./index.ts";
 import { codeOf, createFaultyStore, describeObjectStore, listKeys } from "./testing/index.ts";
@@ -147,5 +148,47 @@ describe("retry", () => {
     const { signal } = control;
     expect(await codeOf(() => store.get("a", { signal }))).toBe("kernel.cancelled");
     expect(slept).toHaveLength(2);
+  });
+
+  test("has its patience for what fails, not for what takes long", async () => {
+    const clock = createStillClock();
+    const inner = createMemoryStore({ clock: systemClock });
+    let puts = 0;
+    const breaks = new Set(["c", "e"]);
+    const slow: ObjectStore = {
+      ...inner,
+      put: async (key, body, options) => {
+        puts += 1;
+        // A large object at a low rate.
+        await clock.sleep(60_000);
+        if (puts === 1) throw objectStoreError("unavailable", { message: "connection reset" });
+        await inner.put(key, body, options);
+      },
+      list: async function* list(prefix, options) {
+        for await (const found of inner.list(prefix, options)) {
+          yield found;
+          if (breaks.delete(found.key)) {
+            throw objectStoreError("unavailable", { message: "connection reset" });
+          }
+        }
+      },
+    };
+    const store = withRetry(slow, {
+      clock,
+      random: (size) => new Uint8Array(size),
+      deadlineMs: 10_000,
+      firstDelayMs: 100,
+      maxDelayMs: 1_000,
+    });
+    await store.put("a", [patternBytes(1)]);
+    for (const key of ["b", "c", "d", "e", "f"]) await inner.put(key, [patternBytes(1)]);
+    const keys: string[] = [];
+    for await (const { key } of store.list("")) {
+      keys.push(key);
+      // What is done with it.
+      await clock.sleep(60_000);
+    }
+    expect(keys.sort()).toEqual(["a", "b", "c", "d", "e", "f"]);
+    expect(breaks.size).toBe(0);
   });
 });

@@ -6,7 +6,10 @@ import type { ObjectStore, ObjectVersion, PutOptions, WaitOptions } from "./obje
 export interface RetryOptions {
   readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
   readonly random: RandomBytes;
-  /** From the first attempt of a call; after it the last error is thrown as it is. */
+  /**
+   * From the first failure of a call, of a listing from the first since it gave something; after it the last error is
+   * thrown as it is. What takes long, and does not fail, spends nothing.
+   */
   readonly deadlineMs: number;
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
@@ -58,11 +61,13 @@ function repeatedExtras(
       ? {}
       : {
           versions: {
+            ...versions,
             list: (prefix, wait) =>
               listAgain(
                 () => versions.list(prefix, wait),
                 nameOf,
                 createPatience(options, wait?.signal),
+                ({ key }) => key,
               ),
             get: (key, version, wait) => repeat(wait, () => versions.get(key, version, wait)),
             getRange: (key, version, range, wait) =>
@@ -111,19 +116,29 @@ async function holds(
   return offset === bytes.byteLength;
 }
 
-/** Starts the listing again and leaves out what was already given: a listing has no promised order to go on from. */
+/**
+ * Starts the listing again and leaves out what was already given: a listing has no promised order to go on from. Of a group,
+ * which comes together, nothing more is given once another one has begun, so that it is not taken for two.
+ */
 async function* listAgain<Found>(
   list: () => AsyncIterable<Found>,
   nameOf: (found: Found) => string,
   patience: Patience,
+  groupOf?: (found: Found) => string,
 ): AsyncIterable<Found> {
   const given = new Set<string>();
+  const closed = new Set<string>();
+  let open: string | undefined;
   for (;;) {
     try {
       for await (const found of list()) {
         const name = nameOf(found);
-        if (given.has(name)) continue;
+        const group = groupOf?.(found);
+        if (given.has(name) || (group !== undefined && closed.has(group))) continue;
         given.add(name);
+        if (open !== undefined && group !== open) closed.add(open);
+        open = group;
+        patience.renew();
         yield found;
       }
       return;
@@ -150,12 +165,14 @@ export async function attemptUntilDone<Result>(
 }
 
 interface Patience {
+  /** Something came: what fails from now on has all of it again. */
+  renew(): void;
   /** Waits before the next attempt, or throws what was thrown when another attempt would not help. */
   waitOrThrow(thrown: unknown): Promise<void>;
 }
 
 function createPatience(options: RetryOptions, signal: AbortSignal | undefined): Patience {
-  const startedMs = options.clock.monotonicMs();
+  let failedFirstMs: number | undefined;
   let failures = 0;
   let rereads = 0;
   const mayRetry = (error: AppError): boolean => {
@@ -167,12 +184,17 @@ function createPatience(options: RetryOptions, signal: AbortSignal | undefined):
     return rule !== "never";
   };
   return {
+    renew: () => {
+      failedFirstMs = undefined;
+      failures = 0;
+    },
     waitOrThrow: async (thrown) => {
       if (!(thrown instanceof AppError) || !mayRetry(thrown)) throw thrown;
       throwIfAborted(signal);
       failures += 1;
       const delayMs = Math.max(jitteredDelayMs(options, failures), askedDelayMs(thrown));
-      const spentMs = options.clock.monotonicMs() - startedMs;
+      failedFirstMs ??= options.clock.monotonicMs();
+      const spentMs = options.clock.monotonicMs() - failedFirstMs;
       if (spentMs + delayMs > options.deadlineMs) throw thrown;
       options.onRetry?.(thrown, failures, delayMs);
       await options.clock.sleep(delayMs, signal).catch((reason: unknown) => {

@@ -5,7 +5,8 @@ import type { S3Access } from "./s3-client.ts";
 
 /** `unknown` where these credentials may not ask, or the server does not know the question. */
 export interface BucketFacts {
-  readonly versioned: boolean | "unknown";
+  /** `suspended`: what was kept before is still there, and nothing new is kept. */
+  readonly versioned: boolean | "suspended" | "unknown";
   readonly locks: boolean | "unknown";
 }
 
@@ -24,14 +25,13 @@ export async function readBucketFacts(
 async function readVersioning(
   access: S3Access,
   signal: AbortSignal | undefined,
-): Promise<boolean | "unknown"> {
+): Promise<BucketFacts["versioned"]> {
   const command = new GetBucketVersioningCommand({ Bucket: access.bucket });
   try {
     const { Status: status } = await ask(access, { action: "ask the versioning of", key: "" }, () =>
       access.client.send(command, waits(signal)),
     );
-    // Suspended: what was kept before is still there.
-    return status === "Enabled" || status === "Suspended";
+    return status === "Suspended" ? "suspended" : status === "Enabled";
   } catch (thrown) {
     return unlessUnknown(thrown);
   }

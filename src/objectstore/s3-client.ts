@@ -4,6 +4,7 @@ import { s3Error } from "./s3-errors.ts";
 import type { Request } from "./s3-errors.ts";
 import { regionOfHost } from "./s3-location.ts";
 import type { S3Location } from "./s3-location.ts";
+import { limitText } from "./s3-text.ts";
 import type { AccessKey, S3Settings } from "./settings.ts";
 import { serverUrl } from "./transport.ts";
 import type { Transport } from "./transport.ts";
@@ -54,6 +55,7 @@ export function createS3Access(
     logger: SILENT,
   });
   refusePlainHttp(client);
+  limitText(client);
   return { client, bucket, prefix, settings };
 }
 

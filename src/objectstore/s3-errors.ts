@@ -1,6 +1,7 @@
 import { AppError, isAbort, kernelError } from "../kernel/index.ts";
 import type { ErrorDetail } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
+import { retryAfterMsOf } from "./retry-after.ts";
 import { tlsError } from "./network-errors.ts";
 
 /** What each kind of request takes, as policies of users and buckets call it. */
@@ -31,39 +32,41 @@ export interface Request {
 type Code = keyof typeof objectStoreError.codes;
 
 /** What servers call their errors; AWS's names, and those that compatible servers add. */
-const CODES: Readonly<Record<string, Code>> = {
-  NoSuchKey: "not_found",
-  NoSuchVersion: "not_found",
-  NoSuchBucket: "bucket_missing",
-  PreconditionFailed: "exists",
-  ConditionalRequestConflict: "unavailable",
-  OperationAborted: "unavailable",
-  SlowDown: "unavailable",
-  ServiceUnavailable: "unavailable",
-  InternalError: "unavailable",
-  RequestTimeout: "unavailable",
-  Throttling: "unavailable",
-  ThrottlingException: "unavailable",
-  TooManyRequests: "unavailable",
-  RequestLimitExceeded: "unavailable",
-  // What arrived is not what was sent.
-  BadDigest: "unavailable",
-  XAmzContentSHA256Mismatch: "unavailable",
-  IncompleteBody: "unavailable",
-  QuotaExceeded: "full",
-  QuotaExceededException: "full",
-  XMinioStorageFull: "full",
-  InsufficientCapacity: "full",
-  PermanentRedirect: "wrong_region",
-  TemporaryRedirect: "wrong_region",
-  AuthorizationHeaderMalformed: "wrong_region",
-  IllegalLocationConstraintException: "wrong_region",
-  RequestTimeTooSkewed: "clock_differs",
-  RequestExpired: "clock_differs",
-  InvalidObjectState: "storage_class",
-  InvalidStorageClass: "storage_class",
-  NotImplemented: "unsupported",
-};
+const CODES: ReadonlyMap<string, Code> = new Map(
+  Object.entries<Code>({
+    NoSuchKey: "not_found",
+    NoSuchVersion: "not_found",
+    NoSuchBucket: "bucket_missing",
+    PreconditionFailed: "exists",
+    ConditionalRequestConflict: "unavailable",
+    OperationAborted: "unavailable",
+    SlowDown: "unavailable",
+    ServiceUnavailable: "unavailable",
+    InternalError: "unavailable",
+    RequestTimeout: "unavailable",
+    Throttling: "unavailable",
+    ThrottlingException: "unavailable",
+    TooManyRequests: "unavailable",
+    RequestLimitExceeded: "unavailable",
+    // What arrived is not what was sent.
+    BadDigest: "unavailable",
+    XAmzContentSHA256Mismatch: "unavailable",
+    IncompleteBody: "unavailable",
+    QuotaExceeded: "full",
+    QuotaExceededException: "full",
+    XMinioStorageFull: "full",
+    InsufficientCapacity: "full",
+    PermanentRedirect: "wrong_region",
+    TemporaryRedirect: "wrong_region",
+    AuthorizationHeaderMalformed: "wrong_region",
+    IllegalLocationConstraintException: "wrong_region",
+    RequestTimeTooSkewed: "clock_differs",
+    RequestExpired: "clock_differs",
+    InvalidObjectState: "storage_class",
+    InvalidStorageClass: "storage_class",
+    NotImplemented: "unsupported",
+  }),
+);
 
 const WRONG_KEY = new Set(["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId"]);
 const EXPIRED = new Set(["ExpiredToken", "TokenRefreshRequired", "InvalidToken"]);
@@ -91,6 +94,7 @@ export function s3Error(thrown: unknown, request: Request, bucket: string): AppE
       bucket,
       ...(answer.status === undefined ? {} : { status: answer.status }),
       ...(answer.name === "" ? {} : { answer: answer.name }),
+      ...(code === "unavailable" ? retryAfterOf(thrown) : {}),
     },
     cause: thrown,
   });
@@ -101,7 +105,7 @@ function codeOf({ name, status }: Answer, { conditional, storageClass }: Request
     return "denied";
   }
   if (name === "InvalidArgument" && storageClass !== undefined) return "storage_class";
-  const known = CODES[name];
+  const known = CODES.get(name);
   if (known !== undefined) return known;
   if (status === undefined) return isSetting(name) ? "invalid_location" : "unavailable";
   if (status === 409 || status === 412) return conditional === true ? "exists" : "unavailable";
@@ -126,7 +130,6 @@ function describe(
   bucket: string,
   thrown: unknown,
 ): ErrorDetail {
-  const reason = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
   switch (code) {
     case "not_found":
       return { message: `no object ${key}` };
@@ -150,8 +153,14 @@ function describe(
         hint: "Set region of the destination, or AWS_REGION.",
       };
     default:
-      return { message: `request to ${action} ${place(key, bucket)}: ${reason}` };
+      return { message: `request to ${action} ${place(key, bucket)}: ${reasonOf(answer, thrown)}` };
   }
+}
+
+/** Of an answer its status and name; its text is foreign, and may repeat what we sent. Else what the network did. */
+function reasonOf({ status, name }: Answer, thrown: unknown): string {
+  if (status !== undefined) return `answered with ${status}${name === "" ? "" : ` (${name})`}`;
+  return thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
 }
 
 function place(key: string, bucket: string): string {
@@ -220,13 +229,26 @@ function answerOf(thrown: unknown): Answer {
 
 /** Without a body, as after HEAD, the SDK calls an error by its status or `UnknownError`; those say nothing. */
 function nameOf(thrown: Error): string {
-  return /^(?:\d+|Unknown|UnknownError|Error|NotFound)$/.test(thrown.name) ? "" : thrown.name;
+  const { name } = thrown;
+  const isWord = /^[A-Za-z][A-Za-z.]{0,63}$/.test(name);
+  return !isWord || /^(?:Unknown|UnknownError|Error|NotFound)$/.test(name) ? "" : name;
 }
 
 function regionOf(thrown: Error): string | undefined {
-  const inBody = field(thrown, "Region");
-  if (typeof inBody === "string") return inBody;
-  const header = field(field(field(thrown, "$response"), "headers"), "x-amz-bucket-region");
+  return [field(thrown, "Region"), headerOf(thrown, "x-amz-bucket-region")].find(isRegion);
+}
+
+function isRegion(text: unknown): text is string {
+  return typeof text === "string" && /^[A-Za-z0-9-]{1,40}$/.test(text);
+}
+
+function retryAfterOf(thrown: unknown): { readonly retryAfterMs?: number } {
+  const retryAfterMs = retryAfterMsOf({ "retry-after": headerOf(thrown, "retry-after") });
+  return retryAfterMs === undefined ? {} : { retryAfterMs };
+}
+
+function headerOf(thrown: unknown, name: string): string | undefined {
+  const header = field(field(field(thrown, "$response"), "headers"), name);
   return typeof header === "string" ? header : undefined;
 }
 

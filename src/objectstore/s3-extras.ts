@@ -3,7 +3,11 @@ import {
   ListObjectVersionsCommand,
   PutObjectRetentionCommand,
 } from "@aws-sdk/client-s3";
-import type { DeleteMarkerEntry, ObjectVersion as FoundVersion } from "@aws-sdk/client-s3";
+import type {
+  DeleteMarkerEntry,
+  ListObjectVersionsCommandOutput,
+  ObjectVersion as FoundVersion,
+} from "@aws-sdk/client-s3";
 import { AppError, throwIfAborted } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { parseKey, parsePrefix } from "./keys.ts";
@@ -16,7 +20,7 @@ import type {
 } from "./object-store.ts";
 import { ask, waits } from "./s3-client.ts";
 import type { S3Access } from "./s3-client.ts";
-import { getObject, getObjectRange, ownKey, statOf } from "./s3-read.ts";
+import { decoded, getObject, getObjectRange, nextPlace, ownKey, statOf } from "./s3-read.ts";
 
 export function objectLockOf(access: S3Access): ObjectLock {
   return {
@@ -161,6 +165,7 @@ async function* versionPages(
   signal: AbortSignal | undefined,
 ): AsyncIterable<DatedVersion[]> {
   let marker: VersionMarker | undefined;
+  let place: string | undefined;
   do {
     throwIfAborted(signal);
     const command = new ListObjectVersionsCommand({
@@ -178,14 +183,30 @@ async function* versionPages(
     );
     const marks = (page.DeleteMarkers ?? []).flatMap((mark) => versionOf(access, mark, undefined));
     yield [...found, ...marks];
-    if (page.IsTruncated === true && page.NextKeyMarker === undefined) {
-      throw objectStoreError("unavailable", { message: `listing of ${prefix} that breaks off` });
-    }
-    marker =
-      page.IsTruncated !== true || page.NextKeyMarker === undefined
-        ? undefined
-        : { key: page.NextKeyMarker, version: page.NextVersionIdMarker };
+    place = nextPlace(page.IsTruncated, placeOf(page), place, prefix);
+    marker = place === undefined ? undefined : markerOf(page);
   } while (marker !== undefined);
+}
+
+function placeOf(page: ListObjectVersionsCommandOutput): string | undefined {
+  const { NextKeyMarker: key, NextVersionIdMarker: version = "" } = page;
+  return key === undefined || key === "" ? undefined : `${key}\n${version}`;
+}
+
+/**
+ * Some servers encode the key that a page ends at as they encode the others, some do not. It is the last one of the page,
+ * so the page itself tells; only a key of others can make a difference.
+ */
+function markerOf(page: ListObjectVersionsCommandOutput): VersionMarker {
+  const { NextKeyMarker: text = "", NextVersionIdMarker: version } = page;
+  const listed = new Set(
+    [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].map(({ Key: key = "" }) =>
+      decoded(key),
+    ),
+  );
+  const possible = [decoded(text), text].filter((key) => listed.has(key));
+  const [last = decoded(text)] = possible.sort((a, b) => Buffer.from(b).compare(Buffer.from(a)));
+  return { key: last, version };
 }
 
 function versionOf(

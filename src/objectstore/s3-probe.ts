@@ -29,7 +29,8 @@ export async function probeS3(
   signal: AbortSignal | undefined,
 ): Promise<StoreFacts> {
   const conditionalWrites = await puts.conditionalWrites(signal);
-  const { versioned, locks } = bucket;
+  const { locks } = bucket;
+  const versioned = bucket.versioned === "suspended" ? false : bucket.versioned;
   if (locks !== true) {
     const lock = locks === false ? "none" : "unknown";
     return { conditionalWrites, versioned, lock, lockBypass: "unknown" };

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -9,6 +10,7 @@ import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { readBody } from "./body.ts";
 import { objectStoreError } from "./errors.ts";
+import { MAX_ANSWER_BYTES } from "./http.ts";
 import { isKey } from "./keys.ts";
 import { truncated } from "./memory.ts";
 import type { ByteRange, ObjectStat } from "./object-store.ts";
@@ -38,14 +40,26 @@ export async function getObjectRange(
     const sizeBytes = unsatisfiable(thrown);
     throw sizeBytes === undefined ? thrown : truncated(wanted.key, range, sizeBytes);
   });
+  const { ContentRange: given } = answer;
+  if (given !== undefined && !new RegExp(`^bytes ${range.offset}-`).test(given)) {
+    throw otherRange(wanted.key, range);
+  }
   const bytes = await bodyOf(answer, wanted);
+  if (given !== undefined && bytes.byteLength > range.length) throw otherRange(wanted.key, range);
   // A server that does not know ranges answers with the whole object.
-  const start = answer.ContentRange === undefined ? range.offset : 0;
+  const start = given === undefined ? range.offset : 0;
   const cut = bytes.subarray(start, start + range.length);
   if (cut.byteLength < range.length) {
     throw truncated(wanted.key, range, range.offset + cut.byteLength);
   }
   return cut;
+}
+
+function otherRange(key: string, { offset, length }: ByteRange): Error {
+  return objectStoreError("unavailable", {
+    message: `read of ${key} answered with another range`,
+    subject: { key, offset, length },
+  });
 }
 
 async function request(
@@ -81,6 +95,13 @@ async function bodyOf(answer: GetObjectCommandOutput, { key, signal }: Wanted): 
     throw objectStoreError("unavailable", {
       message: `answer without a body or its length for ${key}`,
       subject: { key },
+    });
+  }
+  if (sizeBytes > MAX_ANSWER_BYTES) {
+    if (body instanceof Readable) body.destroy();
+    throw objectStoreError("unavailable", {
+      message: `answer of ${sizeBytes} bytes for ${key}, more than any object of a repository has`,
+      subject: { key, sizeBytes },
     });
   }
   return readBody(body, { key, sizeBytes, signal });
@@ -158,18 +179,19 @@ export async function* listObjects(
       const key = ownKey(access, found);
       if (key !== undefined) yield statOf(key, size, modifiedAt);
     }
-    token = nextToken(page.IsTruncated, page.NextContinuationToken, prefix);
+    token = nextPlace(page.IsTruncated, page.NextContinuationToken, token, prefix);
   } while (token !== undefined);
 }
 
 /** The key below our prefix. Names outside our alphabet (folder marks of consoles) are others': none of our objects. */
 export function ownKey({ prefix }: S3Access, found: string | undefined): string | undefined {
   if (found === undefined) return undefined;
-  const key = decoded(found).slice(prefix.length);
-  return isKey(key) ? key : undefined;
+  const name = decoded(found);
+  const key = name.slice(prefix.length);
+  return name.startsWith(prefix) && isKey(key) ? key : undefined;
 }
 
-function decoded(text: string): string {
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", "%20"));
   } catch {
@@ -178,16 +200,20 @@ function decoded(text: string): string {
   }
 }
 
-/** A listing that says "there is more" and not where would end early, as if it were whole. */
-function nextToken(
+/**
+ * What a page does not say about its end is not taken for the end: a page for people, or nothing at all, would be an empty
+ * listing, and one that says "there is more" and not where, or the same place again, a shorter or an endless one.
+ */
+export function nextPlace(
   isTruncated: boolean | undefined,
-  token: string | undefined,
+  place: string | undefined,
+  before: string | undefined,
   prefix: string,
 ): string | undefined {
-  if (isTruncated !== true) return undefined;
-  if (token !== undefined && token !== "") return token;
+  if (isTruncated === false) return undefined;
+  if (isTruncated === true && place !== undefined && place !== "" && place !== before) return place;
   throw objectStoreError("unavailable", {
-    message: `listing of ${prefix} that breaks off`,
+    message: `listing of ${prefix === "" ? "all" : prefix} that breaks off`,
     subject: { prefix },
   });
 }

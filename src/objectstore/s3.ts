@@ -42,8 +42,14 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
     },
     remove: async (key, wait) => removeObject(access, wanted(key, wait)),
     ...(bucket.locks === true ? { lock: objectLockOf(access) } : {}),
-    ...(bucket.versioned === true ? { versions: objectVersionsOf(access) } : {}),
+    ...versionsOf(access, bucket),
     connection: options.connection,
     probe: (wait) => probeS3({ access, bucket, puts, random: options.random }, wait?.signal),
   };
+}
+
+function versionsOf(access: S3Access, { versioned }: BucketFacts): Pick<ObjectStore, "versions"> {
+  if (versioned === true) return { versions: objectVersionsOf(access) };
+  if (versioned !== "suspended") return {};
+  return { versions: { ...objectVersionsOf(access), suspended: true } };
 }

@@ -59,6 +59,7 @@ function throttledExtras(
       ? {}
       : {
           versions: {
+            ...versions,
             list: (prefix, wait) => throttledList(versions.list(prefix, wait), calls, wait),
             get: async (key, version, wait) => {
               const bytes = await called(wait, () => versions.get(key, version, wait));

@@ -1,5 +1,5 @@
 import type { Destination } from "../policy/index.ts";
-import { listKeys, strangenessOf, unknownAmong } from "../repository/index.ts";
+import { listKeys, strangenessOf, unknownAmong, unreadableOf } from "../repository/index.ts";
 import type { Repository } from "../repository/index.ts";
 import type { OperationContext } from "./context.ts";
 import type { Finding } from "./doctor.ts";
@@ -14,7 +14,10 @@ export async function keyFindings(
 ): Promise<readonly Finding[]> {
   const listing = await listKeys(repository, context);
   const findings = listing.recorded
-    ? unknownAmong(listing).map((key) => strange(subject, strangenessOf(key)))
+    ? [
+        ...unknownAmong(listing).map(strangenessOf),
+        ...listing.damagedRecords.map(unreadableOf),
+      ].map((message) => strange(subject, message))
     : [
         strange(
           subject,

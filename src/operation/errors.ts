@@ -86,6 +86,12 @@ export const operationError = errorTable("operation", {
     meaning: "A new password is too easy to guess for whoever gets hold of a key file.",
     hint: "Use a random one, for example of `openssl rand -base64 32`, or accept the risk with --allow-weak.",
   },
+  padded_password: {
+    kind: "usage",
+    meaning:
+      "A password begins or ends with white space, which files, wrapped and paper copies of it do not keep: they would open nothing.",
+    hint: "Take one without, with `sparekeep key passwd` where it is in use already.",
+  },
   owners_missing: {
     kind: "config",
     meaning: "The password was to be wrapped, and the policy names no owners of the destination.",

@@ -24,7 +24,7 @@ import {
   unwrapWithPassphrase,
   wrapWithPassphrase,
 } from "./key/age.ts";
-import { demandStrong } from "./key/demand-strong.ts";
+import { demandStrong, demandUnpadded } from "./key/demand-strong.ts";
 import { unwrapAll } from "./key/owners.ts";
 import { formatPaper, parsePaper } from "./key/paper.ts";
 import { sheetHtml, sheetText } from "./key/sheet.ts";
@@ -124,6 +124,7 @@ export async function escrowKey(
   await recorded(context, options, "escrow");
   const reference: SecretReference = destination.password;
   const password = await resolveSecret(reference, context.env);
+  demandUnpadded(password, "password to be written down");
   const repository = await open(context, destination, password);
   const lines = await sealedLines(context, password, passphrase);
   const { location, id, keyId } = repository;

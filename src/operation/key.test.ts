@@ -24,6 +24,7 @@ import {
   planKeyRemoval,
   wrapPassword,
 } from "./key.ts";
+import { addKey } from "../repository/index.ts";
 import { openDestination } from "./open.ts";
 import { testContext } from "./testing/context.ts";
 
@@ -33,6 +34,7 @@ let ann: { readonly file: string; readonly recipient: string };
 let ben: typeof ann;
 
 const PHRASE = { typed: new Secret("unaided clock ruffian stanza wobble kelp") };
+const WRITER = { hostname: "h", username: "u", pid: 1, cost: { N: 2, r: 1, p: 1 } };
 const NEW = { typed: new Secret("3vT0yQ1nq8oPZrJm2kX7wLd5sHc9fBgA") };
 
 async function person(name: string): Promise<typeof ann> {
@@ -220,6 +222,30 @@ describe("wrapping", () => {
     );
   });
 
+  test.for(["\n", " ", "\uFEFF"])(
+    "a password that ends with %j, which no copy of it keeps, is refused",
+    async (padding) => {
+      const policy = await created([]);
+      const padded = new Secret(`${NEW.typed.reveal()}${padding}`);
+      const newPassword = { typed: padded };
+      const add = () => addRepositoryKey(context, { policy, newPassword, allowWeak: true });
+      expect(await codeOf(add)).toBe("operation.padded_password");
+      // As another program may have made it, and an environment variable holds it.
+      const repository = await openDestination(context, destinationNamed(policy));
+      await addKey(repository, { ...WRITER, password: padded });
+      const { destinations, ...rest } = policyFor([ann.recipient]);
+      const local = { ...destinationNamed(policyFor([ann.recipient])), password: { env: "P" } };
+      const named = { ...rest, destinations: { ...destinations, local } };
+      const withEnv = { ...context, env: () => padded.reveal() };
+      expect(await codeOf(() => wrapPassword(withEnv, { policy: named }))).toBe(
+        "operation.padded_password",
+      );
+      const output = join(folder, "sheet.txt");
+      const escrow = { policy: named, passphrase: PHRASE, allowWeak: false, output };
+      expect(await codeOf(() => escrowKey(withEnv, escrow))).toBe("operation.padded_password");
+    },
+  );
+
   test("a recipient that only age can judge is found when it wraps", async () => {
     const policy = await created([]);
     const destination = { ...destinationNamed(policy), owners: ["age1tag1qqqq"] };
@@ -239,6 +265,19 @@ describe("wrapping", () => {
     expect(await codeOf(() => unwrapPassword(context, { policy, copy: identity(ann) }))).toBe(
       "operation.wrap_damaged",
     );
+  });
+
+  test.for(["spoilt", "gone"])("a copy that is %s is none, and is made again", async (how) => {
+    const policy = await created();
+    const [name = ""] = await copies();
+    const path = join(folder, "repo/sparekeep/owners", name);
+    await rm(path);
+    if (how === "spoilt") await writeFile(path, "garbage");
+    expect(await listRepositoryKeys(context, { policy })).toMatchObject({ wrapped: "outdated" });
+    expect(await wrapPassword(context, { policy })).toMatchObject({ created: true });
+    expect(await copies()).not.toContain(name);
+    const found = await unwrapPassword(context, { policy, copy: identity(ann) });
+    expect(found.password.reveal()).toBe(await password());
   });
 
   test("a copy of another password is found by prove, with the code of a wrong password", async () => {

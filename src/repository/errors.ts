@@ -116,6 +116,12 @@ export const repositoryError = errorTable("repository", {
       "The writer's lock was removed, or could not be refreshed in time; nothing was committed.",
     hint: "Run the backup again; what was uploaded already is found and used.",
   },
+  versions_suspended: {
+    kind: "config",
+    meaning:
+      "Old versions were to be put back in a store that keeps none of what is put over or removed now.",
+    hint: "Turn the versioning of the bucket on again first, so that nothing is lost by it.",
+  },
   object_lock_missing: {
     kind: "incompatible",
     meaning: "Recovery points were to be locked in a store that has no Object Lock.",

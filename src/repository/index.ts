@@ -123,7 +123,7 @@ export { addKey } from "./key/add.ts";
 export type { KeyChangeOptions, NewKeyOptions } from "./key/add.ts";
 export { planAdoptKeys } from "./key/adopt.ts";
 export type { AdoptionPlan, AdoptOptions } from "./key/adopt.ts";
-export { listKeys, strangenessOf, unknownAmong, unknownKeys } from "./key/list.ts";
+export { listKeys, strangenessOf, unknownAmong, unreadableOf, unknownKeys } from "./key/list.ts";
 export type { KeyEntry, KeyListing } from "./key/list.ts";
 export { changePassword } from "./key/passwd.ts";
 export type { ChangedPassword, ChangePasswordOptions } from "./key/passwd.ts";

@@ -231,3 +231,34 @@ describe("configs", () => {
     );
   });
 });
+
+test("a key that opens is not buried under later ones", async () => {
+  const fixture = await createFixture();
+  const { store, clock } = fixture;
+  // Whoever adds them chooses salts until the names come first.
+  const planted: string[] = [];
+  for (let number = 0; planted.length < 20; number += 1) {
+    const salt = Buffer.from(`${number}`).toString("base64");
+    const file = { kdf: "scrypt", ...CHEAP_COST, salt, data: Buffer.alloc(48).toString("base64") };
+    const bytes = Buffer.from(JSON.stringify(file));
+    const id = createHash("sha256").update(bytes).digest("hex");
+    if (id > fixture.repository.keyId) continue;
+    planted.push(id);
+    clock.advance(1000);
+    await store.put(`keys/${id}`, [bytes]);
+  }
+  expect((await reopen(fixture, store)).keyId).toBe(fixture.repository.keyId);
+});
+
+test("files deeper than a repository has them are somebody else's, and stop nothing", async () => {
+  const fixture = await createFixture();
+  const { store, repository } = fixture;
+  const id = "ab".repeat(32);
+  const folders = ["keys", "locks", "snapshots", "index", "sparekeep/keys"];
+  for (const folder of folders) await store.put(`${folder}/deeper/${id}`, [Buffer.from("x")]);
+  const again = await reopen(fixture, store);
+  expect(again.id).toBe(repository.id);
+  expect(await again.snapshots()).toEqual([]);
+  await using _writer = await again.acquireWriter({ hostname: "h", username: "u", pid: 1 });
+  expect((await again.check({ readData: false })).findings).toEqual([]);
+});

@@ -13,7 +13,7 @@ import { checkRepository } from "./check/check.ts";
 import { repositoryError } from "./errors.ts";
 import { noteKey } from "./key/key-record.ts";
 import { loadKey } from "./key/load-key.ts";
-import { listIds } from "./list.ts";
+import { listFiles, listIds } from "./list.ts";
 import { acquireReader } from "./read/reader.ts";
 import { createPoolSealer } from "./seal-worker-pool.ts";
 import { loadSnapshots, resolveSnapshot } from "./snapshots.ts";
@@ -26,7 +26,7 @@ import type {
 } from "./types.ts";
 import { acquireWriter } from "./write/writer.ts";
 
-/** restic tries this many keys too; each costs a key derivation. */
+/** Each costs a key derivation. restic tries so many too. */
 const MAX_KEYS_TRIED = 20;
 const PROGRAM_VERSION = "sparekeep 0.1.0";
 
@@ -115,22 +115,31 @@ function alreadyExists({ store }: RepositoryContext): AppError {
   });
 }
 
-/** Each key in turn. A damaged one is passed over when another opens, and told when none does. */
+/**
+ * Each key in turn, those that lie there longest first: whoever may only add keys cannot bury the one that opens. A damaged
+ * one is passed over when another opens, and told when none does; it does not count.
+ */
 async function findKey(
   context: RepositoryContext,
   { password, signal }: OpenOptions,
 ): Promise<{ master: MasterKey; keyId: KeyId }> {
-  const ids = await listIds(context.store, "keys/", signal);
+  const listed = await listFiles(context.store, "keys/", signal);
+  const files = listed.toSorted((a, b) => a.modifiedAt.getTime() - b.modifiedAt.getTime());
   let damage: AppError | undefined;
   let refused = false;
-  for (const id of ids.slice(0, MAX_KEYS_TRIED)) {
+  let tried = 0;
+  for (const { id } of files) {
+    if (tried === MAX_KEYS_TRIED) break;
     try {
       const file = parseKeyFile(await loadKey(context.store, id, signal), id);
+      if (file !== undefined) tried += 1;
       const master = file === undefined ? undefined : await openKeyFile(file, password);
       if (master !== undefined) return { master, keyId: asKeyId(id) };
       refused = true;
     } catch (thrown) {
       if (!(thrown instanceof AppError) || thrown.code === "kernel.cancelled") throw thrown;
+      // Removed since it was listed.
+      if (thrown.code === "objectstore.not_found") continue;
       if (thrown.kind !== "corrupt" && thrown.kind !== "incompatible") throw thrown;
       damage ??= thrown;
     }
@@ -142,7 +151,7 @@ async function findKey(
     });
   }
   throw repositoryError("wrong_password", {
-    message: `password that opens none of the ${ids.length} keys of ${context.store.location}`,
+    message: `password that opens none of the ${files.length} keys of ${context.store.location}`,
     ...(damage === undefined ? {} : { cause: damage }),
   });
 }

@@ -13,6 +13,10 @@ const bytesOf = (text: string): Bytes => Buffer.from(text);
 const textOf = (bytes: Bytes): string => Buffer.from(bytes).toString();
 /** Larger than any single read or write of a driver, and not a multiple of a block. */
 const LARGE_BYTES = 3_000_017;
+/** The target size of a pack and more than any buffer on the way. */
+const PACK_BYTES = 20 * 1024 * 1024 + 13;
+/** More than a page of any server. */
+const MANY = 1_003;
 
 /** Deterministic and incompressible enough that a shifted, cut or swapped part shows. */
 export function patternBytes(sizeBytes: number, seed = 1): Bytes {
@@ -55,6 +59,15 @@ async function statsBelow(store: ObjectStore, prefix: string): Promise<ObjectSta
   return found;
 }
 
+/** Some at once, as a backup does. */
+async function putAll(store: ObjectStore, keys: readonly string[]): Promise<void> {
+  const rest = keys.values();
+  const lane = async (): Promise<void> => {
+    for (const key of rest) await store.put(key, [bytesOf("x")]);
+  };
+  await Promise.all(Array.from({ length: 16 }, lane));
+}
+
 const BAD_KEYS = [
   "",
   "/",
@@ -74,6 +87,23 @@ const BAD_KEYS = [
   "~tmp",
   "a".repeat(256),
   `${"abcdefghi/".repeat(95)}x`,
+];
+
+const SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+/** Signs that URLs, XML and signatures have their own ideas of; names that differ by their case or by what sorts between. */
+const GOOD_KEYS = [
+  SIGNS,
+  `data/${SIGNS}`,
+  "a.b/..c/d..",
+  "data/-",
+  "data/_",
+  "data/.x",
+  "data-x/a",
+  "data.x/a",
+  "case/KEY",
+  "case/key",
+  "l".repeat(255),
+  `${"deep/".repeat(178)}${"d".repeat(10)}`,
 ];
 
 const putCases: readonly ContractCase[] = [
@@ -113,6 +143,27 @@ const putCases: readonly ContractCase[] = [
       const large = patternBytes(LARGE_BYTES);
       await store.put("data/bb/large", [large.subarray(0, 1_000_003), large.subarray(1_000_003)]);
       await expectSame(store, "data/bb/large", large);
+    },
+  },
+  {
+    name: "holds an object of the size of a pack",
+    run: async (store) => {
+      const pack = patternBytes(PACK_BYTES, 9);
+      await store.put("data/cc/pack", [pack], { ifAbsent: true });
+      await expectSame(store, "data/cc/pack", pack);
+      const range = { offset: PACK_BYTES - 100_003, length: 100_003 };
+      const end = await store.getRange("data/cc/pack", range);
+      expect(Buffer.compare(end, pack.subarray(range.offset))).toBe(0);
+    },
+  },
+  {
+    name: "holds keys of every sign that is allowed, as long as they may be, each its own",
+    run: async (store) => {
+      for (const key of GOOD_KEYS) await store.put(key, [bytesOf(key)], { ifAbsent: true });
+      for (const key of GOOD_KEYS) await expectSame(store, key, bytesOf(key));
+      expect(await listKeys(store, "")).toEqual(GOOD_KEYS.toSorted());
+      for (const key of GOOD_KEYS) await store.remove(key);
+      expect(await listKeys(store, "")).toEqual([]);
     },
   },
   {
@@ -228,6 +279,28 @@ const listCases: readonly ContractCase[] = [
       expect(sizes).toHaveLength(keys.length);
       expect(await listKeys(store, "data/")).toEqual(["data/00/a", "data/00/b", "data/01/a"]);
       expect(await listKeys(store, "data/00/")).toEqual(["data/00/a", "data/00/b"]);
+    },
+  },
+  {
+    name: "lists more than a page, each once, and ends when it is aborted on the way",
+    run: async (store) => {
+      const keys = Array.from({ length: MANY }, (_, index) => `index/k${index}`);
+      await putAll(store, keys);
+      expect(await listKeys(store, "index/")).toEqual(keys.toSorted());
+      for (const after of [1, MANY - 1]) {
+        const control = new AbortController();
+        let given = 0;
+        const list = async (): Promise<void> => {
+          for await (const found of store.list("index/", { signal: control.signal })) {
+            expect(found.sizeBytes).toBe(1);
+            given += 1;
+            if (given === after) control.abort();
+          }
+        };
+        expect(await codeOf(list)).toBe("kernel.cancelled");
+        expect(given).toBe(after);
+      }
+      expect((await statsBelow(store, "index/")).length).toBe(MANY);
     },
   },
   {

@@ -2,6 +2,7 @@ import { armor, Decrypter, Encrypter, identityToRecipient } from "age-encryption
 import { Secret } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { operationError } from "../errors.ts";
+import { demandUnpadded } from "./demand-strong.ts";
 
 /** age files of one short secret. What age itself throws can show nothing of it, and is wrapped all the same. */
 
@@ -15,6 +16,7 @@ const MAX_FILE_BYTES = 1024 * 1024;
 
 /** Armored, so that it survives a mail or a clipboard; `age -d` opens it like any other. */
 export async function wrapFor(recipients: readonly string[], secret: Secret): Promise<Bytes> {
+  demandUnpadded(secret, "password to be wrapped");
   const encrypter = new Encrypter();
   for (const [index, recipient] of recipients.entries()) {
     try {

@@ -18,7 +18,16 @@ export function demandStrong(
   const { hostname, actor } = context;
   const { policy, destination, what, allowWeak } = options;
   const names = [hostname, actor, policy.name, destination?.name ?? ""];
+  demandUnpadded(password, what);
   const { weakness } = judgePassword(password.reveal(), names);
   if (weakness === undefined || allowWeak) return weakness;
   throw operationError("weak_password", { message: `${what} ${weakness}` });
+}
+
+/** Whatever it is read back from takes white space around it for the end of a line, as restic does. */
+export function demandUnpadded(password: Secret, what: string): void {
+  if (password.reveal().trim() === password.reveal()) return;
+  throw operationError("padded_password", {
+    message: `${what} that begins or ends with white space`,
+  });
 }

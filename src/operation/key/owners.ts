@@ -34,12 +34,32 @@ export async function wrappedCopies(
       .filter(({ state, damage }) => state === "known" && damage === undefined)
       .map(({ id }) => id as string),
   );
-  const copy = files
+  const fitting = files
     .flatMap((file) => wraps.get(file) ?? [])
-    .find((wrap) => opening.has(wrap.key) && sameOwners(wrap.owners, owners));
+    .filter((wrap) => opening.has(wrap.key) && sameOwners(wrap.owners, owners));
+  const copy = await firstWhole(store, fitting, waits);
   const others = files.filter((file) => file !== copy?.file);
   return copy === undefined ? { state: "outdated", others } : { state: "current", copy, others };
 }
+
+/** A name alone is no copy: whoever may write to the store can put anything there. */
+async function firstWhole(
+  store: ObjectStore,
+  copies: readonly WrapRecord[],
+  waits: Waits,
+): Promise<WrapRecord | undefined> {
+  for (const copy of copies) {
+    try {
+      await loadWrapped(store, copy.file, waits);
+      return copy;
+    } catch (thrown) {
+      if (!(thrown instanceof AppError) || !NO_COPY.has(thrown.code)) throw thrown;
+    }
+  }
+  return undefined;
+}
+
+const NO_COPY = new Set(["operation.wrap_damaged", "objectstore.not_found"]);
 
 function sameOwners(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((owner) => b.includes(owner));

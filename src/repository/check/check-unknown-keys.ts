@@ -1,4 +1,4 @@
-import { listKeysOf, strangenessOf, unknownAmong } from "../key/list.ts";
+import { listKeysOf, strangenessOf, unknownAmong, unreadableOf } from "../key/list.ts";
 import type { CheckStep } from "./check-packs.ts";
 
 /**
@@ -10,5 +10,8 @@ export async function checkUnknownKeys({ core, findings, signal }: CheckStep): P
   if (!listing.recorded) return;
   for (const key of unknownAmong(listing)) {
     findings.add("key_unknown", strangenessOf(key), { key: key.id });
+  }
+  for (const record of listing.damagedRecords) {
+    findings.add("key_unknown", unreadableOf(record), { record });
   }
 }

@@ -74,22 +74,27 @@ export async function loadKeyHistory(
   const { found, damaged } = await loadReadableRecords(core, "keys", parseRecord, signal);
   const keys = new Map<string, KeyRecord>();
   const wraps = new Map<string, WrapRecord>();
-  for (const { value } of found.toSorted(lastWordLast)) {
+  for (const { value } of found.toSorted(byTime)) {
     if (value.action === "wrapped") wraps.set(value.file, value);
-    else keys.set(value.key, value);
+    else if (isLater(value, keys.get(value.key))) keys.set(value.key, value);
   }
   return { keys, wraps, damaged };
 }
 
 type Found = FoundRecord<KeyRecord | WrapRecord>;
 
-/** By the store's clock, whose steps may be a second; then by the writers' clocks; and in doubt a key is removed. */
-function lastWordLast(a: Found, b: Found): number {
-  return (
-    a.storedAt.getTime() - b.storedAt.getTime() ||
-    a.value.at.getTime() - b.value.at.getTime() ||
-    Number(a.value.action === "removed") - Number(b.value.action === "removed")
-  );
+/** By the store's clock, whose steps may be a second, then by the writers' clocks. */
+function byTime(a: Found, b: Found): number {
+  return a.storedAt.getTime() - b.storedAt.getTime() || a.value.at.getTime() - b.value.at.getTime();
+}
+
+/**
+ * A removal is taken back by a person alone, who vouches for the key later by the writers' clocks too: whoever may write to
+ * the store can put an old record there again, and then the store says that it is new.
+ */
+function isLater(next: KeyRecord, said: KeyRecord | undefined): boolean {
+  if (said?.action !== "removed" || next.action === "removed") return true;
+  return next.action === "adopted" && next.at > said.at;
 }
 
 function parseRecord(fields: JsonObject): KeyRecord | WrapRecord | undefined {

@@ -259,6 +259,59 @@ describe("removing a key", () => {
     expect(await unknownKeys(fixture.repository)).toMatchObject([{ id, state: "removed" }]);
   });
 
+  test.for(["added", "adopted"] as const)(
+    "holds where the record that it was %s is put again later",
+    async (action) => {
+      const fixture = await createFixture();
+      const { repository, store, clock } = fixture;
+      const before = await keysOf(store, "sparekeep/keys/");
+      let id: string;
+      if (action === "added") id = await addKey(repository, NEW_KEY);
+      else {
+        id = await addByOthers(fixture);
+        await (await planAdoptKeys(repository, { by: "Ann Meier" })).execute();
+      }
+      const records = (await keysOf(store, "sparekeep/keys/")).filter((r) => !before.includes(r));
+      const copies = new Map<string, Uint8Array>();
+      for (const key of [...records, objectKey.key(id)]) copies.set(key, await store.get(key));
+      clock.advance(60_000);
+      await (await planRemoveKey(repository, id, REMOVE)).execute();
+      clock.advance(60_000);
+      for (const [key, bytes] of copies) await store.put(key, [bytes]);
+      expect(await unknownKeys(repository)).toMatchObject([{ id, state: "removed" }]);
+    },
+  );
+
+  test("is undone by a person alone, who vouches for the key that is back", async () => {
+    const fixture = await createFixture();
+    const { repository, store, clock } = fixture;
+    const id = await addKey(repository, NEW_KEY);
+    const copy = await store.get(objectKey.key(id));
+    await (await planRemoveKey(repository, id, REMOVE)).execute();
+    await store.put(objectKey.key(id), [copy]);
+    clock.advance(60_000);
+    const adoption = await planAdoptKeys(repository, { by: "Ann Meier", references: [id] });
+    await adoption.execute();
+    expect(await unknownKeys(repository)).toEqual([]);
+  });
+
+  test("is told to be doubtful where its record was overwritten", async () => {
+    const fixture = await createFixture();
+    const { repository, store } = fixture;
+    const id = await addKey(repository, NEW_KEY);
+    const copy = await store.get(objectKey.key(id));
+    const before = await keysOf(store, "sparekeep/keys/");
+    await (await planRemoveKey(repository, id, REMOVE)).execute();
+    const [removal = ""] = (await keysOf(store, "sparekeep/keys/")).filter(
+      (record) => !before.includes(record),
+    );
+    await store.put(objectKey.key(id), [copy]);
+    await store.put(removal, [Buffer.from("garbage")]);
+    expect((await repository.check({ readData: false })).findings).toMatchObject([
+      { code: "key_unknown", message: expect.stringContaining("cannot be read") },
+    ]);
+  });
+
   test("waits for nobody: a writer at work refuses it", async () => {
     const fixture = await createFixture();
     const id = await addKey(fixture.repository, NEW_KEY);

@@ -106,6 +106,11 @@ export function strangenessOf({ id, state, record, username, hostname }: KeyEntr
   return `key ${short} not added through Sparekeep, by its own words of ${username ?? "nobody"}@${hostname ?? "nowhere"}`;
 }
 
+/** A record that cannot be read vouches for nothing; it may have said that a key was removed. */
+export function unreadableOf(record: string): string {
+  return `record ${record.slice(0, 8)} of a key that cannot be read: it may have been a removal`;
+}
+
 /** One key by its id or an unambiguous prefix. */
 export function keyNamed(keys: readonly KeyEntry[], reference: string): KeyEntry {
   const prefix = reference.toLowerCase();

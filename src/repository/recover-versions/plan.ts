@@ -55,6 +55,7 @@ export async function planRecoverVersions(
 ): Promise<RecoverVersionsPlan> {
   const { moment, removeAdded, signal } = options;
   const versions = requireVersions(store);
+  if (versions.suspended === true) throw suspended(store);
   const found = await compare(versions, moment, signal);
   if (!found.hadConfig) throw noneThen(store, moment);
   const unchanged = new Set<string>();
@@ -134,6 +135,14 @@ function inOrder<Item extends { readonly key: string; readonly class: ObjectClas
   return items.toSorted(
     (a, b) => classes.indexOf(a.class) - classes.indexOf(b.class) || (a.key < b.key ? -1 : 1),
   );
+}
+
+/** What lies there now, good or not, would be gone for good: undoing must not be able to. */
+function suspended({ location }: ObjectStore): Error {
+  return repositoryError("versions_suspended", {
+    message: `store ${location} whose versioning is suspended`,
+    subject: { location },
+  });
 }
 
 function noneThen({ location }: ObjectStore, moment: Date): Error {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { asOf, createMemoryStore, objectStoreError } from "../../objectstore/index.ts";
+import { asOf, createMemoryStore, objectStoreError, withRetry } from "../../objectstore/index.ts";
 import type { MemoryStore, ObjectStore } from "../../objectstore/index.ts";
 import { createRepository } from "../open.ts";
 import { createInlineSealer } from "../sealer.ts";
@@ -242,5 +242,20 @@ describe("recovering versions", () => {
     await expect(plan({ store: plain }, early)).rejects.toMatchObject({
       code: "objectstore.no_versions",
     });
+  });
+
+  test("refuses a store whose versioning is suspended", async () => {
+    const fixture = await createAttacked();
+    const { versions } = fixture.store;
+    if (versions === undefined) throw new Error("no versions");
+    const suspended: ObjectStore = { ...fixture.store, versions: { ...versions, suspended: true } };
+    const { clock, random } = fixture;
+    const waits = { deadlineMs: 1, firstDelayMs: 1, maxDelayMs: 1 };
+    const store = withRetry(suspended, { clock, random, ...waits });
+    await expect(plan({ store }, fixture.before)).rejects.toMatchObject({
+      code: "repository.versions_suspended",
+    });
+    // Looking at what was is harmless.
+    expect(await keysOf(asOf(store, fixture.before), "keys/")).toHaveLength(1);
   });
 });
