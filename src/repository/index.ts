@@ -68,7 +68,7 @@ export type {
 } from "./rewrite/plan.ts";
 export { executeRewrite } from "./rewrite/execute.ts";
 export type { RewriteOptions, RewriteResult, RewrittenSnapshot } from "./rewrite/execute.ts";
-export type { HeldSnapshots, Remaining } from "./rewrite/forget-rewritten.ts";
+export type { Remaining } from "./hold/standing.ts";
 export { checkAndRemember } from "./check/check-some.ts";
 export type { ReadChoice, RememberedReport, RememberingCheckOptions } from "./check/check-some.ts";
 export type { ReadCoverage } from "./check/rolling.ts";

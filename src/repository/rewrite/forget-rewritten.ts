@@ -1,34 +1,22 @@
-import { AppError } from "../../kernel/index.ts";
 import type { SnapshotId } from "../../kernel/index.ts";
-import { coreOf, objectKey } from "../core.ts";
+import { coreOf } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { repositoryError } from "../errors.ts";
+import { readStanding, removeUnlessHeld } from "../hold/standing.ts";
+import type { Remaining } from "../hold/standing.ts";
 import { acquireLock } from "../lock/lock.ts";
-import { idsIn } from "../record/mentions.ts";
-import { loadRecords } from "../record/record.ts";
 import { loadSnapshot } from "../snapshots.ts";
-import type { Repository } from "../types.ts";
+import type { Repository, Snapshot } from "../types.ts";
 import type { CopierOwner } from "../write/blob-copier.ts";
 
-/** Why an old snapshot is still there. */
-export interface Remaining {
-  readonly snapshot: SnapshotId;
-  readonly why: "held" | "locked" | "denied";
-  /** When the store's lock ends. */
-  readonly until?: Date;
-}
-
 interface Rewritten {
-  readonly from: SnapshotId;
+  readonly old: Snapshot;
   readonly to: SnapshotId;
   readonly tree: string;
 }
 
-export type HeldSnapshots = (signal?: AbortSignal) => Promise<ReadonlySet<string>>;
-
 export interface ForgetOptions extends CopierOwner {
   readonly signal?: AbortSignal;
-  readonly held?: HeldSnapshots;
 }
 
 /**
@@ -41,23 +29,21 @@ export async function forgetRewritten(
   options: ForgetOptions,
 ): Promise<{
   readonly forgotten: readonly SnapshotId[];
-  readonly remaining: readonly Remaining[];
+  readonly remaining: readonly Remaining<SnapshotId>[];
 }> {
   const core = coreOf(repository);
   const { hostname, username, pid, signal } = options;
   const waits = signal === undefined ? {} : { signal };
   const owner = { hostname, username, pid };
   await using lock = await acquireLock(core, { exclusive: true, owner, ...waits });
-  const held = await (options.held?.(signal) ?? namedByHolds(core, signal));
+  const standing = await readStanding(repository, await lock.clocks(signal), waits);
   const forgotten: SnapshotId[] = [];
-  const remaining: Remaining[] = [];
-  for (const { from: snapshot, to, tree } of rewritten) {
+  const remaining: Remaining<SnapshotId>[] = [];
+  for (const { old, to, tree } of rewritten) {
     await requireWritten(core, to, tree, signal);
     await lock.requireHeld(signal);
-    const left = held.has(snapshot)
-      ? ({ snapshot, why: "held" } as const)
-      : await removeSnapshot(core, snapshot, signal);
-    if (left === undefined) forgotten.push(snapshot);
+    const left = await removeUnlessHeld(core, old, standing, waits);
+    if (left === undefined) forgotten.push(old.id);
     else remaining.push(left);
   }
   return { forgotten, remaining };
@@ -75,35 +61,4 @@ async function requireWritten(
     message: `snapshot ${to.slice(0, 8)} of another tree than the one written`,
     subject: { snapshot: to },
   });
-}
-
-/** Any record of a hold that names it, ended or not: who knows the form of holds passes `held`. */
-async function namedByHolds(
-  core: RepositoryCore,
-  signal?: AbortSignal,
-): Promise<ReadonlySet<string>> {
-  const named = new Set<string>();
-  for (const { value } of await loadRecords(core, "holds", (fields) => fields, signal)) {
-    idsIn(value, named);
-  }
-  return named;
-}
-
-async function removeSnapshot(
-  core: RepositoryCore,
-  snapshot: SnapshotId,
-  signal?: AbortSignal,
-): Promise<Remaining | undefined> {
-  const key = objectKey.snapshot(snapshot);
-  const waits = signal === undefined ? {} : { signal };
-  const retention = await core.store.lock?.retentionOf(key, waits);
-  const { until } = retention ?? {};
-  if (until !== undefined && until > core.clock.now()) return { snapshot, why: "locked", until };
-  try {
-    await core.store.remove(key, waits);
-    return undefined;
-  } catch (thrown) {
-    if (!(thrown instanceof AppError) || thrown.code !== "objectstore.denied") throw thrown;
-    return { snapshot, why: "denied" };
-  }
 }

@@ -6,6 +6,7 @@ import { executeCopy } from "../copy/execute.ts";
 import { planCopy } from "../copy/plan.ts";
 import { carryRecords } from "../copy/records.ts";
 import { coreOf } from "../core.ts";
+import { addHold, releaseHold } from "../hold/holds.ts";
 import { openRepository } from "../open.ts";
 import { loadRecords, saveRecord } from "../record/record.ts";
 import { createInlineSealer } from "../sealer.ts";
@@ -225,18 +226,21 @@ describe("the old snapshots", () => {
     const { repository } = await createFixture();
     const held = await saveFiles(repository, FILES);
     const free = await saveFiles(repository, { ...FILES, more: "m" });
-    await saveRecord(coreOf(repository), "holds", { any: { form: [held.id] } });
+    const terms = { by: "ann", reason: "case 4", snapshots: [held.id] };
+    const { id: hold } = await addHold(repository, terms, WRITER);
+    const ended = { ...terms, snapshots: [free.id], until: new Date(0) };
+    await addHold(repository, ended, WRITER);
     const result = await rewrite(repository, [["letters"]], { forget: true });
     expect(result).toMatchObject({
       outcome: "incomplete",
       forgotten: [free.id],
-      remaining: [{ snapshot: held.id, why: "held" }],
+      remaining: [{ snapshot: held.id, why: "held", by: "ann", reason: "case 4" }],
     });
-    const asked = await rewrite(repository, [["letters"]], {
-      forget: true,
-      held: () => Promise.resolve(new Set()),
+    await releaseHold(repository, { hold, by: "ann", reason: "closed" });
+    expect(await rewrite(repository, [["letters"]], { forget: true })).toMatchObject({
+      outcome: "complete",
+      forgotten: [held.id],
     });
-    expect(asked).toMatchObject({ outcome: "complete", forgotten: [held.id] });
   });
 
   test("stay where the store holds or denies them", async () => {
