@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         of the source: indexes, snapshots, and what the copy lacks; of the copy: indexes, snapshots, new trees
- *   writes        audit records; to the copy: packs, indexes, snapshots, and records of holds and erasures
+ *   writes        audit records; to the copy: packs, indexes, snapshots, and records of holds and erasures; with `lock:` Object Lock on all that they need
  *   locks         shared, in the copy; shared in the source, where its credentials may write there
  *   leaves behind interrupted: packs that the next copy uses, or a prune removes
  *   exit codes    0; 3 a snapshot or a copy is missing; 10 no repository; 11 locked; 12 wrong password; 20; 130
@@ -22,6 +22,7 @@ import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
 import { operationError } from "./errors.ts";
 import { openDestination } from "./open.ts";
+import { lockHooks, lockPresent, pointLocker } from "./point-lock.ts";
 import { describeSnapshot } from "./snapshots.ts";
 
 export interface CopyPointsOptions {
@@ -52,6 +53,8 @@ export interface CopyOutcome extends CopyResult {
   readonly to: string;
   readonly records: readonly CarriedRecords[];
   readonly samePassword: boolean;
+  /** Of a copy with a lock: the earliest end of what this run locked, as read back. */
+  readonly lockedUntil?: string;
 }
 
 export interface CopyTrouble {
@@ -110,7 +113,7 @@ export async function planCopies(
       for (const pair of opened) {
         await record(context, options, pair, "execute");
         await orTrouble(context, pair, all, pairs.length, async () => {
-          copies.push(await copyPair(context, pair, options.onProgress));
+          copies.push(await copyPair(context, pair, options));
         });
       }
       const whole = all.length === 0 && copies.every(({ outcome }) => outcome === "complete");
@@ -183,14 +186,16 @@ async function openPair(
 async function copyPair(
   context: OperationContext,
   { from, to, source, target, preview }: OpenedPair,
-  onProgress: OnProgress | undefined,
+  { policy, onProgress }: CopyPointsOptions,
 ): Promise<CopyOutcome> {
   const { signal, hostname, actor, pid } = context;
+  const locker = pointLocker(context, policy, to, target);
   const result = await executeCopy(source, target, preview.plan, {
     hostname,
     username: actor,
     pid,
     signal,
+    ...lockHooks(locker),
     onProgress: ({ snapshots, doneBytes, totalBytes }) =>
       onProgress?.({
         step: `copy to ${to.name}`,
@@ -201,7 +206,10 @@ async function copyPair(
   });
   const pairs = [...result.present, ...result.copied];
   const records = await carryRecords(source, target, CARRIED, pairs, signal);
-  return { ...result, from: from.name, to: to.name, records, samePassword: preview.samePassword };
+  const present = result.present.map(({ copy }) => copy);
+  const locked = await lockPresent(context, locker, target, present);
+  const { samePassword } = preview;
+  return { ...result, from: from.name, to: to.name, records, samePassword, ...locked };
 }
 
 /** One copy that cannot be made does not stop the others; where there is but one, its error is the answer. */

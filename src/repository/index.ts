@@ -107,6 +107,7 @@ export { acquireLockReader, lockedUntil } from "./immutable/locked-until.ts";
 export type { LockedUntil, LockReader } from "./immutable/locked-until.ts";
 export { lockIndexes } from "./immutable/lock-indexes.ts";
 export type { LockIndexesOptions } from "./immutable/lock-indexes.ts";
+export { PointLocker } from "./immutable/point-locker.ts";
 export { lockSnapshot, lockTree, storeTime } from "./immutable/lock-snapshot.ts";
 export { executeRecoverVersions } from "./recover-versions/execute.ts";
 export type { RecoveredVersions, RecoverVersionsOptions } from "./recover-versions/execute.ts";

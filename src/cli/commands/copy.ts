@@ -18,6 +18,7 @@ import type { OutputFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 import type { Session } from "../session.ts";
+import { timeText } from "./snapshots.ts";
 
 interface CopyFlags extends OutputFlags {
   readonly policy?: string;
@@ -104,11 +105,19 @@ function describeCopy({ from, to, ...result }: CopyOutcome): string[] {
     ...failed.map(({ source, message }) => `missing: ${source.slice(0, 8)}: ${message}`),
     `${from} -> ${to}: ${formatCount(copied.length)} copied and read back, ${formatCount(present.length)} there already, ${formatBytes(writtenBytes)} written`,
     ...passwordText(from, to, result.samePassword),
+    ...lockLine(result),
     ...(holds === 0 ? [] : [`  ${formatCount(holds)} holds went with them`]),
     ...(sourceLock === "held"
       ? []
       : [`  no lock in ${from}: its credentials only read, so nothing held a prune off`]),
   ];
+}
+
+/** Of what was locked in this run. */
+export function lockLine({ lockedUntil }: { readonly lockedUntil?: string }): string[] {
+  return lockedUntil === undefined
+    ? []
+    : [`  locked with all that they need until ${timeText(lockedUntil)}`];
 }
 
 function describeTrouble({ from, to, message }: CopyTrouble): string {

@@ -25,8 +25,9 @@ export interface RewriteOptions extends CopierOwner {
   /** Remove the old snapshots, once the new ones are durable and were read back. */
   readonly forget: boolean;
   readonly signal?: AbortSignal;
-  /** As of a copy: asked before a snapshot is written. */
+  /** As of a copy: asked before a snapshot is written, and told after. */
   readonly beforeSnapshot?: (tree: string) => Promise<void>;
+  readonly afterSnapshot?: (id: SnapshotId) => Promise<void>;
 }
 
 export interface RewrittenSnapshot {
@@ -121,6 +122,7 @@ async function writeNew(
     const from = old.snapshot.id;
     if (there === undefined) await options.beforeSnapshot?.(tree);
     const to = there?.id ?? (await copier.saveSnapshot(newFields(old, tree, options.forget)));
+    if (there === undefined) await options.afterSnapshot?.(to);
     rewritten.push({ from, to, tree, found: there !== undefined });
     written.push({ old: old.snapshot, to, tree });
   }
