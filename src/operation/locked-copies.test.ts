@@ -10,7 +10,9 @@ import { destinationNamed, parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { lockedUntil } from "../repository/index.ts";
 import type { Repository } from "../repository/index.ts";
+import { checkRepository } from "./check.ts";
 import type { OperationContext } from "./context.ts";
+import { countCopies } from "./copies.ts";
 import { planCopies } from "./copy.ts";
 import { init } from "./init.ts";
 import { openDestination } from "./open.ts";
@@ -166,6 +168,47 @@ describe("where the policy locks", () => {
     expect(rewritten).toMatchObject([{ from: old }]);
     expect(until).toBeDefined();
     expect((await heldDays("main")).toSorted()).toEqual([30, undefined]);
+  });
+});
+
+describe("copies are counted", () => {
+  test("with what each store holds, what is proven, and what the last check found", async () => {
+    await save(1);
+    const policy = policyOf("far");
+    await (await planCopies(context, { policy })).execute();
+    const before = await countCopies(context, { policy, check: false });
+    expect(before[0]?.newest).toMatchObject({
+      copies: { facts: ["main holds it, stored", "far holds it, stored"] },
+      errors: { met: "unknown", unknown: ["main: no check is known", "far: no check is known"] },
+    });
+    for (const destination of ["main", "far"]) {
+      await checkRepository(context, { policy, destination, readData: destination === "main" });
+    }
+    const [full] = await countCopies(context, { policy, check: false });
+    expect(full?.newest).toMatchObject({
+      copies: { facts: ["main holds it, verified", "far holds it, stored"] },
+      errors: { met: "yes", count: 0 },
+    });
+    // The stores are years behind: by our clock the lock has ended, and counts as none.
+    expect(full?.newest?.immutable).toMatchObject({ met: "no", unknown: [] });
+  });
+
+  test("a lock of which the store does not tell is unknown", async () => {
+    await save(1);
+    const policy = policyOf("far");
+    await (await planCopies(context, { policy })).execute();
+    changed.set("far", (store) => ({
+      ...store,
+      lock: {
+        extend: () => Promise.resolve(),
+        retentionOf: () => Promise.reject(objectStoreError("denied", { message: "no" })),
+      },
+    }));
+    const [full] = await countCopies(context, { policy, check: false });
+    expect(full?.newest?.immutable).toMatchObject({
+      met: "unknown",
+      unknown: ["far: whether it is locked"],
+    });
   });
 });
 

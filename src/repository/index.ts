@@ -69,7 +69,8 @@ export type {
 export { executeRewrite } from "./rewrite/execute.ts";
 export type { RewriteOptions, RewriteResult, RewrittenSnapshot } from "./rewrite/execute.ts";
 export type { Remaining } from "./hold/standing.ts";
-export { checkAndRemember } from "./check/check-some.ts";
+export { checkAndRemember, lastCheckOf } from "./check/check-some.ts";
+export type { FoundByCheck } from "./check/read-log.ts";
 export type { ReadChoice, RememberedReport, RememberingCheckOptions } from "./check/check-some.ts";
 export type { ReadCoverage } from "./check/rolling.ts";
 export { parseReadSubset } from "./check/subset.ts";

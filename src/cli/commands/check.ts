@@ -76,6 +76,9 @@ function describe(result: CheckResult): string[] {
         ]),
     `${outcome}: ${counts}; ${readText(result)} (${took})`,
     ...coverageLines(result),
+    ...(result.verified.length === 0
+      ? []
+      : [`  ${formatCount(result.verified.length)} points that were stored are verified now`]),
   ].map(printable);
 }
 

@@ -55,7 +55,7 @@ async function holdsIfAny(repository: Repository, options: WaitOptions): Promise
 
 /** Of a file that cannot be read only the id is known: every range may hold it. */
 export type KnownSnapshot<Id extends string = string> =
-  | (Pick<Snapshot, "time" | "tags"> & { readonly id: Id })
+  | (Pick<Snapshot, "time" | "tags" | "original"> & { readonly id: Id })
   | { readonly id: Id; readonly time: undefined };
 
 /** What stands in the way of its removal, if anything does. */
@@ -78,7 +78,7 @@ function mayHold(hold: Hold, snapshot: KnownSnapshot): boolean {
   if (snapshot.time === undefined) {
     return hold.range !== undefined || hold.snapshots.includes(snapshot.id);
   }
-  return isHeldBy(hold, { id: snapshot.id, time: snapshot.time, plan: planOf(snapshot) });
+  return isHeldBy(hold, { ...snapshot, plan: planOf(snapshot) });
 }
 
 async function lockEnd(
