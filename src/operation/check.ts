@@ -29,6 +29,8 @@ import { operationError } from "./errors.ts";
 import { openDestination, recordedView } from "./open.ts";
 import type { View } from "./open.ts";
 import { hasRoomForRecords } from "./prove.ts";
+import { recordedConnection, usedConnection } from "./used-connection.ts";
+import type { UsedConnection } from "./used-connection.ts";
 
 export interface CheckRepositoryOptions extends View {
   readonly policy: Policy;
@@ -43,7 +45,7 @@ export interface CheckRepositoryOptions extends View {
   readonly onProgress?: OnProgress;
 }
 
-export interface CheckResult {
+export interface CheckResult extends UsedConnection {
   readonly destination: string;
   readonly location: string;
   readonly readData: boolean;
@@ -124,6 +126,7 @@ export async function checkRepository(
     verified,
     unread: { packs: unreadPacks, ...reasonOf(unreadReason) },
     durationMs: context.clock.monotonicMs() - startedMs,
+    ...usedConnection(repository),
   };
 }
 
@@ -186,7 +189,7 @@ async function verifyPoints(
   const proofs = await proofsOf(repository, { signal });
   const there = new Set<string>((await repository.snapshots({ signal })).map(({ id }) => id));
   const by = `sparekeep ${version} on ${hostname}`;
-  const details = { how: "check --read-data" };
+  const details = { how: "check --read-data", ...recordedConnection(repository) };
   const verified: string[] = [];
   for (const snapshot of points) {
     const { id } = snapshot;

@@ -24,6 +24,8 @@ import { operationError } from "./errors.ts";
 import { openDestination } from "./open.ts";
 import { lockHooks, lockPresent, pointLocker } from "./point-lock.ts";
 import { describeSnapshot } from "./snapshots.ts";
+import { usedConnection } from "./used-connection.ts";
+import type { Connection, UsedConnection } from "./used-connection.ts";
 
 export interface CopyPointsOptions {
   readonly policy: Policy;
@@ -48,13 +50,16 @@ export interface CopyPreview {
   readonly samePassword: boolean;
 }
 
-export interface CopyOutcome extends CopyResult {
+/** `connection` is the one to the copy. */
+export interface CopyOutcome extends CopyResult, UsedConnection {
   readonly from: string;
   readonly to: string;
   readonly records: readonly CarriedRecords[];
   readonly samePassword: boolean;
   /** Of a copy with a lock: the earliest end of what this run locked, as read back. */
   readonly lockedUntil?: string;
+  /** The one to the source. */
+  readonly sourceConnection?: Connection;
 }
 
 export interface CopyTrouble {
@@ -208,8 +213,17 @@ async function copyPair(
   const records = await carryRecords(source, target, CARRIED, pairs, signal);
   const present = result.present.map(({ copy }) => copy);
   const locked = await lockPresent(context, locker, target, present);
-  const { samePassword } = preview;
-  return { ...result, from: from.name, to: to.name, records, samePassword, ...locked };
+  const { connection: sourceConnection } = usedConnection(source);
+  return {
+    ...result,
+    from: from.name,
+    to: to.name,
+    records,
+    samePassword: preview.samePassword,
+    ...locked,
+    ...usedConnection(target),
+    ...(sourceConnection === undefined ? {} : { sourceConnection }),
+  };
 }
 
 /** One copy that cannot be made does not stop the others; where there is but one, its error is the answer. */

@@ -71,6 +71,7 @@ export { loadPolicy } from "./load-policy.ts";
 export { listEntries } from "./ls.ts";
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export { connectionUrl } from "./open.ts";
+export type { Connection, UsedConnection } from "./used-connection.ts";
 export { planRecoveryOfVersions } from "./recover-versions.ts";
 export type {
   PlannedRecoveryOfVersions,

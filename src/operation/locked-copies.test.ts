@@ -8,7 +8,7 @@ import { createMemoryStore, objectStoreError } from "../objectstore/index.ts";
 import type { MemoryStore, ObjectStore } from "../objectstore/index.ts";
 import { destinationNamed, parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
-import { lockedUntil } from "../repository/index.ts";
+import { lockedUntil, proofsOf } from "../repository/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { checkRepository } from "./check.ts";
 import type { OperationContext } from "./context.ts";
@@ -16,6 +16,8 @@ import { countCopies } from "./copies.ts";
 import { planCopies } from "./copy.ts";
 import { init } from "./init.ts";
 import { openDestination } from "./open.ts";
+import { planRepositoryPrune } from "./prune.ts";
+import { provePoint } from "./prove.ts";
 import { planRekey } from "./rekey.ts";
 import { planSnapshotRewrite } from "./rewrite.ts";
 import { testContext } from "./testing/context.ts";
@@ -208,6 +210,50 @@ describe("copies are counted", () => {
     expect(full?.newest?.immutable).toMatchObject({
       met: "unknown",
       unknown: ["far: whether it is locked"],
+    });
+  });
+});
+
+describe("how a store was reached", () => {
+  const seen = { tls: ["TLSv1.2", "TLSv1.3"], plain: true };
+
+  test("is told by every run, and of a folder nothing is", async () => {
+    await save(1);
+    changed.set("far", (store) => ({ ...store, connection: () => seen }));
+    const policy = policyOf();
+    const { copies } = await (await planCopies(context, { policy })).execute();
+    expect(copies[0]?.connection).toEqual(seen);
+    expect(copies[0]).not.toHaveProperty("sourceConnection");
+    const far = { policy, destination: "far" };
+    expect(await checkRepository(context, { ...far, readData: true })).toMatchObject({
+      connection: seen,
+    });
+    await using planned = await planRepositoryPrune(context, far);
+    expect(await planned.execute()).toMatchObject({ connection: seen });
+    const main = { policy, destination: "main", readData: false };
+    expect(await checkRepository(context, main)).not.toHaveProperty("connection");
+  });
+
+  test("stays in the record of what was proven", async () => {
+    await save(1);
+    changed.set("main", (store) => ({ ...store, connection: () => seen }));
+    const main = { policy: policyOf(), destination: "main", readData: true };
+    const [point = ""] = (await checkRepository(context, main)).verified;
+    expect((await proofsOf(await open("main"))).get(point)?.details).toEqual({
+      how: "check --read-data",
+      tls: "TLSv1.2 TLSv1.3",
+      plain: "to loopback",
+    });
+    const repository = await open("main");
+    const read = { files: 2, sizeBytes: 9 };
+    await provePoint(context, { repository, snapshot: point, records: true }, () =>
+      Promise.resolve(read),
+    );
+    expect((await proofsOf(repository)).get(point)?.details).toEqual({
+      how: "read back",
+      ...read,
+      tls: "TLSv1.2 TLSv1.3",
+      plain: "to loopback",
     });
   });
 });

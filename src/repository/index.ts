@@ -40,6 +40,7 @@ export { addHold, listHolds, releaseHold } from "./hold/holds.ts";
 export type { Proof, ProofState } from "./proof/proof.ts";
 export { acceptSuspect, proofsOf, saveProof } from "./proof/proofs.ts";
 export type { NewProof } from "./proof/proofs.ts";
+export { connectionOf } from "./connection.ts";
 export { createRepository, openRepository } from "./open.ts";
 export { executePrune } from "./prune/execute.ts";
 export { planPrune } from "./prune/plan.ts";

@@ -15,6 +15,7 @@ import {
   given,
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
+import { connectionLines } from "../connection-lines.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 import type { Session } from "../session.ts";
@@ -60,7 +61,7 @@ async function copy(session: Session, flags: CopyFlags): Promise<number> {
   const result = await planned.execute();
   progress.finish();
   if (json) await document(result);
-  else for (const line of describeResult(result)) await output.line(line);
+  else for (const line of describeResult(result, flags)) await output.line(line);
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
 }
 
@@ -94,11 +95,15 @@ function describePreview({ from, to, plan, leftOut, samePassword }: CopyPreview)
   ];
 }
 
-function describeResult({ outcome, copies, failed }: CopiesResult): string[] {
-  return [...copies.flatMap(describeCopy), ...failed.map(describeTrouble), outcome].map(printable);
+function describeResult({ outcome, copies, failed }: CopiesResult, flags: OutputFlags): string[] {
+  return [
+    ...copies.flatMap((copy) => describeCopy(copy, flags)),
+    ...failed.map(describeTrouble),
+    outcome,
+  ].map(printable);
 }
 
-function describeCopy({ from, to, ...result }: CopyOutcome): string[] {
+function describeCopy({ from, to, ...result }: CopyOutcome, flags: OutputFlags): string[] {
   const { copied, present, failed, sourceLock, writtenBytes, records } = result;
   const holds = records.find(({ kind }) => kind === "holds")?.carried ?? 0;
   return [
@@ -106,6 +111,8 @@ function describeCopy({ from, to, ...result }: CopyOutcome): string[] {
     `${from} -> ${to}: ${formatCount(copied.length)} copied and read back, ${formatCount(present.length)} there already, ${formatBytes(writtenBytes)} written`,
     ...passwordText(from, to, result.samePassword),
     ...lockLine(result),
+    ...connectionLines(result, flags, to),
+    ...connectionLines(given("connection", result.sourceConnection), flags, from),
     ...(holds === 0 ? [] : [`  ${formatCount(holds)} holds went with them`]),
     ...(sourceLock === "held"
       ? []
