@@ -33,6 +33,14 @@ export { doctor } from "./doctor.ts";
 export type { DoctorResult, Finding } from "./doctor.ts";
 export { dumpFile, saveDump } from "./dump.ts";
 export type { DumpedFile, DumpOptions, SavedDump } from "./dump.ts";
+export { estimate } from "./estimate.ts";
+export type {
+  DestinationEstimate,
+  EstimateOptions,
+  EstimateResult,
+  PlanKeep,
+  RunEstimate,
+} from "./estimate.ts";
 export { planForgetting } from "./forget.ts";
 export type { ForgetOptions, ForgetPreview, PlannedForget } from "./forget.ts";
 export { endHold, holdSnapshots, readHolds } from "./hold.ts";

@@ -123,6 +123,16 @@ export function lifetimeDays(policy: Policy, snapshot: Pick<Snapshot, "tags">): 
   return Math.max(...rulesInDays(keep));
 }
 
+/** How long rules keep a point: the shortest of them that keeps any, and the longest; `undefined` where none ends. */
+export function keptDays(
+  keep: KeepRules,
+): { readonly shortest: number; readonly longest: number } | undefined {
+  const days = rulesInDays(keep).filter((rule) => rule > 0);
+  return days.length === 0
+    ? undefined
+    : { shortest: Math.min(...days), longest: Math.max(...days) };
+}
+
 /** Of `last` nothing is known but that a plan seldom runs more than once a day. */
 function rulesInDays(keep: KeepRules): readonly number[] {
   return [

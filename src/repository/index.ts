@@ -103,6 +103,8 @@ export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";
 export { createInlineSealer } from "./sealer.ts";
 export type { CreateSealer } from "./sealer.ts";
 export { outcomeOf, planOf, sourceOf, tagsOf } from "./snapshot-tags.ts";
+export { measureRepository } from "./stored/measure.ts";
+export type { MeasuredRepository, StoredObjects, StoredWith } from "./stored/measure.ts";
 export { storedNameOf } from "./tree/names.ts";
 export { extendLocks } from "./immutable/extend-locks.ts";
 export { acquireLockReader, lockedUntil } from "./immutable/locked-until.ts";
