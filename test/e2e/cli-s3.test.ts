@@ -79,7 +79,7 @@ test("data packs alone lie in the cheaper class", async () => {
   }
   expect([...bulk]).toEqual(["data"]);
   // Packs of trees lie in data/ too, and stay hot.
-  expect([...hot].sort()).toEqual(["config", "data", "index", "keys", "snapshots"]);
+  expect([...hot].sort()).toEqual(["config", "data", "index", "keys", "snapshots", "sparekeep"]);
 });
 
 test("check reads every byte, and the database comes back as it was", async () => {
