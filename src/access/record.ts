@@ -21,6 +21,7 @@ export type AccessAction =
   | "prune"
   | "copy"
   | "copies"
+  | "estimate"
   | "rewrite"
   | "rekey"
   | "key"

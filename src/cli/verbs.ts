@@ -6,6 +6,7 @@ import { copiesVerb } from "./commands/copies.ts";
 import { copyVerb } from "./commands/copy.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
+import { estimateVerb } from "./commands/estimate.ts";
 import { forgetVerb } from "./commands/forget.ts";
 import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
@@ -38,6 +39,7 @@ export const VERBS: readonly Verb[] = [
   acceptVerb,
   copyVerb,
   copiesVerb,
+  estimateVerb,
   rewriteVerb,
   rekeyVerb,
   keyVerb,

@@ -21,6 +21,12 @@ function createMoving(): Moving {
   return moving;
 }
 
+test("the past is not probed: that would write", () => {
+  const { store } = createMoving();
+  const probing: ObjectStore = { ...store, probe: () => Promise.reject(new Error("written")) };
+  expect(asOf(probing, new Date(START_MS))).not.toHaveProperty("probe");
+});
+
 async function contents(store: ObjectStore): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const key of await listKeys(store, "")) {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { systemClock } from "../kernel/index.ts";
 import { createMemoryStore, withStoreBeside } from "./index.ts";
-import type { ObjectStore } from "./index.ts";
+import type { ObjectStore, StoreFacts } from "./index.ts";
 import { codeOf, describeObjectStore, listKeys, patternBytes } from "./testing/index.ts";
 
 const clock = systemClock;
@@ -34,14 +34,23 @@ test("records that an earlier main store holds are not shown, as they are not re
   expect(await listKeys(withStoreBeside(main, beside), "")).toEqual([]);
 });
 
-test("hands on what the main store offers", () => {
+const FACTS: StoreFacts = {
+  conditionalWrites: "honoured",
+  lock: "enforced",
+  lockBypass: false,
+  versioned: true,
+};
+
+test("hands on what the main store offers", async () => {
   const main: ObjectStore = {
     ...createMemoryStore({ clock }),
     connection: () => ({ tls: ["TLSv1.3"], plain: false }),
     lock: { retentionOf: async () => undefined, extend: async () => undefined },
+    probe: async () => FACTS,
   };
   const store = withStoreBeside(main, createMemoryStore({ clock }));
   expect(store.connection?.()).toEqual({ tls: ["TLSv1.3"], plain: false });
   expect(store.lock).toBe(main.lock);
+  expect(await store.probe?.()).toEqual(FACTS);
   expect(store).not.toHaveProperty("versions");
 });

@@ -20,6 +20,7 @@ export function withStoreBeside(main: ObjectStore, beside: ObjectStore): ObjectS
     ...(main.lock === undefined ? {} : { lock: main.lock }),
     ...(main.versions === undefined ? {} : { versions: main.versions }),
     ...(main.connection === undefined ? {} : { connection: main.connection }),
+    ...(main.probe === undefined ? {} : { probe: main.probe }),
   };
 }
 

@@ -20,6 +20,7 @@ import type {
 } from "./object-store.ts";
 import type { Rates } from "./rates.ts";
 import type { StoreSettings } from "./settings.ts";
+import { requireUsableClass } from "./storage-class.ts";
 import { createTransport, serverUrl } from "./transport.ts";
 
 export interface GoogleStoreOptions {
@@ -51,6 +52,11 @@ interface GoogleRequest extends Pick<HttpRequest, "headers" | "body" | "what"> {
 export function createGoogleStore(location: string, options: GoogleStoreOptions): ObjectStore {
   const { bucket, prefix } = parseGoogleLocation(location);
   const { google = {}, tls } = options.settings ?? {};
+  if (google.storageClass !== undefined) {
+    requireUsableClass("google", google.storageClass, {
+      ownClasses: google.endpoint !== undefined,
+    });
+  }
   const endpoint = serverUrl(google.endpoint ?? ENDPOINT);
   const transport = createTransport(tls);
   const send = createHttpSender(transport, options);

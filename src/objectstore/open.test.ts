@@ -33,4 +33,15 @@ describe("opening a store", () => {
       await expect(open()).rejects.not.toThrow("hunter2");
     },
   );
+
+  test.for([
+    ["ARCHIVED", undefined, "objectstore.storage_class"],
+    ["GLACIER_IR", undefined, "objectstore.storage_class"],
+    ["NEARLINE", undefined, "no error"],
+    ["OTHERS_OWN", "http://127.0.0.1:9/", "no error"],
+  ] as const)("gs: with the storage class %s at %s: %s", async ([storageClass, endpoint, code]) => {
+    const google = { storageClass, ...(endpoint === undefined ? {} : { endpoint }) };
+    const opened = openObjectStore("gs://bucket/repo", { ...context, settings: { google } });
+    expect(await codeOf(() => opened)).toBe(code);
+  });
 });

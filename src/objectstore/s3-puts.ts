@@ -1,7 +1,7 @@
 import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, RandomBytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
-import { createKeyTurns } from "./key-turns.ts";
+import { createTurns } from "./in-turn.ts";
 import type { PutOptions, StoreFacts } from "./object-store.ts";
 import { probeConditionalWrites, probeKey } from "./probe.ts";
 import type { S3Access } from "./s3-client.ts";
@@ -18,7 +18,7 @@ export interface Puts {
 }
 
 export function createPuts(access: S3Access, random: RandomBytes): Puts {
-  const turns = createKeyTurns();
+  const inTurn = createTurns();
   let asked: Promise<ConditionalWrites> | undefined;
   // Several wait for one answer: who gives up leaves the others waiting, so that none's signal reaches it.
   const probeOnce = (): Promise<ConditionalWrites> => {
@@ -40,7 +40,7 @@ export function createPuts(access: S3Access, random: RandomBytes): Puts {
       if (writes === "honoured") {
         return putObject(access, key, body, { ...request, conditional: true });
       }
-      return turns.run(key, () => lookAndPut(access, { key, body, request, writes }));
+      return inTurn(key, signal, () => lookAndPut(access, { key, body, request, writes }));
     },
   };
 }

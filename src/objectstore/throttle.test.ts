@@ -162,10 +162,11 @@ describe("a throttled store", () => {
     expect(clock.passed()).toBe(4_000);
   });
 
-  test("has rates only where something is limited, and hands on what the store offers", () => {
+  test("has rates only where something is limited, and hands on what the store offers", async () => {
     const inner: ObjectStore = {
       ...createMemoryStore({ clock: systemClock }),
       connection: () => ({ tls: ["TLSv1.3"], plain: false }),
+      probe: () => Promise.reject(new Error("probed")),
       lock: { retentionOf: async () => undefined, extend: async () => undefined },
       versions: {
         list: async function* () {},
@@ -181,6 +182,7 @@ describe("a throttled store", () => {
         .sort(),
     );
     expect(store.connection?.()).toEqual({ tls: ["TLSv1.3"], plain: false });
+    await expect(store.probe?.()).rejects.toThrow("probed");
   });
 
   test("is what a folder opened with limits is", async () => {

@@ -42,7 +42,7 @@ export function withThrottle(store: ObjectStore, rates: Rates): ObjectStore {
 }
 
 function throttledExtras(
-  { lock, versions, connection }: ObjectStore,
+  { lock, versions, connection, probe }: ObjectStore,
   { down, calls }: Rates,
   called: <Result>(wait: WaitOptions | undefined, work: () => Promise<Result>) => Promise<Result>,
 ): Partial<ObjectStore> {
@@ -73,6 +73,7 @@ function throttledExtras(
           },
         }),
     ...(connection === undefined ? {} : { connection }),
+    ...(probe === undefined ? {} : { probe: (wait) => called(wait, () => probe(wait)) }),
   };
 }
 

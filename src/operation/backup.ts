@@ -33,6 +33,8 @@ import { hasRoomForRecords, provePoint } from "./prove.ts";
 import type { ProvenPoint } from "./prove.ts";
 import { readBack } from "./read-back.ts";
 import { trackFiles } from "./track-files.ts";
+import { usedConnection } from "./used-connection.ts";
+import type { UsedConnection } from "./used-connection.ts";
 
 export interface BackupOptions {
   readonly policy: Policy;
@@ -42,7 +44,7 @@ export interface BackupOptions {
   readonly onProgress?: OnProgress;
 }
 
-export interface BackupResult extends ProvenPoint {
+export interface BackupResult extends ProvenPoint, UsedConnection {
   readonly outcome: "complete" | "incomplete";
   readonly plan: string;
   readonly source: string;
@@ -119,6 +121,7 @@ export async function backup(
     leftOut,
     ...(lockedUntil === undefined ? {} : { lockedUntil: lockedUntil.toISOString() }),
     ...proven,
+    ...usedConnection(repository),
   };
 }
 

@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         every index, snapshot and tree; with --read-data every pack in full, with --read-data-subset or --rolling some
- *   writes        one audit record; with packs read one record of them under sparekeep/checks/, now and then in place of older ones
+ *   writes        one audit record; one record of what was found and read under sparekeep/checks/, now and then in place of older ones; with --read-data, where all is good, records that points are verified
  *   locks         none
  *   leaves behind nothing
  *   exit codes    0; 2 --rolling without room to remember; 3 a part was not read; 10 no repository; 12 wrong password; 20 something is damaged
@@ -9,13 +9,28 @@
 import type { AppError } from "../kernel/index.ts";
 import { destinationNamed, parseSpan } from "../policy/index.ts";
 import type { CalendarSpan, Destination, Policy } from "../policy/index.ts";
-import { checkAndRemember, parseReadSubset } from "../repository/index.ts";
-import type { CheckFinding, ReadChoice, ReadCoverage } from "../repository/index.ts";
+import {
+  checkAndRemember,
+  outcomeOf,
+  parseReadSubset,
+  proofsOf,
+  saveProof,
+} from "../repository/index.ts";
+import type {
+  CheckFinding,
+  ReadChoice,
+  ReadCoverage,
+  Repository,
+  Snapshot,
+} from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
 import { operationError } from "./errors.ts";
 import { openDestination, recordedView } from "./open.ts";
 import type { View } from "./open.ts";
+import { hasRoomForRecords } from "./prove.ts";
+import { recordedConnection, usedConnection } from "./used-connection.ts";
+import type { UsedConnection } from "./used-connection.ts";
 
 export interface CheckRepositoryOptions extends View {
   readonly policy: Policy;
@@ -30,7 +45,7 @@ export interface CheckRepositoryOptions extends View {
   readonly onProgress?: OnProgress;
 }
 
-export interface CheckResult {
+export interface CheckResult extends UsedConnection {
   readonly destination: string;
   readonly location: string;
   readonly readData: boolean;
@@ -49,6 +64,8 @@ export interface CheckResult {
   readonly coverage: ReadCoverage;
   /** Whether the next check knows of this one. */
   readonly remembered: boolean;
+  /** Points that were stored and are verified now: every blob of theirs was read in this check, and is good. */
+  readonly verified: readonly string[];
   readonly durationMs: number;
 }
 
@@ -78,6 +95,8 @@ export async function checkRepository(
   });
   const repository = await openDestination(context, destination, options);
   const { onProgress } = options;
+  // Before the check reads the list: of what comes later it may not have read everything.
+  const points = read === "all" ? await repository.snapshots({ signal: context.signal }) : [];
   const report = await checkAndRemember(repository, {
     read,
     withinMs,
@@ -88,6 +107,8 @@ export async function checkRepository(
   const { findings, unreadPacks, unreadReason, readPacks, readBytes, totalBytes } = report;
   const { snapshots, packs, blobs, coverage, remembered } = report;
   const damaged = findings.some((finding) => finding.severity === "error");
+  const allGood = read === "all" && !damaged && unreadPacks === 0 && readPacks === packs;
+  const verified = allGood && remembered ? await verifyPoints(context, repository, points) : [];
   return {
     destination: destination.name,
     location: repository.location,
@@ -102,8 +123,10 @@ export async function checkRepository(
     totalBytes,
     coverage,
     remembered,
+    verified,
     unread: { packs: unreadPacks, ...reasonOf(unreadReason) },
     durationMs: context.clock.monotonicMs() - startedMs,
+    ...usedConnection(repository),
   };
 }
 
@@ -157,9 +180,25 @@ function spanMs(span: CalendarSpan, now: Date): number {
   return now.getTime() - from.getTime() + rest * 1000;
 }
 
-/** restic's REST protocol has no folder for records: they need a store beside it. */
-function hasRoomForRecords({ url, beside }: Destination): boolean {
-  return !url.startsWith("rest:") || beside !== undefined;
+/** Of ours, and only where nothing is proven yet: a doubt stays, and so does what is proven better. */
+async function verifyPoints(
+  { signal, version, hostname }: OperationContext,
+  repository: Repository,
+  points: readonly Snapshot[],
+): Promise<readonly string[]> {
+  const proofs = await proofsOf(repository, { signal });
+  const there = new Set<string>((await repository.snapshots({ signal })).map(({ id }) => id));
+  const by = `sparekeep ${version} on ${hostname}`;
+  const details = { how: "check --read-data", ...recordedConnection(repository) };
+  const verified: string[] = [];
+  for (const snapshot of points) {
+    const { id } = snapshot;
+    const stored = (proofs.get(id)?.state ?? "stored") === "stored";
+    if (outcomeOf(snapshot) === "foreign" || !stored || !there.has(id)) continue;
+    await saveProof(repository, { snapshot: id, state: "verified", by, details }, { signal });
+    verified.push(id);
+  }
+  return verified;
 }
 
 function noRoom(destination: string): AppError {

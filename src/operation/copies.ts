@@ -1,6 +1,6 @@
 /*
  * effects
- *   reads         snapshots of each plan's destination and of its copies; with --check their indexes and trees
+ *   reads         snapshots, proofs and the last check of each plan's destination and of its copies, Object Locks of the newest points; with --check indexes and trees
  *   writes        one audit record
  *   locks         none
  *   leaves behind nothing
@@ -10,12 +10,21 @@ import { AppError, throwIfAborted } from "../kernel/index.ts";
 import { destinationNamed, planNamed } from "../policy/index.ts";
 import type { Destination, Named, Policy } from "../policy/index.ts";
 import type { ObjectStore } from "../objectstore/index.ts";
-import type { Repository } from "../repository/index.ts";
+import { acquireLockReader, lastCheckOf, proofsOf } from "../repository/index.ts";
+import type { LockReader, Repository, Snapshot } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { openDestination, openStore } from "./open.ts";
+import { hasRoomForRecords } from "./prove.ts";
 import { scoreCopies } from "./score-copies.ts";
-import type { DestinationFacts, Met, Place, PlanScores, PointFact } from "./score-copies.ts";
+import type {
+  CheckFact,
+  DestinationFacts,
+  Met,
+  Place,
+  PlanScores,
+  PointFact,
+} from "./score-copies.ts";
 import { describeSnapshot } from "./snapshots.ts";
 
 export interface CopiesOptions {
@@ -87,7 +96,7 @@ interface ReadDestination {
   readonly trouble?: string;
   readonly place?: Place;
   readonly points?: readonly PlannedPoint[];
-  readonly check?: { readonly at: Date; readonly errors: number };
+  readonly check?: CheckFact;
 }
 
 function factsOf(
@@ -111,18 +120,29 @@ async function readDestination(
   try {
     const repository = await openDestination(context, destination);
     const store = await openStore(context, destination);
-    const points = await goodPoints(context, repository, store);
+    const records = hasRoomForRecords(destination);
+    const points = await goodPoints(context, repository, store, records);
     const place = placeOf(destination, context.hostname);
-    if (!check) return { name, place, points };
-    const at = context.clock.now();
-    const { findings } = await repository.check({ readData: false, signal: context.signal });
-    const errors = findings.filter(({ severity }) => severity === "error").length;
-    return { name, place, points, check: { at, errors } };
+    const found = await checkOf(context, repository, { check, records });
+    return { name, place, points, ...(found === undefined ? {} : { check: found }) };
   } catch (thrown) {
     throwIfAborted(context.signal);
     if (!(thrown instanceof AppError) || thrown.kind === "bug") throw thrown;
     return { name, trouble: thrown.message };
   }
+}
+
+/** Of a check that is made now, or of the last one that is remembered. */
+async function checkOf(
+  { clock, signal }: OperationContext,
+  repository: Repository,
+  { check, records }: { readonly check: boolean; readonly records: boolean },
+): Promise<CheckFact | undefined> {
+  if (!check) return records ? lastCheckOf(repository, { signal }) : undefined;
+  const at = clock.now();
+  const { findings, unreadPacks } = await repository.check({ readData: false, signal });
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  return { at, errors, unreadPacks };
 }
 
 type PlannedPoint = PointFact & { readonly plan: string };
@@ -133,30 +153,55 @@ async function goodPoints(
   { signal }: OperationContext,
   repository: Repository,
   store: ObjectStore,
+  records: boolean,
 ): Promise<readonly PlannedPoint[]> {
   const snapshots = await repository.snapshots({ signal });
-  const good = snapshots.flatMap(({ id, time, tree, ...rest }) => {
-    const { plan, outcome } = describeSnapshot({ id, time, tree, ...rest });
-    return plan === undefined || outcome !== "complete"
-      ? []
-      : [{ id, plan, time: time.toISOString(), tree }];
+  const proofs = records ? await proofsOf(repository, { signal }) : undefined;
+  const good = snapshots.flatMap((snapshot) => {
+    const { plan, outcome } = describeSnapshot(snapshot);
+    return plan === undefined || outcome !== "complete" ? [] : [{ plan, snapshot }];
   });
+  const newest = new Map(good.map(({ plan, snapshot }) => [plan, snapshot.id]));
+  const reader =
+    store.lock === undefined ? undefined : await acquireLockReader(repository, { signal });
   const points: PlannedPoint[] = [];
   for (let at = 0; at < good.length; at += PARALLEL) {
-    const group = good.slice(at, at + PARALLEL).map(async ({ id, ...point }) => ({
-      ...point,
-      lockedUntil: await lockOf(store, id, signal),
+    const group = good.slice(at, at + PARALLEL).map(async ({ plan, snapshot }) => ({
+      plan,
+      time: snapshot.time.toISOString(),
+      tree: snapshot.tree,
+      state: proofs === undefined ? undefined : (proofs.get(snapshot.id)?.state ?? "stored"),
+      lockedUntil:
+        newest.get(plan) === snapshot.id
+          ? await wholeLockOf(reader, snapshot, signal)
+          : await ownLockOf(store, snapshot.id, signal),
     }));
     points.push(...(await Promise.all(group)));
   }
   return points;
 }
 
+/** Of all that a plan's newest point needs: one request an object. A store that does not answer leaves it unknown. */
+async function wholeLockOf(
+  reader: LockReader | undefined,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): Promise<Date | "none" | undefined> {
+  if (reader === undefined) return "none";
+  try {
+    return (await reader.lockedUntil(snapshot, { signal }))?.until ?? "none";
+  } catch (thrown) {
+    throwIfAborted(signal);
+    if (!(thrown instanceof AppError) || thrown.kind === "bug") throw thrown;
+    return undefined;
+  }
+}
+
 /**
  * `none` where the store holds nothing against removal, or not even the snapshot's own file. A lock on that file alone says
  * nothing of the packs that it needs: then it is unknown.
  */
-async function lockOf(
+async function ownLockOf(
   store: ObjectStore,
   snapshot: string,
   signal: AbortSignal,

@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         of the source: indexes, snapshots, and what the copy lacks; of the copy: indexes, snapshots, new trees
- *   writes        audit records; to the copy: packs, indexes, snapshots, and records of holds, erasures and doubts
+ *   writes        audit records; to the copy: packs, indexes, snapshots, and records of holds, erasures and doubts; with `lock:` Object Lock on all that they need
  *   locks         shared, in the copy; shared in the source, where its credentials may write there
  *   leaves behind interrupted: packs that the next copy uses, or a prune removes
  *   exit codes    0; 3 a snapshot or a copy is missing; 10 no repository; 11 locked; 12 wrong password; 20; 130
@@ -22,8 +22,11 @@ import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
 import { operationError } from "./errors.ts";
 import { openDestination } from "./open.ts";
+import { lockHooks, lockPresent, pointLocker } from "./point-lock.ts";
 import { hasRoomForRecords } from "./prove.ts";
 import { describeSnapshot } from "./snapshots.ts";
+import { usedConnection } from "./used-connection.ts";
+import type { Connection, UsedConnection } from "./used-connection.ts";
 
 export interface CopyPointsOptions {
   readonly policy: Policy;
@@ -48,11 +51,16 @@ export interface CopyPreview {
   readonly samePassword: boolean;
 }
 
-export interface CopyOutcome extends CopyResult {
+/** `connection` is the one to the copy. */
+export interface CopyOutcome extends CopyResult, UsedConnection {
   readonly from: string;
   readonly to: string;
   readonly records: readonly CarriedRecords[];
   readonly samePassword: boolean;
+  /** Of a copy with a lock: the earliest end of what this run locked, as read back. */
+  readonly lockedUntil?: string;
+  /** The one to the source. */
+  readonly sourceConnection?: Connection;
 }
 
 export interface CopyTrouble {
@@ -111,7 +119,7 @@ export async function planCopies(
       for (const pair of opened) {
         await record(context, options, pair, "execute");
         await orTrouble(context, pair, all, pairs.length, async () => {
-          copies.push(await copyPair(context, pair, options.onProgress));
+          copies.push(await copyPair(context, pair, options));
         });
       }
       const whole = all.length === 0 && copies.every(({ outcome }) => outcome === "complete");
@@ -184,14 +192,16 @@ async function openPair(
 async function copyPair(
   context: OperationContext,
   { from, to, source, target, preview }: OpenedPair,
-  onProgress: OnProgress | undefined,
+  { policy, onProgress }: CopyPointsOptions,
 ): Promise<CopyOutcome> {
   const { signal, hostname, actor, pid } = context;
+  const locker = pointLocker(context, policy, to, target);
   const result = await executeCopy(source, target, preview.plan, {
     hostname,
     username: actor,
     pid,
     signal,
+    ...lockHooks(locker),
     onProgress: ({ snapshots, doneBytes, totalBytes }) =>
       onProgress?.({
         step: `copy to ${to.name}`,
@@ -203,7 +213,19 @@ async function copyPair(
   const pairs = [...result.present, ...result.copied];
   const records = await carryRecords(source, target, CARRIED, pairs, signal);
   if ([from, to].every(hasRoomForRecords)) await carryDoubts(source, target, pairs, signal);
-  return { ...result, from: from.name, to: to.name, records, samePassword: preview.samePassword };
+  const present = result.present.map(({ copy }) => copy);
+  const locked = await lockPresent(context, locker, target, present);
+  const { connection: sourceConnection } = usedConnection(source);
+  return {
+    ...result,
+    from: from.name,
+    to: to.name,
+    records,
+    samePassword: preview.samePassword,
+    ...locked,
+    ...usedConnection(target),
+    ...(sourceConnection === undefined ? {} : { sourceConnection }),
+  };
 }
 
 /** One copy that cannot be made does not stop the others; where there is but one, its error is the answer. */

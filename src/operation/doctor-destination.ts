@@ -6,7 +6,8 @@ import type { OperationContext } from "./context.ts";
 import { examineLock } from "./doctor-lock.ts";
 import type { Finding } from "./doctor.ts";
 import { keyFindings } from "./doctor-keys.ts";
-import { openDestination } from "./open.ts";
+import { probeDestination, storeFindings } from "./doctor-store.ts";
+import { openDestination, openStore } from "./open.ts";
 
 const LITTLE_SPACE_BYTES = 5 * GIB;
 const LITTLE_SPACE_SHARE = 0.05;
@@ -15,6 +16,7 @@ export async function examineDestination(
   context: OperationContext,
   subject: string,
   destination: Destination,
+  { isWritten }: { readonly isWritten: boolean },
 ): Promise<readonly Finding[]> {
   const repository = await openDestination(context, destination);
   const snapshots = await repository.snapshots({ signal: context.signal });
@@ -27,7 +29,10 @@ export async function examineDestination(
     findings.push({ status: "warn", subject, message: "newest snapshot lies in the future", fix });
   }
   const point = snapshots.at(-1);
-  const looked = point === undefined ? { repository } : { repository, newest: point };
+  const store = await openStore(context, destination);
+  const facts = await probeDestination(context, store, destination, isWritten);
+  findings.push(...storeFindings(subject, destination, facts));
+  const looked = { store, facts, repository, ...(point === undefined ? {} : { newest: point }) };
   findings.push(...(await examineLock(context, subject, destination, looked)));
   findings.push(...(await keyFindings(context, subject, destination, repository)));
   return [...findings, ...(await spaceFindings(subject, destination.url))];

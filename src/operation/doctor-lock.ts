@@ -1,29 +1,33 @@
-import type { StoreFacts } from "../objectstore/index.ts";
+import type { ObjectStore, StoreFacts } from "../objectstore/index.ts";
 import type { Destination } from "../policy/index.ts";
 import { lockedUntil } from "../repository/index.ts";
 import type { Repository, Snapshot } from "../repository/index.ts";
 import type { OperationContext } from "./context.ts";
 import type { Finding } from "./doctor.ts";
-import { openStore } from "./open.ts";
 
 type Lock = NonNullable<Destination["lock"]>;
+
+export interface LookedAt {
+  readonly store: ObjectStore;
+  /** As probed; `undefined` where it was not. */
+  readonly facts: StoreFacts | undefined;
+  readonly repository: Repository;
+  readonly newest?: Snapshot;
+}
 
 /** Whether what the policy says of Object Lock is so: the store has it, holds it, and these credentials cannot pass it. */
 export async function examineLock(
   context: OperationContext,
   subject: string,
   destination: Destination,
-  { repository, newest }: { readonly repository: Repository; readonly newest?: Snapshot },
+  { store, facts, repository, newest }: LookedAt,
 ): Promise<readonly Finding[]> {
   if (destination.lock === undefined) return [];
-  const store = await openStore(context, destination);
   if (store.lock === undefined || store.versions === undefined) {
     const message = "the policy locks recovery points, and the store has no Object Lock";
     const fix = "Use a bucket that was created with versioning and Object Lock.";
     return [{ status: "fail", subject, message, fix }];
   }
-  const { signal } = context;
-  const facts = await store.probe?.({ signal });
   return [
     probeFinding(subject, destination.lock, facts),
     ...(newest === undefined ? [] : [await pointFinding(context, subject, repository, newest)]),

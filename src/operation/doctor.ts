@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         the policy's sources (catalogs only, READ ONLY) and repositories (config, keys, snapshots), the audit log
- *   writes        one audit record; with `lock:` an object under sparekeep/probe/, locked for a minute
+ *   writes        one audit record; into buckets that a plan or a copy writes to an object under sparekeep/probe/, removed or, with Object Lock, locked for a minute
  *   locks         none
  *   leaves behind nothing
  *   exit codes    0; 1 something fails
@@ -27,11 +27,18 @@ export interface DoctorResult {
   readonly findings: readonly Finding[];
 }
 
+export interface DoctorOptions {
+  readonly policy: Policy;
+  readonly nodeVersion: string;
+  /** False: nothing is written anywhere, and what only a try would tell stays unknown. */
+  readonly probe?: boolean;
+}
+
 const NODE_MAJOR = 24;
 
 export async function doctor(
   context: OperationContext,
-  options: { readonly policy: Policy; readonly nodeVersion: string },
+  options: DoctorOptions,
 ): Promise<DoctorResult> {
   const { policy } = options;
   const findings = [nodeFinding(options.nodeVersion)];
@@ -46,11 +53,21 @@ export async function doctor(
     const subject = `destination ${name}`;
     findings.push(
       ...(await examined(context, subject, () =>
-        examineDestination(context, subject, destination),
+        examineDestination(context, subject, destination, {
+          isWritten: options.probe !== false && isWritten(policy, name),
+        }),
       )),
     );
   }
   return { outcome: worst(findings), findings };
+}
+
+/** By a plan, or as a copy: what is only read is not written to for a try. */
+function isWritten({ plans, destinations }: Policy, name: string): boolean {
+  return (
+    Object.values(plans).some(({ to }) => to === name) ||
+    Object.values(destinations).some(({ copies }) => copies?.includes(name) === true)
+  );
 }
 
 /** A part that cannot be examined is a finding like any other; only a cancelled run ends early. */

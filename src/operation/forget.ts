@@ -21,6 +21,8 @@ import { operationError } from "./errors.ts";
 import { openDestination } from "./open.ts";
 import { ownerOf } from "./owner.ts";
 import { hasRoomForRecords } from "./prove.ts";
+import { usedConnection } from "./used-connection.ts";
+import type { UsedConnection } from "./used-connection.ts";
 
 export interface ForgetOptions {
   readonly policy: Policy;
@@ -47,7 +49,7 @@ export interface ForgetPreview extends ForgetDecision {
 /** Destructive work in two steps (I7): what is shown is what is executed, once. */
 export interface PlannedForget {
   readonly preview: ForgetPreview;
-  execute(): Promise<ForgetResult>;
+  execute(): Promise<ForgetResult & UsedConnection>;
 }
 
 export async function planForgetting(
@@ -84,7 +86,8 @@ export async function planForgetting(
     execute: async () => {
       const snapshots = planned.forget.map(({ id }) => id.slice(0, 8)).join(" ");
       await record("execute", { count: String(planned.forget.length), snapshots });
-      return await executeForget(repository, planned, ownerOf(context), { signal });
+      const result = await executeForget(repository, planned, ownerOf(context), { signal });
+      return { ...result, ...usedConnection(repository) };
     },
   };
 }

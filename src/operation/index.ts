@@ -33,6 +33,14 @@ export { doctor } from "./doctor.ts";
 export type { DoctorResult, Finding } from "./doctor.ts";
 export { dumpFile, saveDump } from "./dump.ts";
 export type { DumpedFile, DumpOptions, SavedDump } from "./dump.ts";
+export { estimate } from "./estimate.ts";
+export type {
+  DestinationEstimate,
+  EstimateOptions,
+  EstimateResult,
+  PlanKeep,
+  RunEstimate,
+} from "./estimate.ts";
 export { planForgetting } from "./forget.ts";
 export type { ForgetOptions, ForgetPreview, PlannedForget } from "./forget.ts";
 export { endHold, holdSnapshots, readHolds } from "./hold.ts";
@@ -71,6 +79,7 @@ export { loadPolicy } from "./load-policy.ts";
 export { listEntries } from "./ls.ts";
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export { connectionUrl } from "./open.ts";
+export type { Connection, UsedConnection } from "./used-connection.ts";
 export { planRecoveryOfVersions } from "./recover-versions.ts";
 export type {
   PlannedRecoveryOfVersions,

@@ -5,6 +5,7 @@ import type { Repository } from "../repository/index.ts";
 import type { OperationContext } from "./context.ts";
 import { operationError } from "./errors.ts";
 import type { ReadBack } from "./read-back.ts";
+import { recordedConnection } from "./used-connection.ts";
 
 /** restic's REST protocol has no folder for records of ours; `beside` names another place for them. */
 export function hasRoomForRecords({ url, beside }: Pick<Destination, "url" | "beside">): boolean {
@@ -57,7 +58,8 @@ export async function provePoint(
     const stateReason = "the destination has no room for records; name a folder with `beside`";
     return { state: "stored", stateReason, readBack: seen };
   }
-  const details = { how: "read back", files: seen.files, sizeBytes: seen.sizeBytes };
+  const { files, sizeBytes } = seen;
+  const details = { how: "read back", files, sizeBytes, ...recordedConnection(repository) };
   await saveProof(repository, { snapshot, state: "verified", by, details }, { signal });
   return { state: "verified", readBack: seen };
 }

@@ -20,6 +20,8 @@ import type {
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
 import { openDestination } from "./open.ts";
+import { usedConnection } from "./used-connection.ts";
+import type { UsedConnection } from "./used-connection.ts";
 
 export interface PruneRepositoryOptions extends Pick<
   PlanPruneOptions,
@@ -43,7 +45,7 @@ export interface PlannedPrune extends AsyncDisposable {
   execute(): Promise<PruneResult>;
 }
 
-export interface PruneResult extends PruneReport {
+export interface PruneResult extends PruneReport, UsedConnection {
   readonly durationMs: number;
 }
 
@@ -88,7 +90,8 @@ async function execute(
 ): Promise<PruneResult> {
   const startedMs = context.clock.monotonicMs();
   const report = await executePrune(repository, plan, options);
-  return { ...report, durationMs: context.clock.monotonicMs() - startedMs };
+  const durationMs = context.clock.monotonicMs() - startedMs;
+  return { ...report, durationMs, ...usedConnection(repository) };
 }
 
 function waits({ lockWaitMs }: PruneRepositoryOptions): { readonly lockWaitMs?: number } {
@@ -118,6 +121,16 @@ export function lifetimeDays(policy: Policy, snapshot: Pick<Snapshot, "tags">): 
   if (keep === undefined) return Infinity;
   if (keep.tags?.some((tag) => snapshot.tags.includes(tag)) === true) return Infinity;
   return Math.max(...rulesInDays(keep));
+}
+
+/** How long rules keep a point: the shortest of them that keeps any, and the longest; `undefined` where none ends. */
+export function keptDays(
+  keep: KeepRules,
+): { readonly shortest: number; readonly longest: number } | undefined {
+  const days = rulesInDays(keep).filter((rule) => rule > 0);
+  return days.length === 0
+    ? undefined
+    : { shortest: Math.min(...days), longest: Math.max(...days) };
 }
 
 /** Of `last` nothing is known but that a plan seldom runs more than once a day. */

@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         the whole old repository; the new one
- *   writes        audit records; a new repository with a random master key, and everything into it
+ *   writes        audit records; a new repository with a random master key, and everything into it; with `lock:` Object Lock on it
  *   locks         shared, in both
  *   leaves behind the old repository, as it was; interrupted: a new one that the same command completes
  *   exit codes    0; 3 a snapshot could not be moved; 2 the place is taken; 10 no repository; 12 wrong password; 20; 130
@@ -18,6 +18,7 @@ import { operationError } from "./errors.ts";
 import { openOrCreate } from "./init.ts";
 import { wrapForDestination } from "./key.ts";
 import { openDestination, openStore } from "./open.ts";
+import { lockHooks, lockPresent, pointLocker } from "./point-lock.ts";
 
 export interface RekeyOptions {
   readonly policy: Policy;
@@ -47,6 +48,8 @@ export interface RekeyResult {
   readonly findings: readonly CheckFinding[];
   /** Snapshots of the old one that the new one does not hold with the same tree. */
   readonly missing: readonly string[];
+  /** Of a place with a lock: the earliest end of what this run locked, as read back. */
+  readonly lockedUntil?: string;
 }
 
 export interface PlannedRekey {
@@ -101,7 +104,7 @@ export async function planRekey(
       const { repository } = await openOrCreate(context, to, password, { policy });
       // The owners of the new password, before anything depends on it.
       if (to.owners !== undefined) await wrapForDestination(context, to, repository, password);
-      return await move(context, source, repository, options);
+      return await move(context, source, { ...to, repository }, options);
     },
   };
 }
@@ -138,10 +141,12 @@ async function requireOwn(
 async function move(
   context: OperationContext,
   source: Repository,
-  target: Repository,
-  { readData, onProgress }: RekeyOptions,
+  to: Pick<Destination, "lock"> & { readonly repository: Repository },
+  { policy, readData, onProgress }: RekeyOptions,
 ): Promise<RekeyResult> {
   const { signal, hostname, actor, pid } = context;
+  const target = to.repository;
+  const locker = pointLocker(context, policy, to, target);
   await requireOwn(source, target, signal);
   const plan = await planCopy(source, target, { signal });
   const copy = await executeCopy(source, target, plan, {
@@ -149,6 +154,7 @@ async function move(
     username: actor,
     pid,
     signal,
+    ...lockHooks(locker),
     onProgress: ({ snapshots, doneBytes, totalBytes }) =>
       onProgress?.({
         step: "copy",
@@ -159,6 +165,8 @@ async function move(
   });
   const pairs = [...copy.present, ...copy.copied];
   const records = await carryRecords(source, target, MOVED, pairs, signal);
+  const present = copy.present.map((pair) => pair.copy);
+  const locked = await lockPresent(context, locker, target, present);
   const missing = await missingIn(source, target, signal);
   const { findings } = await target.check({
     readData,
@@ -168,7 +176,8 @@ async function move(
   });
   const clean = findings.every(({ severity }) => severity !== "error");
   const whole = copy.outcome === "complete" && missing.length === 0 && clean;
-  return { outcome: whole ? "complete" : "incomplete", copy, records, findings, missing };
+  const outcome = whole ? "complete" : "incomplete";
+  return { outcome, copy, records, findings, missing, ...locked };
 }
 
 /** Asked afresh of both: what was backed up into the old one meanwhile is missing too, and the next call moves it. */

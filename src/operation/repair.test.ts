@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { destinationNamed, parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
+import { proofsOf, saveProof } from "../repository/index.ts";
 import { checkRepository } from "./check.ts";
 import type { OperationContext } from "./context.ts";
 import { init } from "./init.ts";
@@ -41,18 +42,61 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }));
 
+async function savePoint(text: string): Promise<string> {
+  const repository = await openDestination(context, destinationNamed(policy, "local"));
+  const { hostname, actor: username, pid } = context;
+  await using writer = await repository.acquireWriter({ hostname, username, pid });
+  async function* content(): AsyncIterable<Uint8Array> {
+    yield Buffer.from(text);
+  }
+  await writer.saveFile(["p"], content(), { kind: "file", modifiedAt: new Date(0) });
+  const tags = ["plan=full", "source=db"];
+  return (await writer.commit({ time: new Date(), paths: ["/p"], tags })).id;
+}
+
 const local = () => ({ policy, destination: "local" });
 
 describe("a check", () => {
   test("remembers what it read, and says so", async () => {
     const before = await checkRepository(context, { ...local(), readData: false });
-    expect(before).toMatchObject({ outcome: "clean", readPacks: 0, remembered: false });
+    expect(before).toMatchObject({ outcome: "clean", readPacks: 0, remembered: true });
     expect(before.coverage).toMatchObject({ readBytes: 0, withinMs: 10 * 86_400_000 });
     const read = await checkRepository(context, { ...local(), readData: true });
     expect(read).toMatchObject({ outcome: "clean", readPacks: 2, remembered: true });
     expect(read.coverage.readBytes).toBe(read.totalBytes);
     const after = await checkRepository(context, { ...local(), readData: false, within: "2h" });
     expect(after.coverage).toMatchObject({ readBytes: read.totalBytes, withinMs: 7_200_000 });
+  });
+
+  test("that read all of a point, and found it good, verifies it, and none that is suspect", async () => {
+    const point = await savePoint("one");
+    const repository = await openDestination(context, destinationNamed(policy, "local"));
+    await checkRepository(context, { ...local(), readData: false });
+    expect((await proofsOf(repository)).get(point)).toBeUndefined();
+    const read = await checkRepository(context, { ...local(), readData: true });
+    expect(read.verified).toEqual([point]);
+    expect((await proofsOf(repository)).get(point)).toMatchObject({
+      state: "verified",
+      details: { how: "check --read-data" },
+    });
+    const doubted = await savePoint("two");
+    await saveProof(repository, { snapshot: doubted, state: "suspect", by: "ann" });
+    const again = await checkRepository(context, { ...local(), readData: true });
+    expect(again).toMatchObject({ outcome: "clean", verified: [] });
+    expect((await proofsOf(repository)).get(doubted)?.state).toBe("suspect");
+  });
+
+  test("that found damage verifies nothing", async () => {
+    await savePoint("one");
+    const [first = ""] = await readdir(join(folder, "repo", "data"));
+    const [name = ""] = await readdir(join(folder, "repo", "data", first));
+    const path = join(folder, "repo", "data", first, name);
+    const bytes = await readFile(path);
+    bytes[0] = (bytes[0] ?? 0) ^ 1;
+    await rm(path);
+    await writeFile(path, bytes);
+    const read = await checkRepository(context, { ...local(), readData: true });
+    expect(read).toMatchObject({ outcome: "damaged", remembered: true, verified: [] });
   });
 
   test("of a part reads a part; rolling reads what is due", async () => {

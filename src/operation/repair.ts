@@ -4,7 +4,7 @@
  *   writes        one audit record for the plan and one before it is carried out; new index files, packs, snapshots; then removes what they replace
  *   locks         exclusive while the plan is carried out; shared for snapshots without --forget
  *   leaves behind nothing; a cut repair leaves what was there before and perhaps new files beside it
- *   exit codes    0; 2 not confirmed; 3 a snapshot that was to go is held, or the store refused; 10 no repository; 11 locked; 12 wrong password
+ *   exit codes    0; 2 not confirmed; 3 a snapshot that was to be removed is held, locked or refused by the store; 10 no repository; 11 locked; 12 wrong password
  */
 import { destinationNamed } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";

@@ -21,6 +21,8 @@ import { openDestination, recordedView } from "./open.ts";
 import type { View } from "./open.ts";
 import { describeSnapshot } from "./snapshots.ts";
 import type { SnapshotLine } from "./snapshots.ts";
+import { usedConnection } from "./used-connection.ts";
+import type { UsedConnection } from "./used-connection.ts";
 
 export interface RestoreDatabaseOptions extends View {
   readonly policy: Policy;
@@ -45,7 +47,7 @@ export interface RestorePreview {
   readonly resumes: boolean;
 }
 
-export interface RestoredDatabase extends RestoreResult {
+export interface RestoredDatabase extends RestoreResult, UsedConnection {
   readonly snapshot: string;
   readonly target: string;
 }
@@ -105,7 +107,8 @@ export async function planDatabaseRestore(
     manifest,
     execute: async () => {
       await record("execute", snapshot.id);
-      return { ...(await plan.execute()), snapshot: snapshot.id, target };
+      const result = await plan.execute();
+      return { ...result, snapshot: snapshot.id, target, ...usedConnection(repository) };
     },
   };
 }

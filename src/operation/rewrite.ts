@@ -14,6 +14,7 @@ import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { openDestination } from "./open.ts";
 import { entryPath, pathText } from "./path-text.ts";
+import { lockHooks, lockPresent, pointLocker } from "./point-lock.ts";
 import { describeSnapshot } from "./snapshots.ts";
 import type { SnapshotLine } from "./snapshots.ts";
 
@@ -60,6 +61,8 @@ export interface ErasureRemains {
 export interface RewrittenPaths extends RewriteResult {
   readonly destination: string;
   readonly remains: ErasureRemains;
+  /** Of a destination with a lock: the earliest end of what this run locked, as read back. */
+  readonly lockedUntil?: string;
 }
 
 export interface PlannedRewrite {
@@ -107,8 +110,12 @@ export async function planSnapshotRewrite(
     execute: async () => {
       await record("execute");
       const who = { hostname, username: actor, pid, signal };
-      const result = await executeRewrite(repository, plan, { ...who, reason, forget });
-      return { ...result, destination: destination.name, remains };
+      const locker = pointLocker(context, policy, destination, repository);
+      const hooks = lockHooks(locker);
+      const result = await executeRewrite(repository, plan, { ...who, reason, forget, ...hooks });
+      const found = result.rewritten.map(({ to }) => to);
+      const locked = await lockPresent(context, locker, repository, found);
+      return { ...result, destination: destination.name, remains, ...locked };
     },
   };
 }

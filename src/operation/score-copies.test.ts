@@ -23,11 +23,19 @@ function facts(
     lockedUntil = "none",
     errors,
     tree = "t1",
-  }: { lockedUntil?: Locked | "unread"; errors?: number; tree?: string } = {},
+    state,
+    unreadPacks = 0,
+  }: {
+    lockedUntil?: Locked | "unread";
+    errors?: number;
+    tree?: string;
+    state?: PointFact["state"];
+    unreadPacks?: number;
+  } = {},
 ): DestinationFacts {
   const lock = lockedUntil === "unread" ? undefined : lockedUntil;
-  const points = [{ time: "2026-11-09T00:00:00.000Z", tree, lockedUntil: lock }];
-  const check = errors === undefined ? undefined : { at: NOW, errors };
+  const points = [{ time: "2026-11-09T00:00:00.000Z", tree, lockedUntil: lock, state }];
+  const check = errors === undefined ? undefined : { at: NOW, errors, unreadPacks };
   return { destination, read: { place, points, check } };
 }
 
@@ -115,6 +123,16 @@ const CASES: readonly (readonly [what: string, facts: readonly DestinationFacts[
       [facts("main", AWS_CAPE, locked), facts("copy", GOOGLE, { errors: 2 }), AWAY],
       "yes yes yes yes no",
     ],
+    [
+      "a point that is suspect in one",
+      [facts("main", AWS_CAPE, { ...locked, state: "suspect" }), facts("copy", GOOGLE, clean)],
+      "yes yes yes yes no",
+    ],
+    [
+      "a check that could not read all",
+      [facts("main", AWS_CAPE, locked), facts("copy", GOOGLE, { ...clean, unreadPacks: 1 })],
+      "yes yes yes yes unknown",
+    ],
   ];
 
 describe("3-2-1-1-0", () => {
@@ -144,8 +162,9 @@ describe("3-2-1-1-0", () => {
       time: `2026-11-0${day}T00:00:00.000Z`,
       tree: `t${day}`,
       lockedUntil: LATER,
+      state: "verified",
     });
-    const check = { at: NOW, errors: 0 };
+    const check = { at: NOW, errors: 0, unreadPacks: 0 };
     const both = [point(1), point(2)];
     const { points, newest, short } = scoreCopies(
       [

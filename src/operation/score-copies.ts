@@ -1,3 +1,5 @@
+import type { ProofState } from "../repository/index.ts";
+
 /**
  * 3-2-1-1-0 from facts: three copies (the original and two of ours), on two kinds of store, one of them off-site, one that
  * nobody can change, no error. Every number comes with the facts behind it; what could not be read makes it unknown, never
@@ -16,6 +18,15 @@ export interface PointFact {
   readonly tree: string;
   /** Until then nobody removes what it needs; `none` as read back; `undefined` where that was not read. */
   readonly lockedUntil: Date | "none" | undefined;
+  /** What is proven of it there; `undefined` where the destination has no room for records. */
+  readonly state: ProofState | undefined;
+}
+
+/** What a check found; what it was to read and could not leaves errors unknown. */
+export interface CheckFact {
+  readonly at: Date;
+  readonly errors: number;
+  readonly unreadPacks: number;
 }
 
 export interface DestinationFacts {
@@ -26,7 +37,7 @@ export interface DestinationFacts {
         readonly place: Place;
         readonly points: readonly PointFact[];
         /** Of the last check known. */
-        readonly check: { readonly at: Date; readonly errors: number } | undefined;
+        readonly check: CheckFact | undefined;
       }
     | undefined;
   readonly trouble?: string;
@@ -81,7 +92,7 @@ interface Holder {
   readonly destination: string;
   readonly place: Place;
   readonly point: PointFact;
-  readonly check: { readonly at: Date; readonly errors: number } | undefined;
+  readonly check: CheckFact | undefined;
 }
 
 function scorePoint(
@@ -109,7 +120,9 @@ function scorePoint(
 }
 
 function copiesScore(holders: readonly Holder[], unread: readonly string[]): Score {
-  const facts = holders.map(({ destination }) => `${destination} holds it`);
+  const facts = holders.map(({ destination, point: { state } }) =>
+    state === undefined ? `${destination} holds it` : `${destination} holds it, ${state}`,
+  );
   return atLeast(STORED, holders.length, facts, unread);
 }
 
@@ -160,12 +173,19 @@ function errorsScore(holders: readonly Holder[], unread: readonly string[]): Sco
   const unknown = [...unread];
   const facts: string[] = [];
   let count = 0;
-  for (const { destination, check } of holders) {
+  for (const { destination, check, point } of holders) {
+    if (point.state === "suspect") {
+      count += 1;
+      facts.push(`${destination}: the point is suspect`);
+    }
     if (check === undefined) {
       unknown.push(`${destination}: no check is known`);
       continue;
     }
     count += check.errors;
+    if (check.unreadPacks > 0) {
+      unknown.push(`${destination}: ${check.unreadPacks} packs could not be read by its check`);
+    }
     facts.push(`${destination}: ${check.errors} errors, checked ${check.at.toISOString()}`);
   }
   const met = count > 0 ? "no" : unknown.length > 0 || facts.length === 0 ? "unknown" : "yes";

@@ -61,7 +61,11 @@ test("init, doctor and backup", async () => {
   expect(made).toMatchObject({ code: 0, document: { destinations: [{ created: true }] } });
   expect((await bench.json(["doctor"])).document).toMatchObject({ outcome: "ok" });
   const backup = await bench.json(["backup"]);
-  expect(backup).toMatchObject({ code: 0, stderr: "", document: { outcome: "complete" } });
+  expect(backup).toMatchObject({
+    code: 0,
+    stderr: "",
+    document: { outcome: "complete", connection: { tls: ["TLSv1.3"], plain: false } },
+  });
 });
 
 test("data packs alone lie in the cheaper class", async () => {
@@ -75,12 +79,14 @@ test("data packs alone lie in the cheaper class", async () => {
   }
   expect([...bulk]).toEqual(["data"]);
   // Packs of trees lie in data/ too, and stay hot.
-  expect([...hot].sort()).toEqual(["config", "data", "index", "keys", "snapshots"]);
+  expect([...hot].sort()).toEqual(["config", "data", "index", "keys", "snapshots", "sparekeep"]);
 });
 
 test("check reads every byte, and the database comes back as it was", async () => {
   const { document } = await bench.json(["check", "--read-data"]);
   expect(document).toMatchObject({ outcome: "clean", findings: [] });
+  const told = await bench.run(["check", "--verbose"]);
+  expect(told.stdout).toContain("  connection to the store: TLSv1.3\n");
   const into = ["restore", "latest", "--to-env", "TARGET_URL", "--create", "--yes"];
   const restored = await bench.json(into);
   expect(restored).toMatchObject({ code: 0, document: { outcome: "complete", issues: [] } });

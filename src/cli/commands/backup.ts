@@ -9,6 +9,7 @@ import {
   given,
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
+import { connectionLines } from "../connection-lines.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
@@ -39,13 +40,13 @@ export const backupVerb: Verb = {
           });
           progress.finish();
           if (json) await document(result);
-          else for (const line of describe(result)) await output.line(line);
+          else for (const line of describe(result, flags)) await output.line(line);
           return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
         }),
       ),
 };
 
-function describe(result: BackupResult): string[] {
+function describe(result: BackupResult, flags: OutputFlags): string[] {
   const { issues, leftOut, readBack, lockedUntil } = result;
   return [
     ...issues.flatMap(({ object, message, hint }) => [
@@ -59,6 +60,7 @@ function describe(result: BackupResult): string[] {
     ...(lockedUntil === undefined
       ? []
       : [`  locked with all that it needs until ${timeText(lockedUntil)}`]),
+    ...connectionLines(result, flags),
     `  state: ${result.state}${result.stateReason === undefined ? "" : ` (${result.stateReason})`}`,
   ];
 }

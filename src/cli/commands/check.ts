@@ -10,6 +10,7 @@ import { checkRepository } from "../../operation/index.ts";
 import type { CheckResult } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
+import { connectionLines } from "../connection-lines.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 
@@ -51,7 +52,7 @@ export const checkVerb: Verb = {
           });
           progress.finish();
           if (json) await document(result);
-          else for (const line of describe(result)) await output.line(line);
+          else for (const line of describe(result, flags)) await output.line(line);
           return EXIT_CODES[result.outcome];
         }),
       ),
@@ -63,7 +64,7 @@ const EXIT_CODES = {
   incomplete: EXIT_INCOMPLETE,
 } as const;
 
-function describe(result: CheckResult): string[] {
+function describe(result: CheckResult, flags: CheckFlags): string[] {
   const { outcome, snapshots, packs, blobs, readBytes, unread } = result;
   const counts = `${formatCount(snapshots)} snapshots, ${formatCount(packs)} packs, ${formatCount(blobs)} blobs`;
   const took = `${formatBytes(readBytes)} in ${formatDuration(result.durationMs)}`;
@@ -76,6 +77,10 @@ function describe(result: CheckResult): string[] {
         ]),
     `${outcome}: ${counts}; ${readText(result)} (${took})`,
     ...coverageLines(result),
+    ...connectionLines(result, flags),
+    ...(result.verified.length === 0
+      ? []
+      : [`  ${formatCount(result.verified.length)} points that were stored are verified now`]),
   ].map(printable);
 }
 

@@ -15,9 +15,11 @@ import {
   given,
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
+import { connectionLines } from "../connection-lines.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 import type { Session } from "../session.ts";
+import { timeText } from "./snapshots.ts";
 
 interface CopyFlags extends OutputFlags {
   readonly policy?: string;
@@ -59,7 +61,7 @@ async function copy(session: Session, flags: CopyFlags): Promise<number> {
   const result = await planned.execute();
   progress.finish();
   if (json) await document(result);
-  else for (const line of describeResult(result)) await output.line(line);
+  else for (const line of describeResult(result, flags)) await output.line(line);
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
 }
 
@@ -93,22 +95,36 @@ function describePreview({ from, to, plan, leftOut, samePassword }: CopyPreview)
   ];
 }
 
-function describeResult({ outcome, copies, failed }: CopiesResult): string[] {
-  return [...copies.flatMap(describeCopy), ...failed.map(describeTrouble), outcome].map(printable);
+function describeResult({ outcome, copies, failed }: CopiesResult, flags: OutputFlags): string[] {
+  return [
+    ...copies.flatMap((copy) => describeCopy(copy, flags)),
+    ...failed.map(describeTrouble),
+    outcome,
+  ].map(printable);
 }
 
-function describeCopy({ from, to, ...result }: CopyOutcome): string[] {
+function describeCopy({ from, to, ...result }: CopyOutcome, flags: OutputFlags): string[] {
   const { copied, present, failed, sourceLock, writtenBytes, records } = result;
   const holds = records.find(({ kind }) => kind === "holds")?.carried ?? 0;
   return [
     ...failed.map(({ source, message }) => `missing: ${source.slice(0, 8)}: ${message}`),
     `${from} -> ${to}: ${formatCount(copied.length)} copied and read back, ${formatCount(present.length)} there already, ${formatBytes(writtenBytes)} written`,
     ...passwordText(from, to, result.samePassword),
+    ...lockLine(result),
+    ...connectionLines(result, flags, to),
+    ...connectionLines(given("connection", result.sourceConnection), flags, from),
     ...(holds === 0 ? [] : [`  ${formatCount(holds)} holds went with them`]),
     ...(sourceLock === "held"
       ? []
       : [`  no lock in ${from}: its credentials only read, so nothing held a prune off`]),
   ];
+}
+
+/** Of what was locked in this run. */
+export function lockLine({ lockedUntil }: { readonly lockedUntil?: string }): string[] {
+  return lockedUntil === undefined
+    ? []
+    : [`  locked with all that they need until ${timeText(lockedUntil)}`];
 }
 
 function describeTrouble({ from, to, message }: CopyTrouble): string {

@@ -3,8 +3,9 @@ import { EXIT_INCOMPLETE, formatCount, KIND_RULES } from "../../kernel/index.ts"
 import { planForgetting } from "../../operation/index.ts";
 import type { ForgetPreview, PlannedForget } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
-import type { RepositoryFlags } from "../common-options.ts";
+import type { OutputFlags, RepositoryFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
+import { connectionLines } from "../connection-lines.ts";
 import { cliError } from "../errors.ts";
 import { addKeepOptions, collect, keepRulesOf } from "../keep-flags.ts";
 import type { KeepFlags } from "../keep-flags.ts";
@@ -71,10 +72,14 @@ async function forget(session: Session, runtime: CliRuntime, flags: ForgetFlags)
     const count = String(preview.forget.length);
     await confirmByTyping(runtime, `Type the number of snapshots to forget (${count}):`, count);
   }
-  return await execute(session, planned);
+  return await execute(session, planned, flags);
 }
 
-async function execute(session: Session, planned: PlannedForget): Promise<number> {
+async function execute(
+  session: Session,
+  planned: PlannedForget,
+  flags: OutputFlags,
+): Promise<number> {
   const { context, output, json, document } = session;
   const { preview } = planned;
   const result = await planned.execute();
@@ -86,6 +91,7 @@ async function execute(session: Session, planned: PlannedForget): Promise<number
     await output.line(
       `${result.outcome}: ${formatCount(result.removed.length)} snapshots forgotten, ${formatCount(preview.keep.length)} kept; their space is reclaimed by prune`,
     );
+    for (const line of connectionLines(result, flags)) await output.line(line);
   }
   if (context.signal.aborted) return KIND_RULES.cancelled.exitCode;
   return result.outcome === "complete" && !preview.stopped ? 0 : EXIT_INCOMPLETE;

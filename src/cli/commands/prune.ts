@@ -5,6 +5,7 @@ import type { PlannedPrune, PruneResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
+import { connectionLines } from "../connection-lines.ts";
 import { cliError } from "../errors.ts";
 import { parseSize, parseTimeLength, parseUnusedLimit } from "../parse-size.ts";
 import { printable } from "../printable.ts";
@@ -83,7 +84,7 @@ async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): 
   const result = await planned.execute();
   progress.finish();
   if (json) await document({ destination, location, plan, ...result });
-  else for (const line of describeResult(result)) await output.line(line);
+  else for (const line of describeResult(result, flags)) await output.line(line);
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
 }
 
@@ -123,7 +124,7 @@ function describePlan({ destination, location, plan }: PlannedPrune): string[] {
   ].map(printable);
 }
 
-function describeResult(result: PruneResult): string[] {
+function describeResult(result: PruneResult, flags: PruneFlags): string[] {
   const { copied, written, marked, removed, damaged, refused, keptAfterAll } = result;
   return [
     ...damaged.map(
@@ -134,5 +135,6 @@ function describeResult(result: PruneResult): string[] {
       ? []
       : [`${formatCount(keptAfterAll.length)} packs stay: what appeared meanwhile needs them`]),
     `${result.outcome}: ${formatBytes(removed.bytes)} freed (${formatCount(removed.packs)} packs), ${formatBytes(marked.bytes)} marked, ${formatBytes(copied.bytes)} copied into ${formatCount(written.packs)} packs in ${formatDuration(result.durationMs)}`,
+    ...connectionLines(result, flags),
   ].map(printable);
 }

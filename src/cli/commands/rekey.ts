@@ -8,6 +8,7 @@ import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 import type { Session } from "../session.ts";
+import { lockLine } from "./copy.ts";
 
 interface RekeyFlags extends RepositoryFlags {
   readonly to?: string;
@@ -101,6 +102,7 @@ function describeResult({ from, to }: RekeyPreview, result: RekeyResult): string
     ...copy.failed.map(({ source, message }) => `missing: ${source.slice(0, 8)}: ${message}`),
     ...findings.map(({ severity, message }) => `${severity}: ${message}`),
     `${outcome}: ${formatCount(copy.copied.length)} snapshots copied, ${formatCount(copy.present.length)} were there, ${formatCount(missing.length)} missing, ${formatCount(carried)} records`,
+    ...lockLine(result),
   ];
   if (outcome !== "complete") return [...head, "The old repository is what counts until it is."];
   return [

@@ -1,8 +1,8 @@
 import { Argument } from "commander";
 import type { Command } from "commander";
-import { formatBytes, formatCount } from "../../kernel/index.ts";
+import { EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
 import { planRepair } from "../../operation/index.ts";
-import type { RepairOptions, RepairPlan } from "../../operation/index.ts";
+import type { RepairOptions, RepairPlan, RepairResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
@@ -69,7 +69,7 @@ async function repair(
   if (!json) for (const line of lines) await output.line(line);
   if (flags.dryRun === true || !plan.needed) {
     if (json) await document({ plan });
-    return 0;
+    return flags.dryRun === true || isWhole(plan, {}) ? 0 : EXIT_INCOMPLETE;
   }
   if (flags.yes !== true) {
     await confirmByTyping(runtime, "Type repair to carry this out:", "repair");
@@ -77,7 +77,13 @@ async function repair(
   const result = await planned.execute();
   if (json) await document({ plan, result });
   else await output.line(`done: ${Object.entries(result).map(resultText).join(", ")}`);
-  return Object.keys(result["notRemoved"] ?? {}).length === 0 ? 0 : 3;
+  return isWhole(plan, result) ? 0 : EXIT_INCOMPLETE;
+}
+
+/** Not so where something that was to be removed is still there. */
+function isWhole(plan: RepairPlan, { remaining = {} }: RepairResult): boolean {
+  if (plan.kind !== "repair-snapshots") return true;
+  return plan.kept.length === 0 && Object.keys(remaining).length === 0;
 }
 
 function resultText([name, value]: readonly [string, number | object]): string {
@@ -126,7 +132,9 @@ function describePacks(plan: Extract<RepairPlan, { kind: "repair-packs" }>): str
   ];
 }
 
-function describeSnapshots(plan: Extract<RepairPlan, { kind: "repair-snapshots" }>): string[] {
+type SnapshotsPlan = Extract<RepairPlan, { kind: "repair-snapshots" }>;
+
+function describeSnapshots(plan: SnapshotsPlan): string[] {
   return [
     ...plan.repairs.flatMap(({ snapshot, time, changes, changed }) => [
       `  snapshot ${short(snapshot)} of ${time.toISOString()} once more, tagged repaired, with ${changed} changes`,
@@ -136,7 +144,13 @@ function describeSnapshots(plan: Extract<RepairPlan, { kind: "repair-snapshots" 
     ...plan.beyondRepair.map((id) => `  snapshot ${short(id)}: nothing is left of it`),
     ...plan.unreadable.map((id) => `  snapshot file ${short(id)} cannot be read`),
     ...plan.removed.map((id) => `  remove snapshot ${short(id)}`),
+    ...plan.kept.map((kept) => `  keep snapshot ${short(kept.snapshot)}: ${obstacleText(kept)}`),
   ];
+}
+
+function obstacleText({ why, by, reason, until }: SnapshotsPlan["kept"][number]): string {
+  if (why === "held") return `held by ${by ?? ""}: ${reason ?? ""}`;
+  return until === undefined ? why : `locked until ${until.toISOString()}`;
 }
 
 /** Of one list; --json has them all. */

@@ -6,6 +6,7 @@ import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "..
 import type { ReadingFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
+import { connectionLines } from "../connection-lines.ts";
 import { cliError } from "../errors.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
@@ -84,7 +85,9 @@ async function restore(
   const result = await executed(session, planned);
   progress.finish();
   if (json) await document({ plan: preview, ...result });
-  else for (const line of describeResult(result)) await output.line(line);
+  else
+    for (const line of [...describeResult(result), ...connectionLines(result, flags)])
+      await output.line(line);
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
 }
 

@@ -15,6 +15,7 @@ import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
+import { lockLine } from "./copy.ts";
 import { timeText } from "./snapshots.ts";
 
 interface RewriteFlags extends RepositoryFlags {
@@ -131,5 +132,6 @@ function describeResult(result: RewrittenPaths): string[] {
         `remains: ${snapshot.slice(0, 8)} is ${why}${until === undefined ? "" : ` until ${timeText(until.toISOString())}`}`,
     ),
     `${outcome}: ${formatCount(rewritten.length)} snapshots rewritten, ${formatCount(forgotten.length)} forgotten; a prune removes the data`,
+    ...lockLine(result),
   ];
 }

@@ -14,7 +14,7 @@ import {
   saveFiles,
 } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
-import { checkAndRemember } from "./check-some.ts";
+import { checkAndRemember, lastCheckOf } from "./check-some.ts";
 import { loadReadLog, parseReadRecord, saveRead } from "./read-log.ts";
 import { chooseSubset, parseReadSubset } from "./subset.ts";
 
@@ -113,6 +113,15 @@ test.for(["list", "put"] as const)(
   },
 );
 
+const CHECK = {
+  at: "2026-01-01T00:00:00Z",
+  errors: 0,
+  warnings: 0,
+  packs: 1,
+  readPacks: 1,
+  unreadPacks: 0,
+};
+
 describe("the log of what was read", () => {
   const readOf = async ({ repository }: Fixture) => loadReadLog(coreOf(repository));
 
@@ -178,6 +187,31 @@ describe("the log of what was read", () => {
     expect(log.damaged).toBe(2);
   });
 
+  test("says what the last check found, through folds, and of records of before nothing", async () => {
+    const fixture = await createStored();
+    const { repository, store, clock } = fixture;
+    await saveRecord(coreOf(repository), "checks", {
+      version: 1,
+      since: clock.now().toISOString(),
+      reads: [],
+    });
+    expect(await lastCheckOf(repository)).toBeUndefined();
+    await checkAndRemember(repository, { read: "none", withinMs: DAY_MS });
+    const structure = await lastCheckOf(repository);
+    expect(structure).toMatchObject({ at: clock.now(), errors: 0, readPacks: 0, unreadPacks: 0 });
+    clock.advance(DAY_MS);
+    const [pack = ""] = await keysOf(store, "data/");
+    await store.remove(pack);
+    await checkAndRemember(repository, { read: "none", withinMs: DAY_MS });
+    const found = await lastCheckOf(repository);
+    expect(found?.errors).toBeGreaterThan(0);
+    for (let run = 0; run < 16; run += 1) {
+      const read = { at: new Date(0), packs: [], existing: [] };
+      await saveRead(coreOf(repository), await readOf(fixture), read);
+    }
+    expect(await lastCheckOf(repository)).toEqual(found);
+  });
+
   test("is compact: a hundred thousand packs to a record of less than 2 MB", async () => {
     const fixture = await createFixture();
     const packs = Array.from({ length: 150_000 }, (_, i) =>
@@ -200,6 +234,14 @@ describe("the log of what was read", () => {
     {},
     { version: 1 },
     { version: 1, since: "2026-01-01T00:00:00Z", reads: [{ at: "x" }] },
+    { version: 3, since: "2026-01-01T00:00:00Z", reads: [] },
+    { version: 2, since: "2026-01-01T00:00:00Z", reads: [], check: { errors: 0 } },
+    {
+      version: 2,
+      since: "2026-01-01T00:00:00Z",
+      reads: [],
+      check: { ...CHECK, errors: -1 },
+    },
   ])("does not take %j for a record", (fields) => {
     expect(parseReadRecord(fields)).toBeUndefined();
   });

@@ -3,7 +3,7 @@ import { coreOf } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import type { CheckOptions, CheckReport, ReadSubset, Repository } from "../types.ts";
 import { loadReadLog, saveRead } from "./read-log.ts";
-import type { ReadLog } from "./read-log.ts";
+import type { FoundByCheck, ReadLog } from "./read-log.ts";
 import { duePacks, readCoverage } from "./rolling.ts";
 import type { ReadCoverage } from "./rolling.ts";
 import { chooseSubset } from "./subset.ts";
@@ -13,7 +13,7 @@ import { chooseSubset } from "./subset.ts";
  *
  *   1. records of earlier checks
  *   2. structure, and the data of the packs chosen: none, all, a subset, or those that are due
- *   3. one record of the packs that were read and good, also where the store went away half way
+ *   3. one record of what was found and of the packs that were read and good, also where the store went away half way
  */
 export type ReadChoice =
   | "none"
@@ -58,10 +58,10 @@ export async function checkAndRemember(
   const now = core.clock.now();
   const existing = report.checkable.map(({ id }) => id);
   let remembered = false;
-  // A rolling check that had nothing to read says so too: the next one counts from here.
-  if (before !== NOTHING && (report.goodPacks.length > 0 || isRolling)) {
+  if (before !== NOTHING) {
     try {
-      await saveRead(core, before, { at: now, packs: report.goodPacks, existing }, options.signal);
+      const read = { at: now, packs: report.goodPacks, existing, check: foundBy(report) };
+      await saveRead(core, before, read, options.signal);
       remembered = true;
     } catch (thrown) {
       // Credentials that may only read: the check is none the worse for it, unless it was to be remembered.
@@ -72,6 +72,29 @@ export async function checkAndRemember(
   const readAt = (id: string): Date | undefined => (good.has(id) ? now : before.readAt(id));
   const coverage = readCoverage(report.checkable, { readAt }, { now, withinMs });
   return { ...report, coverage, remembered };
+}
+
+function foundBy({
+  findings,
+  packs,
+  readPacks,
+  unreadPacks,
+}: CheckReport): Omit<FoundByCheck, "at"> {
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  return { errors, warnings: findings.length - errors, packs, readPacks, unreadPacks };
+}
+
+/** What the last check found that is remembered, by whatever machine it ran; `undefined`: none, or no room for records. */
+export async function lastCheckOf(
+  repository: Repository,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<FoundByCheck | undefined> {
+  try {
+    return (await loadReadLog(coreOf(repository), signal)).lastCheck;
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === "objectstore.no_place") return undefined;
+    throw thrown;
+  }
 }
 
 async function readLogOf(

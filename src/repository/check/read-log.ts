@@ -8,9 +8,10 @@ import type { FoundRecord } from "../record/record.ts";
 import type { RollingHistory } from "./rolling.ts";
 
 /**
- * What checks have read and found good, kept in the repository for every machine: records of kind `checks`, each
- * `{version, since, reads: [{at, packs}]}`; `packs` are the first 12 bytes of ids, sorted, in base64. A pack
- * counts as read at the latest time that any record names. docs/spec/repository.md §checks
+ * What checks have read and found, kept in the repository for every machine: records of kind `checks`, each
+ * `{version, since, reads: [{at, packs}], check}`; `packs` are the first 12 bytes of ids, sorted, in base64. A pack
+ * counts as read at the latest time that any record names; `check` is what one check found, and records of version 1 lack
+ * it. docs/spec/repository.md §checks
  */
 const PREFIX_BYTES = 12;
 /** Of one record: about 1.6 MB. */
@@ -19,8 +20,20 @@ const MAX_PACKS = 100_000;
 const FOLD_FROM = 16;
 const DAY_MS = 24 * 60 * 60_000;
 
+/** What a check found, and how much of the repository it looked at. */
+export interface FoundByCheck {
+  readonly at: Date;
+  readonly errors: number;
+  readonly warnings: number;
+  /** Packs of the repository, those of them that were read in full, and those that were to be and could not. */
+  readonly packs: number;
+  readonly readPacks: number;
+  readonly unreadPacks: number;
+}
+
 interface ReadRecord {
   readonly since: Date;
+  readonly check: FoundByCheck | undefined;
   readonly reads: readonly { readonly at: Date; readonly packs: Bytes }[];
 }
 
@@ -28,6 +41,8 @@ export interface ReadLog extends RollingHistory {
   readonly records: readonly FoundRecord<ReadRecord>[];
   /** Cannot be read: what they say is as if never read, which is the safe side. */
   readonly damaged: number;
+  /** What the last check found. */
+  readonly lastCheck?: FoundByCheck;
 }
 
 export async function loadReadLog(core: RepositoryCore, signal?: AbortSignal): Promise<ReadLog> {
@@ -35,10 +50,12 @@ export async function loadReadLog(core: RepositoryCore, signal?: AbortSignal): P
   const { found: records, damaged } = loaded;
   const latest = new Map<string, number>();
   let [sinceMs, lastMs] = [Infinity, -Infinity];
+  let lastCheck: FoundByCheck | undefined;
   for (const { value, storedAt } of records) {
     // A machine whose clock runs ahead cannot have read later than the store had its record.
     const limitMs = storedAt.getTime();
     sinceMs = Math.min(sinceMs, value.since.getTime(), limitMs);
+    lastCheck = laterCheck(lastCheck, value.check, limitMs);
     for (const { at, packs } of value.reads) {
       const atMs = Math.min(at.getTime(), limitMs);
       lastMs = Math.max(lastMs, atMs);
@@ -57,7 +74,18 @@ export async function loadReadLog(core: RepositoryCore, signal?: AbortSignal): P
     readAt,
     ...(sinceMs === Infinity ? {} : { since: new Date(sinceMs) }),
     ...(lastMs === -Infinity ? {} : { lastAt: new Date(lastMs) }),
+    ...(lastCheck === undefined ? {} : { lastCheck }),
   };
+}
+
+function laterCheck(
+  known: FoundByCheck | undefined,
+  next: FoundByCheck | undefined,
+  limitMs: number,
+): FoundByCheck | undefined {
+  if (next === undefined) return known;
+  const at = new Date(Math.min(next.at.getTime(), limitMs));
+  return known === undefined || at >= known.at ? { ...next, at } : known;
 }
 
 export interface NewRead {
@@ -66,21 +94,23 @@ export interface NewRead {
   readonly packs: readonly string[];
   /** All that the repository holds: what is not among them is forgotten when records are folded. */
   readonly existing: readonly string[];
+  readonly check?: Omit<FoundByCheck, "at">;
 }
 
 /** Durable when this returns. Called after the packs were read, never before. */
 export async function saveRead(
   core: RepositoryCore,
   log: ReadLog,
-  { at, packs, existing }: NewRead,
+  { at, packs, existing, check: found }: NewRead,
   signal?: AbortSignal,
 ): Promise<void> {
   const since = log.since ?? at;
   const fold = log.records.length + 1 >= FOLD_FROM;
   const reads = new Map<number, string[]>([[at.getTime(), [...packs]]]);
   if (fold) addEarlier(reads, log, new Set(packs), existing);
+  const check = found === undefined ? log.lastCheck : { at, ...found };
   for (const part of inParts(reads))
-    await saveRecord(core, "checks", formatRead(since, part), signal);
+    await saveRecord(core, "checks", formatRead(since, part, check), signal);
   if (!fold) return;
   // Everything that they say and that still matters is durable in the new ones.
   for (const { id } of log.records) {
@@ -134,10 +164,15 @@ function inParts(reads: ReadonlyMap<number, readonly string[]>): readonly ReadPa
   return parts;
 }
 
-function formatRead(since: Date, reads: readonly ReadPart[]): JsonObject {
+function formatRead(
+  since: Date,
+  reads: readonly ReadPart[],
+  check: FoundByCheck | undefined,
+): JsonObject {
   return {
-    version: 1,
+    version: 2,
     since: since.toISOString(),
+    ...(check === undefined ? {} : { check: { ...check, at: check.at.toISOString() } }),
     reads: reads.map(({ atMs, packs }) => ({
       at: new Date(atMs).toISOString(),
       packs: Buffer.concat(
@@ -150,7 +185,12 @@ function formatRead(since: Date, reads: readonly ReadPart[]): JsonObject {
 export function parseReadRecord(fields: JsonObject): ReadRecord | undefined {
   const since = timeOf(fields["since"]);
   const list = arrayOf(fields["reads"]);
-  if (fields["version"] !== 1 || since === undefined || list === undefined) return undefined;
+  const version = fields["version"];
+  if ((version !== 1 && version !== 2) || since === undefined || list === undefined) {
+    return undefined;
+  }
+  const check = fields["check"] === undefined ? undefined : foundByCheckOf(fields["check"]);
+  if (fields["check"] !== undefined && check === undefined) return undefined;
   const reads: { at: Date; packs: Bytes }[] = [];
   for (const item of list) {
     const read = objectOf(item);
@@ -161,7 +201,26 @@ export function parseReadRecord(fields: JsonObject): ReadRecord | undefined {
     }
     reads.push({ at, packs });
   }
-  return { since, reads };
+  return { since, reads, check };
+}
+
+function foundByCheckOf(value: unknown): FoundByCheck | undefined {
+  const fields = objectOf(value);
+  const at = timeOf(fields?.["at"]);
+  const [errors, warnings, packs, readPacks, unreadPacks] = [
+    "errors",
+    "warnings",
+    "packs",
+    "readPacks",
+    "unreadPacks",
+  ].map((name) => countOf(fields?.[name]));
+  if (at === undefined || errors === undefined || warnings === undefined) return undefined;
+  if (packs === undefined || readPacks === undefined || unreadPacks === undefined) return undefined;
+  return { at, errors, warnings, packs, readPacks, unreadPacks };
+}
+
+function countOf(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
 function* prefixesOf(packs: Bytes): Generator<string> {

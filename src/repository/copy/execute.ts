@@ -25,6 +25,8 @@ export interface CopyOptions extends CopierOwner {
    * a target with Object Lock locks what the new point needs. An error leaves the snapshot unwritten.
    */
   readonly beforeSnapshot?: (tree: string) => Promise<void>;
+  /** Told of each snapshot as soon as it is written: where such a target locks its own file. */
+  readonly afterSnapshot?: (id: SnapshotId) => Promise<void>;
 }
 
 export interface CopyProgress {
@@ -208,6 +210,7 @@ class CopyRun {
       if (fault === undefined) {
         await this.#options.beforeSnapshot?.(tree);
         const copy = await this.#copier.saveSnapshot(copiedFields(full));
+        await this.#options.afterSnapshot?.(copy);
         this.copied.push({ source, copy, time, tree });
       } else {
         const message = `copy of ${source.slice(0, 8)}, read back: ${fault}`;

@@ -1,6 +1,7 @@
 import { AppError } from "../../kernel/index.ts";
 import type { ObjectLock, Retention } from "../../objectstore/index.ts";
 import { coreOf, objectKey } from "../core.ts";
+import type { RepositoryCore } from "../core.ts";
 import { loadIndex } from "../index/load-index.ts";
 import { inParallel } from "../parallel.ts";
 import type { Repository } from "../types.ts";
@@ -28,17 +29,41 @@ export async function lockIndexes(
   const wanted = indexes === undefined ? undefined : new Set(indexes);
   const files = index.files.filter(({ id }) => wanted === undefined || wanted.has(id));
   const numbers = new Set(files.flatMap(({ packs }) => [...packs]));
-  const held = new Map<number, Retention>();
-  await inParallel(numbers, { lanes: LOCK_REQUESTS, signal }, async (number) => {
-    const key = objectKey.pack(index.packIds[number] ?? "");
-    const retention = await retentionIfThere(lock, key, signal);
-    if (retention !== undefined && retention.until > storeTime) held.set(number, retention);
-  });
+  const idOf = (number: number): string => index.packIds[number] ?? "";
+  const held = await heldAmong(lock, [...numbers].map(idOf), storeTime, signal);
   for (const { id, packs } of files) {
-    const longest = longestOf([...packs].flatMap((number) => held.get(number) ?? []));
+    const longest = longestOf([...packs].flatMap((number) => held.get(idOf(number)) ?? []));
     if (longest === undefined) continue;
     await lockObjects(core.store, [objectKey.index(id)], longest, signal);
   }
+}
+
+/** The same of one file that was just written, where these packs are all that it may have to outlive. */
+export async function lockIndexLike(
+  core: RepositoryCore,
+  id: string,
+  packs: Iterable<string>,
+  { storeTime, signal }: Omit<LockIndexesOptions, "indexes">,
+): Promise<void> {
+  if (core.store.lock === undefined) return;
+  const held = await heldAmong(core.store.lock, packs, storeTime, signal);
+  const longest = longestOf([...held.values()]);
+  if (longest === undefined) return;
+  await lockObjects(core.store, [objectKey.index(id)], longest, signal);
+}
+
+async function heldAmong(
+  lock: ObjectLock,
+  packs: Iterable<string>,
+  storeTime: Date,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, Retention>> {
+  const held = new Map<string, Retention>();
+  await inParallel(packs, { lanes: LOCK_REQUESTS, signal }, async (id) => {
+    const retention = await retentionIfThere(lock, objectKey.pack(id), signal);
+    if (retention !== undefined && retention.until > storeTime) held.set(id, retention);
+  });
+  return held;
 }
 
 async function retentionIfThere(

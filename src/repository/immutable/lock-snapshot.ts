@@ -2,6 +2,8 @@ import { asBlobId, bug } from "../../kernel/index.ts";
 import type { Retention } from "../../objectstore/index.ts";
 import { Bitset } from "../bitset.ts";
 import { coreOf, objectKey } from "../core.ts";
+import type { RepositoryCore } from "../core.ts";
+import type { BlobIndex } from "../index/blob-index.ts";
 import { loadIndex } from "../index/load-index.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import type { Repository, Snapshot } from "../types.ts";
@@ -27,11 +29,21 @@ export async function lockTree(
 ): Promise<void> {
   const core = coreOf(repository);
   const index = await loadIndex(core, signal);
+  await lockNeeds(core, await keysOfTree(core, index, tree, signal), retention, signal);
+}
+
+/** Every place of every blob, then the index files that list them. */
+export async function keysOfTree(
+  core: RepositoryCore,
+  index: BlobIndex,
+  tree: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
   const needs = await pointNeeds(new BlobReader(core, index), asBlobId(tree), signal);
   const packs = new Bitset(index.packIds.length);
   for (const number of index.packIds.keys()) if (needs.packs.has(number)) packs.add(number);
   for (const number of needs.choices.flat()) packs.add(number);
-  await lockNeeds(core, [...packKeys(index, packs), ...indexKeys(index, packs)], retention, signal);
+  return [...packKeys(index, packs), ...indexKeys(index, packs)];
 }
 
 /** A point that is there already, with everything that it needs: to hold it longer. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { objectStoreError } from "../../objectstore/index.ts";
-import type { MemoryStore, ObjectStore, Retention } from "../../objectstore/index.ts";
+import type { MemoryStore, ObjectLock, ObjectStore, Retention } from "../../objectstore/index.ts";
 import { keysOf, rows, WRITER } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
 import {
@@ -31,7 +31,11 @@ function holding(
           const until = held.get(key);
           return Promise.resolve(until === undefined ? undefined : { mode: "compliance", until });
         },
-        extend: () => Promise.reject(new Error("not of this test")),
+        // What a prune writes anew lists what is held.
+        extend: (key, { until }) => {
+          held.set(key, until);
+          return Promise.resolve();
+        },
       },
       remove: async (key, options) => {
         const until = held.get(key);
@@ -42,6 +46,26 @@ function holding(
       },
     },
   };
+}
+
+/** Keeps what it is told, and holds nothing. */
+function lockable(now: Date): {
+  readonly until: Date;
+  readonly lock: ObjectLock;
+  readonly extended: Map<string, Date>;
+} {
+  const extended = new Map<string, Date>();
+  const lock: ObjectLock = {
+    retentionOf: (key) => {
+      const held = extended.get(key);
+      return Promise.resolve(held === undefined ? undefined : { mode: "compliance", until: held });
+    },
+    extend: (key, { until }) => {
+      extended.set(key, until);
+      return Promise.resolve();
+    },
+  };
+  return { until: new Date(now.getTime() + 31 * DAY_MS), lock, extended };
 }
 
 async function withForgotten(): Promise<Fixture & { readonly store: MemoryStore }> {
@@ -130,6 +154,20 @@ test("an index file that was locked after the plan stays, and so do the packs th
   expect(report.keptAfterAll).toEqual(expect.arrayContaining([...planned.remove.ids]));
   expect(await keysOf(store, "index/")).toEqual(expect.arrayContaining([...indexes]));
   expect(await faultsOf(repository)).toEqual([]);
+});
+
+test("what a prune lists anew is locked as long as the longest held of its packs", async () => {
+  const fixture = await withForgotten();
+  const { clock, store } = fixture;
+  const { until, lock, extended } = lockable(clock.now());
+  const repository = await openSmall(fixture, { ...store, lock });
+  const old = await keysOf(store, "index/");
+  // Held packs, listed by files that nobody holds: as after a backup that took these in since the plan was made.
+  for (const key of await keysOf(store, "data/")) extended.set(key, until);
+  await prune(repository);
+  const fresh = (await keysOf(store, "index/")).filter((key) => !old.includes(key));
+  expect(fresh.length).toBeGreaterThan(0);
+  for (const key of fresh) expect([key, extended.get(key)]).toEqual([key, until]);
 });
 
 test("a removal that the store refuses is told, and the others are done", async () => {

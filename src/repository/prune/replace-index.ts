@@ -7,6 +7,7 @@ import { BLOBS_PER_INDEX } from "../index/index-collector.ts";
 import { formatPack, joinIndex } from "../index/index-file.ts";
 import type { MarkedPack } from "../index/index-file.ts";
 import { loadIndexFile } from "../index/load-index.ts";
+import { lockIndexLike } from "../immutable/lock-indexes.ts";
 import type { PackEntry } from "../pack/header.ts";
 import { saveUnpacked } from "../unpacked.ts";
 import { filesToReplace, listing } from "./index-files.ts";
@@ -50,6 +51,7 @@ class IndexRewriter {
   readonly #listed = new Set<string>();
   /** Old files of which everything has been taken over. */
   #covered: string[] = [];
+  #listedByHeld: ReadonlySet<number> | undefined;
 
   constructor(core: RepositoryCore, state: PruneState, slice: Slice) {
     this.#core = core;
@@ -120,11 +122,22 @@ class IndexRewriter {
     this.#state.ledger.files.delete(id);
   }
 
+  /** A pack that is held must stay listed as long (R13): by a file that is held too. */
+  async #lock(id: string, numbers: readonly number[]): Promise<void> {
+    const { ledger } = this.#state;
+    this.#listedByHeld ??= listedByHeld(this.#state);
+    const listed = this.#listedByHeld;
+    const packs = numbers.filter((number) => !listed.has(number)).map((n) => ledger.at(n).id);
+    const { signal, nowMs } = this.#slice;
+    await lockIndexLike(this.#core, id, packs, { storeTime: new Date(nowMs), signal });
+  }
+
   async #save(): Promise<void> {
     const json = joinIndex(this.#packs, this.#marked);
     const { id } = await saveUnpacked(this.#core, "index", json, this.#slice.signal);
     const packs = Uint32Array.from(this.#lists.packs);
     const marked = Uint32Array.from(this.#lists.marked);
+    await this.#lock(id, [...packs, ...marked]);
     this.#state.ledger.files.set(id, { packs, marked, blobs: this.#blobs });
     for (const number of marked) this.#state.ledger.at(number).marked = true;
     this.#packs = [];
@@ -132,6 +145,12 @@ class IndexRewriter {
     this.#lists = { packs: new Set(), marked: new Set() };
     this.#blobs = 0;
   }
+}
+
+/** Numbers of the packs that an index file lists which the store keeps: a reader finds them there. */
+function listedByHeld({ ledger, heldFiles }: PruneState): ReadonlySet<number> {
+  const files = [...heldFiles].flatMap((id) => ledger.files.get(id) ?? []);
+  return new Set(files.flatMap(({ packs, marked }) => [...packs, ...marked]));
 }
 
 /** A mark begins when it is made; a mark of others that states no time begins now. */

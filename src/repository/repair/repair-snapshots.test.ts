@@ -54,7 +54,7 @@ describe("what a repair of snapshots removes", () => {
     const plan = await planRepairSnapshots(repository, { forget: true });
     expect(plan.removed).toEqual([beyond]);
     const result = await executeRepairSnapshots(plan, EXECUTE);
-    expect(result).toEqual({ written: {}, removed: 1, notRemoved: {} });
+    expect(result).toEqual({ written: {}, removed: 1, remaining: {} });
     expect(await repository.snapshots()).toEqual([]);
   });
 
@@ -113,7 +113,7 @@ describe("what a repair of snapshots removes", () => {
     const points = by === "id" ? { snapshots: [beyond] } : { snapshots: [], range: {} };
     await addHold(repository, { ...points, ...TERMS }, WRITER);
     const result = await executeRepairSnapshots(plan, EXECUTE);
-    expect(result).toEqual({ written: {}, removed: 0, notRemoved: { [beyond]: "held" } });
+    expect(result).toEqual({ written: {}, removed: 0, remaining: { [beyond]: "held" } });
     expect((await repository.snapshots()).map(({ id }) => id)).toEqual([beyond]);
   });
 
@@ -124,8 +124,9 @@ describe("what a repair of snapshots removes", () => {
     await overwrite(store, `snapshots/${id}`, flipByte(20));
     await addHold(repository, { snapshots: [], range: { plan: "nightly" }, ...TERMS }, WRITER);
     const plan = await planRepairSnapshots(repository, { forget: true });
+    expect(plan).toMatchObject({ removed: [], kept: [{ snapshot: id, why: "held" }] });
     const result = await executeRepairSnapshots(plan, EXECUTE);
-    expect(result).toEqual({ written: {}, removed: 0, notRemoved: { [id]: "held" } });
+    expect(result).toEqual({ written: {}, removed: 0, remaining: {} });
     expect(await keysOf(store, "snapshots/")).toEqual([`snapshots/${id}`]);
   });
 
@@ -140,6 +141,6 @@ describe("what a repair of snapshots removes", () => {
     });
     const plan = await planRepairSnapshots(denying, { forget: true });
     const result = await executeRepairSnapshots(plan, EXECUTE);
-    expect(result).toEqual({ written: {}, removed: 0, notRemoved: { [fixture.beyond]: "denied" } });
+    expect(result).toEqual({ written: {}, removed: 0, remaining: { [fixture.beyond]: "denied" } });
   });
 });

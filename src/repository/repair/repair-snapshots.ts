@@ -1,8 +1,9 @@
 import { AppError, asSnapshotId, fromHex, throwIfAborted } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
-import { coreOf, objectKey } from "../core.ts";
+import { coreOf } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
-import { isHeld, standingHolds } from "../hold/held-snapshots.ts";
+import { obstacleOf, readStanding, removeUnlessHeld } from "../hold/standing.ts";
+import type { KnownSnapshot, Remaining } from "../hold/standing.ts";
 import { loadIndex } from "../index/load-index.ts";
 import { textOf } from "../json.ts";
 import { listFiles, listIds } from "../list.ts";
@@ -55,6 +56,8 @@ export interface RepairSnapshotsPlan {
   readonly unreadable: readonly string[];
   /** What execution removes in the end: nothing unless `forget` was asked for. */
   readonly removed: readonly string[];
+  /** What was to be removed and stays: a hold or an Object Lock keeps it. Looked at again before a removal. */
+  readonly kept: readonly Remaining[];
   readonly unreadableLocks: readonly string[];
 }
 
@@ -62,8 +65,8 @@ export interface RepairedSnapshots {
   /** New ids, by the ids that they stand for. */
   readonly written: Readonly<Record<string, string>>;
   readonly removed: number;
-  /** What was to go and is still there, by id: `held`, or `denied` by the store. */
-  readonly notRemoved: Readonly<Record<string, "held" | "denied">>;
+  /** Those of the plan that are still there, each with what stood in the way. */
+  readonly remaining: Readonly<Record<string, string>>;
 }
 
 interface Planned {
@@ -72,9 +75,10 @@ interface Planned {
 }
 
 interface Carried {
-  readonly core: RepositoryCore;
+  readonly repository: Repository;
   readonly planned: readonly Planned[];
-  readonly forget: boolean;
+  /** To be removed, with what is known of each. */
+  readonly going: readonly KnownSnapshot[];
 }
 
 const SECRETS = new PlanSecrets<RepairSnapshotsPlan, Carried>();
@@ -116,7 +120,12 @@ export async function planRepairSnapshots(
   }
   const repaired = [...repairs.map(({ snapshot }) => snapshot), ...repairedBefore];
   const damaged = [...repaired, ...beyondRepair, ...unreadable];
-  const removed = forget ? damaged : [];
+  const byId = new Map<string, Snapshot>(snapshots.map((snapshot) => [snapshot.id, snapshot]));
+  const known = (forget ? damaged : []).map(
+    (id): KnownSnapshot => byId.get(id) ?? { id, time: undefined },
+  );
+  const { going, kept } = await sortOut(repository, known, signal);
+  const removed = going.map(({ id }) => id);
   const unreadableLocks = await findUnreadableLocks(core, signal);
   const plan: RepairSnapshotsPlan = {
     kind: "repair-snapshots",
@@ -126,9 +135,28 @@ export async function planRepairSnapshots(
     beyondRepair,
     unreadable,
     removed,
+    kept,
     unreadableLocks,
   };
-  return SECRETS.keep(plan, { core, planned, forget });
+  return SECRETS.keep(plan, { repository, planned, going });
+}
+
+async function sortOut(
+  repository: Repository,
+  known: readonly KnownSnapshot[],
+  signal: AbortSignal | undefined,
+): Promise<{ readonly going: readonly KnownSnapshot[]; readonly kept: readonly Remaining[] }> {
+  const going: KnownSnapshot[] = [];
+  const kept: Remaining[] = [];
+  if (known.length === 0) return { going, kept };
+  const waits = signal === undefined ? {} : { signal };
+  const standing = await readStanding(repository, undefined, waits);
+  for (const snapshot of known) {
+    const obstacle = await obstacleOf(coreOf(repository), snapshot, standing, waits);
+    if (obstacle === undefined) going.push(snapshot);
+    else kept.push(obstacle);
+  }
+  return { going, kept };
 }
 
 function isRepaired(all: readonly Snapshot[], damaged: Snapshot, tree: string): boolean {
@@ -192,13 +220,14 @@ export async function executeRepairSnapshots(
   plan: RepairSnapshotsPlan,
   options: ExecuteRepairOptions,
 ): Promise<RepairedSnapshots> {
-  const { core, planned, forget } = SECRETS.take(plan);
-  const { unreadableLocks, removed } = plan;
+  const { repository, planned, going } = SECRETS.take(plan);
+  const core = coreOf(repository);
+  const { unreadableLocks } = plan;
   // Without a removal a shared lock does, as for any writer: other backups go on.
   return await withLock(
     core,
     options,
-    { exclusive: forget && removed.length > 0, unreadableLocks },
+    { exclusive: going.length > 0, unreadableLocks },
     async (lock, signal) => {
       await saveTrees(core, planned, signal);
       await lock.requireHeld(signal);
@@ -206,52 +235,19 @@ export async function executeRepairSnapshots(
       for (const each of planned) {
         written[each.snapshot.id] = await saveRepaired(core, each, signal);
       }
-      const going = forget ? removed : [];
-      const notRemoved = await removeDamaged(core, plan, going, lock, signal);
-      return { written, removed: going.length - Object.keys(notRemoved).length, notRemoved };
+      const remaining: Record<string, string> = {};
+      if (going.length === 0) return { written, removed: 0, remaining };
+      await requireStillDamaged(core, plan, signal);
+      const standing = await readStanding(repository, await lock.clocks(signal), { signal });
+      for (const snapshot of going) {
+        await lock.requireHeld(signal);
+        const left = await removeUnlessHeld(core, snapshot, standing, { signal });
+        if (left !== undefined) remaining[snapshot.id] = left.why;
+      }
+      const removed = going.length - Object.keys(remaining).length;
+      return { written, removed, remaining };
     },
   );
-}
-
-/** Under the exclusive lock: what is still beyond use, and held by nobody, goes. */
-async function removeDamaged(
-  core: RepositoryCore,
-  plan: RepairSnapshotsPlan,
-  going: readonly string[],
-  lock: Lock,
-  signal: AbortSignal,
-): Promise<RepairedSnapshots["notRemoved"]> {
-  const notRemoved: Record<string, "held" | "denied"> = {};
-  if (going.length === 0) return notRemoved;
-  const { snapshots } = await requireStillDamaged(core, plan, signal);
-  const known = new Map<string, Snapshot>(snapshots.map((snapshot) => [snapshot.id, snapshot]));
-  const standing = await standingHolds(core, await lock.clocks(signal), signal);
-  for (const id of going) {
-    await lock.requireHeld(signal);
-    const snapshot = known.get(id);
-    // Of a file that cannot be read nobody can say whether a range of time covers it.
-    const held =
-      snapshot === undefined
-        ? standing.some((hold) => hold.snapshots.includes(id) || hold.range !== undefined)
-        : isHeld(standing, snapshot);
-    if (held) notRemoved[id] = "held";
-    else if (!(await removeSnapshot(core, id, signal))) notRemoved[id] = "denied";
-  }
-  return notRemoved;
-}
-
-async function removeSnapshot(
-  core: RepositoryCore,
-  id: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    await core.store.remove(objectKey.snapshot(id), { signal });
-    return true;
-  } catch (thrown) {
-    if (!(thrown instanceof AppError) || thrown.code !== "objectstore.denied") throw thrown;
-    return false;
-  }
 }
 
 /** Since the plan a pack may have come back, an index been repaired, or the repaired one been forgotten. */

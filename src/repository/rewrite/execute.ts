@@ -5,6 +5,7 @@ import { loadFull } from "../copy/plan.ts";
 import type { FullSnapshot } from "../copy/same-snapshot.ts";
 import { coreOf } from "../core.ts";
 import { repositoryError } from "../errors.ts";
+import type { Remaining } from "../hold/standing.ts";
 import type { JsonObject } from "../json.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import { blobIdOf } from "../seal.ts";
@@ -14,7 +15,6 @@ import type { BlobCopier, CopierOwner } from "../write/blob-copier.ts";
 import { erasuresOf, saveErasure } from "./erasure.ts";
 import type { ErasedSnapshot } from "./erasure.ts";
 import { forgetRewritten } from "./forget-rewritten.ts";
-import type { Remaining } from "./forget-rewritten.ts";
 import { pathSet } from "./path-set.ts";
 import type { RewritePlan } from "./plan.ts";
 import { treeWithout } from "./tree-without.ts";
@@ -25,8 +25,9 @@ export interface RewriteOptions extends CopierOwner {
   /** Remove the old snapshots, once the new ones are durable and were read back. */
   readonly forget: boolean;
   readonly signal?: AbortSignal;
-  /** As of a copy: asked before a snapshot is written. */
+  /** As of a copy: asked before a snapshot is written, and told after. */
   readonly beforeSnapshot?: (tree: string) => Promise<void>;
+  readonly afterSnapshot?: (id: SnapshotId) => Promise<void>;
 }
 
 export interface RewrittenSnapshot {
@@ -43,7 +44,7 @@ export interface RewriteResult {
   readonly rewritten: readonly RewrittenSnapshot[];
   readonly forgotten: readonly SnapshotId[];
   /** Old ones that were to go and are still there. */
-  readonly remaining: readonly Remaining[];
+  readonly remaining: readonly Remaining<SnapshotId>[];
   /** Of the erasure; absent where an earlier run wrote it. */
   readonly record?: string;
 }
@@ -60,9 +61,9 @@ export async function executeRewrite(
   plan: RewritePlan,
   options: RewriteOptions,
 ): Promise<RewriteResult> {
-  const { rewritten, record } = await writeNew(repository, plan, options);
+  const { made, rewritten, record } = await writeNew(repository, plan, options);
   const { forgotten, remaining } = options.forget
-    ? await forgetRewritten(repository, rewritten, options)
+    ? await forgetRewritten(repository, made, options)
     : { forgotten: [], remaining: [] };
   return {
     outcome: remaining.length === 0 ? "complete" : "incomplete",
@@ -80,11 +81,17 @@ interface NewTree {
   readonly there: Snapshot | undefined;
 }
 
+interface Written {
+  readonly old: Snapshot;
+  readonly to: SnapshotId;
+  readonly tree: string;
+}
+
 async function writeNew(
   repository: Repository,
   plan: RewritePlan,
   options: RewriteOptions,
-): Promise<Pick<RewriteResult, "rewritten" | "record">> {
+): Promise<Pick<RewriteResult, "rewritten" | "record"> & { readonly made: readonly Written[] }> {
   const core = coreOf(repository);
   await using copier = await acquireBlobCopier(core, options);
   const { signal } = copier;
@@ -110,13 +117,16 @@ async function writeNew(
   }
   const record = await recordErasure(repository, plan, made, options, signal);
   const rewritten: RewrittenSnapshot[] = [];
+  const written: Written[] = [];
   for (const { old, tree, there } of made) {
     const from = old.snapshot.id;
     if (there === undefined) await options.beforeSnapshot?.(tree);
     const to = there?.id ?? (await copier.saveSnapshot(newFields(old, tree, options.forget)));
+    if (there === undefined) await options.afterSnapshot?.(to);
     rewritten.push({ from, to, tree, found: there !== undefined });
+    written.push({ old: old.snapshot, to, tree });
   }
-  return { rewritten, ...(record === undefined ? {} : { record }) };
+  return { rewritten, made: written, ...(record === undefined ? {} : { record }) };
 }
 
 async function newTrees(

@@ -230,12 +230,15 @@ describe("the old snapshots", () => {
     const { repository } = await createFixture();
     const held = await saveFiles(repository, FILES);
     const free = await saveFiles(repository, { ...FILES, more: "m" });
-    const hold = await addHold(repository, { snapshots: [held.id], ...TERMS }, WRITER);
+    const terms = { by: "ann", reason: "case 4", snapshots: [held.id] };
+    const hold = await addHold(repository, terms, WRITER);
+    const ended = { ...terms, snapshots: [free.id], until: new Date(0) };
+    await addHold(repository, ended, WRITER);
     const result = await rewrite(repository, [["letters"]], { forget: true });
     expect(result).toMatchObject({
       outcome: "incomplete",
       forgotten: [free.id],
-      remaining: [{ snapshot: held.id, why: "held" }],
+      remaining: [{ snapshot: held.id, why: "held", by: "ann", reason: "case 4" }],
     });
     await releaseHold(repository, { hold: hold.id, by: "ann", reason: "over" });
     const after = await rewrite(repository, [["letters"]], { forget: true });
