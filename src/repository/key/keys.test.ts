@@ -215,6 +215,17 @@ describe("removing a key", () => {
     expect((await opened(fixture, OTHER)).id).toBe(fixture.repository.id);
   });
 
+  test("never leaves a key file alone that opens, and holds another repository's master key", async () => {
+    const fixture = await createFixture();
+    const { keyId } = fixture.repository;
+    // As a folder of keys does that was copied here: the same password, and nothing of ours behind it.
+    const foreign = await createFixture("another");
+    const key = objectKey.key(foreign.repository.keyId);
+    await fixture.store.put(key, [await foreign.store.get(key)]);
+    const remove = () => planRemoveKey(fixture.repository, keyId, REMOVE);
+    expect(await codeOf(remove)).toBe("repository.key_in_use");
+  });
+
   test("looks again before it acts: two that remove each other's key leave one", async () => {
     const fixture = await createFixture();
     const id = await addKey(fixture.repository, NEW_KEY);

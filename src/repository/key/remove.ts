@@ -1,3 +1,4 @@
+import { timingSafeEqual } from "node:crypto";
 import { AppError, bug } from "../../kernel/index.ts";
 import type { Secret } from "../../kernel/index.ts";
 import { coreOf, objectKey } from "../core.ts";
@@ -111,12 +112,14 @@ async function otherKey(
   });
 }
 
+/** Opens this repository: a key file that came from elsewhere may open too, with a master key that is not ours. */
 async function opens(
-  { store }: RepositoryCore,
+  { store, master }: RepositoryCore,
   id: string,
   password: Secret,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const file = parseKeyFile(await loadKey(store, id, signal), id);
-  return file !== undefined && (await openKeyFile(file, password)) !== undefined;
+  const found = file === undefined ? undefined : await openKeyFile(file, password);
+  return found !== undefined && timingSafeEqual(found.raw, master.raw);
 }

@@ -271,6 +271,18 @@ describe("the old snapshots", () => {
     }
   });
 
+  test("are not taken for rewritten by an earlier rewrite of other paths", async () => {
+    const { repository } = await createFixture();
+    const old = await saveFiles(repository, FILES);
+    const only = (snapshot: Snapshot): boolean => snapshot.id === old.id;
+    await rewrite(repository, [["buckets"]], {}, only);
+    const { rewritten } = await rewrite(repository, [["letters"]], { forget: true }, only);
+    expect(rewritten).toMatchObject([{ from: old.id, found: false }]);
+    const left = await pathsIn(repository, rewritten[0]?.to ?? "");
+    expect(left.some((path) => path.startsWith("letters"))).toBe(false);
+    expect(left.some((path) => path.startsWith("buckets"))).toBe(true);
+  });
+
   test("stay while another is at work: a forget is alone on the repository", async () => {
     const { repository } = await createFixture();
     const old = await saveFiles(repository, FILES);
