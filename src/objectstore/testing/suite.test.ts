@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../kernel/index.ts";
 import { createMemoryStore } from "../memory.ts";
 import { brokenPromises, createFaultyStore } from "./index.ts";
+import type { ObjectStore } from "../object-store.ts";
 import type { Fault, StoreOperation, StoreUnderTest } from "./index.ts";
 
 function memoryWith(operation: StoreOperation, fault: Fault): () => Promise<StoreUnderTest> {
@@ -48,6 +49,44 @@ const BITES: readonly [StoreOperation, Fault, string][] = [
 describe("the contract suite bites", () => {
   test.for(BITES)("%s: %s", async ([operation, fault, promise]) => {
     expect(await brokenPromises(memoryWith(operation, fault))).toContain(promise);
+  });
+
+  test("a store that lists its first page alone is seen", async () => {
+    const open = async (): Promise<StoreUnderTest> => {
+      const inner = createMemoryStore({ clock: systemClock });
+      const store: ObjectStore = {
+        ...inner,
+        list: async function* list(prefix, options) {
+          let given = 0;
+          for await (const found of inner.list(prefix, options)) {
+            if (given === 1000) return;
+            given += 1;
+            yield found;
+          }
+        },
+      };
+      return { store, [Symbol.asyncDispose]: async () => {} };
+    };
+    expect(await brokenPromises(open)).toEqual([
+      "lists more than a page, each once, and ends when it is aborted on the way",
+    ]);
+  });
+
+  test("a store that takes keys for the same that differ by their case is seen", async () => {
+    const open = async (): Promise<StoreUnderTest> => {
+      const inner = createMemoryStore({ clock: systemClock });
+      const lower = (key: string): string => key.toLowerCase();
+      const store: ObjectStore = {
+        ...inner,
+        put: (key, body, options) => inner.put(lower(key), body, options),
+        get: (key, wait) => inner.get(lower(key), wait),
+        stat: (key, wait) => inner.stat(lower(key), wait),
+      };
+      return { store, [Symbol.asyncDispose]: async () => {} };
+    };
+    expect(await brokenPromises(open)).toContain(
+      "holds keys of every sign that is allowed, as long as they may be, each its own",
+    );
   });
 
   test("a store that is only slow breaks no promise", async () => {

@@ -132,6 +132,7 @@ function cheapestAt(forms: Forms, at: number, words: Dictionary): Part | undefin
     repetitionAt(text, at),
     runAt(text, at),
     walkAt(plain, at),
+    interleavedAt(forms, at),
     yearAt(text, at),
   ].filter((part) => part !== undefined);
   return parts.sort((a, b) => b.length - a.length || a.bits - b.bits)[0];
@@ -164,10 +165,10 @@ function repetitionAt(text: string, at: number): Part | undefined {
   return best;
 }
 
-/** Characters one after another, forwards or backwards, at least four: abcd, 4321. */
+/** Characters one after another, or every second one, forwards or backwards, at least four: abcd, 4321, aceg. */
 function runAt(text: string, at: number): Part | undefined {
   const step = text.charCodeAt(at + 1) - text.charCodeAt(at);
-  if (Math.abs(step) !== 1 || !/[a-z0-9]/i.test(text.charAt(at))) return undefined;
+  if (![1, 2].includes(Math.abs(step)) || !/[a-z0-9]/i.test(text.charAt(at))) return undefined;
   let length = 2;
   while (text.charCodeAt(at + length) - text.charCodeAt(at + length - 1) === step) length += 1;
   if (length < 4) return undefined;
@@ -179,6 +180,7 @@ const ROWS = [
   "qwertyuiop[]",
   "asdfghjkl;'",
   "zxcvbnm,./",
+  "!@#$%^&*()_+",
   "qwertzuiop",
   "yxcvbnm",
   "azertyuiop",
@@ -203,6 +205,24 @@ function walkAt(plain: string, at: number): Part | undefined {
   }
   if (length < 4) return undefined;
   return { length, bits: 6 + Math.log2(length), reason: "neighbours on the keyboard" };
+}
+
+/** Two such in turn: 1a2b3c4d, aAbBcCdD, qpwoeiru. */
+function interleavedAt({ text, plain }: Forms, at: number): Part | undefined {
+  const lengths = [at, at + 1].map((start) => {
+    const half = everySecond(text, start);
+    const run = runAt(half, 0)?.length ?? 0;
+    return Math.max(run, walkAt(everySecond(plain, start), 0)?.length ?? 0);
+  });
+  const half = Math.min(...lengths);
+  if (half < 4) return undefined;
+  return { length: 2 * half, bits: 12 + 2 * Math.log2(half), reason: "characters in their order" };
+}
+
+function everySecond(text: string, start: number): string {
+  let half = "";
+  for (let at = start; at < text.length; at += 2) half += text.charAt(at);
+  return half;
 }
 
 /** 1900 to 2099, with day and month before or after where they are there. */
