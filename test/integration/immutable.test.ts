@@ -54,7 +54,7 @@ test("a locked backup outlives an intruder: restored as of before, then put back
     actor: "ann",
     hostname: "web1",
     pid: process.pid,
-    env: (name) => ({ DB: database.url, KEY: "secret" })[name],
+    env: (name) => ({ DB: database.url, KEY: "vast orbit 93 quilt, none of the others" })[name],
     toolDirectories: await clientToolFolders(process.env["PATH"]),
     stateDirectory: join(folder, "state"),
     version: "0.0.0-test",
