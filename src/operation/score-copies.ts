@@ -162,7 +162,7 @@ function errorsScore(holders: readonly Holder[], unread: readonly string[]): Sco
   let count = 0;
   for (const { destination, check } of holders) {
     if (check === undefined) {
-      unknown.push(`${destination}: no check is known`);
+      unknown.push(`${destination} was not checked: add --check`);
       continue;
     }
     count += check.errors;

@@ -142,7 +142,7 @@ async function findKey(
     });
   }
   throw repositoryError("wrong_password", {
-    message: `password that opens none of the ${ids.length} keys of ${context.store.location}`,
+    message: `password that opens no key of ${context.store.location} (${ids.length} tried)`,
     ...(damage === undefined ? {} : { cause: damage }),
   });
 }
