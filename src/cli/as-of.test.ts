@@ -258,7 +258,7 @@ describe("doctor", () => {
     store = { ...store, probe: () => Promise.resolve(facts(changes)) };
     const { stdout } = await run(["doctor"]);
     expect(stdout).toContain(line);
-    expect(stdout).toMatch(/newest point \w{8} locked in governance mode until 2026-12-20T12:00/);
+    expect(stdout).toMatch(/newest point \w{8} locked in governance mode until 2026-12-20 12:00/);
   });
 
   test("does not call a store tried that nothing can try", async () => {

@@ -108,6 +108,9 @@ describe("the verbs of copies", () => {
     expect(counted.stdout).toContain("3  copies, with the original: 3 (yes)");
     expect(counted.stdout).toContain("1  off-site: 0 (no)");
     expect(counted.stdout).toContain("0  errors: 0 (yes)");
+    const one = (await inPolicy("doctor -d offsite")).stdout;
+    expect(one).toContain("destination offsite: repository");
+    expect(one).not.toContain("destination main:");
     expect(await inPolicy("copy --to fresh --json")).toMatchObject({ code: 2 });
     expect(dry.stdout).not.toContain("warning");
   });

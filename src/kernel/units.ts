@@ -34,3 +34,11 @@ export function formatCount(count: number | bigint): string {
 export function counted(count: number | bigint, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${BigInt(count) === 1n ? one : many}`;
 }
+
+/** `2026-11-22 21:30:12Z` */
+export function formatTime(time: Date): string {
+  return time
+    .toISOString()
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, "Z");
+}

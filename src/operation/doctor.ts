@@ -9,6 +9,7 @@
 import { toAppError } from "../kernel/index.ts";
 import type { AppError } from "../kernel/index.ts";
 import type { Policy } from "../policy/index.ts";
+import { destinationNamed } from "../policy/index.ts";
 import { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { examineDestination } from "./doctor-destination.ts";
@@ -31,9 +32,18 @@ const NODE_MAJOR = 24;
 
 export async function doctor(
   context: OperationContext,
-  options: { readonly policy: Policy; readonly nodeVersion: string },
+  options: {
+    readonly policy: Policy;
+    readonly nodeVersion: string;
+    /** All of the policy where none is named. */
+    readonly destination?: string;
+  },
 ): Promise<DoctorResult> {
   const { policy } = options;
+  const destinations =
+    options.destination === undefined
+      ? Object.entries(policy.destinations).map(([name, each]) => ({ ...each, name }))
+      : [destinationNamed(policy, options.destination)];
   const findings = [nodeFinding(options.nodeVersion)];
   findings.push(...(await examined(context, "audit log", () => auditFindings(context, policy))));
   for (const [name, source] of Object.entries(policy.sources)) {
@@ -42,8 +52,8 @@ export async function doctor(
       ...(await examined(context, subject, () => examineSource(context, subject, source))),
     );
   }
-  for (const [name, destination] of Object.entries(policy.destinations)) {
-    const subject = `destination ${name}`;
+  for (const destination of destinations) {
+    const subject = `destination ${destination.name}`;
     findings.push(
       ...(await examined(context, subject, () =>
         examineDestination(context, subject, destination),

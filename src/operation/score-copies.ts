@@ -1,3 +1,5 @@
+import { formatTime } from "../kernel/index.ts";
+
 /**
  * 3-2-1-1-0 from facts: three copies (the original and two of ours), on two kinds of store, one of them off-site, one that
  * nobody can change, no error. Every number comes with the facts behind it; what could not be read makes it unknown, never
@@ -150,7 +152,7 @@ function immutableScore(holders: readonly Holder[], unread: readonly string[], n
     const { lockedUntil } = point;
     if (lockedUntil === undefined) unknown.push(`${destination}: whether it is locked`);
     else if (lockedUntil !== "none" && lockedUntil > now) {
-      facts.push(`${destination}: locked until ${lockedUntil.toISOString()}`);
+      facts.push(`${destination}: locked until ${formatTime(lockedUntil)}`);
     }
   }
   return atLeast(1, facts.length, facts, unknown);
@@ -166,7 +168,7 @@ function errorsScore(holders: readonly Holder[], unread: readonly string[]): Sco
       continue;
     }
     count += check.errors;
-    facts.push(`${destination}: ${check.errors} errors, checked ${check.at.toISOString()}`);
+    facts.push(`${destination}: ${check.errors} errors, checked ${formatTime(check.at)}`);
   }
   const met = count > 0 ? "no" : unknown.length > 0 || facts.length === 0 ? "unknown" : "yes";
   return { met, needed: 0, count, facts, unknown };

@@ -171,7 +171,7 @@ export const repositoryError = errorTable("repository", {
   not_a_file: {
     kind: "usage",
     meaning: "The content of a folder, symlink or device was asked for.",
-    hint: "Name a file.",
+    hint: "Name a file; `sparekeep ls` shows which there are.",
   },
   invalid_path: {
     kind: "usage",

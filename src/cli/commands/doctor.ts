@@ -1,13 +1,16 @@
 import type { Command } from "commander";
 import { doctor } from "../../operation/index.ts";
 import type { Finding } from "../../operation/index.ts";
-import { addOutputOptions, addRepositoryOptions, policyOf } from "../common-options.ts";
+import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 
 export const doctorVerb: Verb = {
-  examples: [["sparekeep doctor", "is everything in place for the next backup?"]],
+  examples: [
+    ["sparekeep doctor", "is everything in place for the next backup?"],
+    ["sparekeep doctor -d offsite", "sources, and this destination alone"],
+  ],
   register: (program: Command, run, runtime) =>
     addOutputOptions(addRepositoryOptions(program.command("doctor")))
       .description(
@@ -16,7 +19,11 @@ export const doctorVerb: Verb = {
       .action((flags: RepositoryFlags) =>
         run(flags, async ({ context, output, json, document }) => {
           const policy = await policyOf(flags);
-          const result = await doctor(context, { policy, nodeVersion: runtime.nodeVersion });
+          const result = await doctor(context, {
+            policy,
+            nodeVersion: runtime.nodeVersion,
+            ...given("destination", flags.destination),
+          });
           if (json) await document(result);
           else for (const line of result.findings.flatMap(describe)) await output.line(line);
           return result.outcome === "fail" ? 1 : 0;

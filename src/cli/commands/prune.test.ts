@@ -105,6 +105,10 @@ test("is carried out with --yes; with --json as one document", async () => {
     plan: { remove: { packs: 0 }, freedLater: [] },
     removed: { packs: 0 },
   });
+  // Where nothing is to be done, nobody is asked.
+  const idle = await run();
+  expect(idle.code).toBe(0);
+  expect(idle.stdout).toMatch(/\nNothing to do\.\n$/);
 });
 
 test("asks nobody with --json alone, and takes no limit that is none", async () => {

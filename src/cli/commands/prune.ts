@@ -78,7 +78,9 @@ async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): 
   const { destination, location, plan } = planned;
   progress.finish();
   if (!json) for (const line of describePlan(planned)) await output.line(line);
-  if (flags.dryRun === true) {
+  const idle = isIdle(plan) && flags.yes !== true;
+  if (idle && !json) await output.line("Nothing to do.");
+  if (flags.dryRun === true || idle) {
     if (json) await document({ destination, location, plan });
     return 0;
   }
@@ -91,6 +93,19 @@ async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): 
   if (json) await document({ destination, location, plan, ...result });
   else for (const line of describeResult(result)) await output.line(line);
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
+}
+
+/** A check would find the same as before: nothing is written or removed. */
+function isIdle({
+  repack,
+  mark,
+  recover,
+  remove,
+  missing,
+  indexes,
+}: PlannedPrune["plan"]): boolean {
+  const packs = repack.packs + mark.packs + recover.packs + remove.packs;
+  return packs + missing.length + indexes.replaced === 0;
 }
 
 function describePlan({ destination, location, plan }: PlannedPrune): string[] {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { formatTime } from "../../kernel/index.ts";
 import { listSnapshots } from "../../operation/index.ts";
 import type { ListedSnapshot, SnapshotLine } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
@@ -80,5 +81,5 @@ function lockText(lock: SnapshotLine["lock"]): string {
 
 /** `2026-11-22 21:30:12Z` */
 export function timeText(iso: string): string {
-  return iso.replace("T", " ").replace(/\.\d+Z$/, "Z");
+  return formatTime(new Date(iso));
 }
