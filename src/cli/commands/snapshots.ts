@@ -59,7 +59,8 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
   if (snapshots.length === 0) return ["no snapshots yet"];
   const locks = snapshots.some(({ lock }) => lock !== undefined);
   const columns = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "STATE", "HOST"];
-  const head = [...columns, "HELD", ...(locks ? ["LOCKED"] : [])];
+  const held = snapshots.some(({ holds }) => holds.length > 0);
+  const head = [...columns, ...(held ? ["HELD"] : []), ...(locks ? ["LOCKED"] : [])];
   const rows = snapshots.map((snapshot) => [
     snapshot.id.slice(0, 8),
     timeText(snapshot.time),
@@ -68,7 +69,7 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
     snapshot.outcome === "foreign" ? "not ours" : snapshot.outcome,
     snapshot.state,
     snapshot.hostname,
-    snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; "),
+    ...(held ? [snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; ")] : []),
     ...(locks ? [lockText(snapshot.lock)] : []),
   ]);
   return formatTable(head, rows);
