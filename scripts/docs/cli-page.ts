@@ -6,9 +6,10 @@ import { runCli } from "../../src/cli/index.ts";
 
 /** docs/cli.md: the help of each verb and the effects block on top of its operation. */
 
-/** Verb and the file of its operation, in the order of a newcomer's day. */
+/** As `--help` orders them. */
 const VERBS = [
   "init",
+  "doctor",
   "backup",
   "snapshots",
   "ls",
@@ -16,18 +17,17 @@ const VERBS = [
   "diff",
   "restore",
   "recover-versions",
-  "check",
   "repair",
-  "forget",
-  "hold",
-  "accept",
-  "prune",
+  "check",
   "copy",
   "copies",
+  "accept",
+  "forget",
+  "prune",
+  "hold",
   "rewrite",
-  "rekey",
   "key",
-  "doctor",
+  "rekey",
 ] as const;
 
 /** Verbs below a verb, each with help of its own. */

@@ -18,9 +18,10 @@ export function connectionOf(
   secretNames: string,
 ): ConnectionReference {
   const { text, env, file } = flags;
-  if ([text, env, file].filter((value) => value !== undefined).length !== 1) {
+  const count = [text, env, file].filter((value) => value !== undefined).length;
+  if (count !== 1) {
     throw cliError("usage", {
-      message: "no single connection on the command line",
+      message: `${count === 0 ? "no" : "more than one"} connection on the command line`,
       hint: `Give exactly one of ${names}.`,
     });
   }

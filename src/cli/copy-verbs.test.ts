@@ -91,7 +91,7 @@ describe("the verbs of copies", () => {
   test("copy shows its plan, copies, counts, and copies nothing twice", async () => {
     const dry = await inPolicy("copy --dry-run");
     expect(dry.code).toBe(0);
-    expect(dry.stdout).toMatch(/^main -> offsite: 1 snapshots to copy, 0 there\n/);
+    expect(dry.stdout).toMatch(/^main -> offsite: 1 snapshot to copy, 0 there\n/);
     const before = await inPolicy("copies --json");
     expect(before.code).toBe(21);
     const copied = await inPolicy("copy -q");
@@ -108,6 +108,9 @@ describe("the verbs of copies", () => {
     expect(counted.stdout).toContain("3  copies, with the original: 3 (yes)");
     expect(counted.stdout).toContain("1  off-site: 0 (no)");
     expect(counted.stdout).toContain("0  errors: 0 (yes)");
+    const one = (await inPolicy("doctor -d offsite")).stdout;
+    expect(one).toContain("destination offsite: repository");
+    expect(one).not.toContain("destination main:");
     expect(await inPolicy("copy --to fresh --json")).toMatchObject({ code: 2 });
     expect(dry.stdout).not.toContain("warning");
   });
@@ -131,7 +134,7 @@ describe("the verbs of copies", () => {
     expect(JSON.parse(dry.stdout)).toMatchObject({ plan: { create: true, snapshots: 1 } });
     const moved = await inPolicy("rekey -d main --to fresh --read-data -q");
     expect(moved.code).toBe(0);
-    expect(moved.stdout).toMatch(/complete: 1 snapshots copied/);
+    expect(moved.stdout).toMatch(/complete: 1 snapshot copied/);
     expect(moved.stdout).toMatch(/Next:\n {2}1\. Point the policy/);
     const again = await inPolicy("rekey -d main --to fresh --json");
     expect(JSON.parse(again.stdout)).toMatchObject({ outcome: "complete", copy: { copied: [] } });
@@ -147,8 +150,8 @@ describe("the verbs of copies", () => {
     expect(both).toMatchObject({ code: 2 });
     const dry = await inPolicy(`${REWRITE} --dry-run`);
     expect(dry.code).toBe(0);
-    expect(dry.stdout).toMatch(/Rewrite 1 snapshots of main, and keep the old ones/);
-    expect(dry.stdout).toMatch(/without letters\/jane \(1 files, 9 B\)/);
+    expect(dry.stdout).toMatch(/Rewrite 1 snapshot of main, and keep the old ones/);
+    expect(dry.stdout).toMatch(/without letters\/jane \(1 file, 9 B\)/);
     expect(dry.stdout).toMatch(/Copies may hold it too: offsite\n/);
     const unasked = await inPolicy(`${REWRITE} --forget`);
     expect(unasked.code).toBe(2);

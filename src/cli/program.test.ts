@@ -100,13 +100,14 @@ const INIT_ONE_OF = "Give exactly one of --connection-env, --connection-file and
 
 const WRONG: readonly (readonly [line: string, message: string, fix: string])[] = [
   ["bakup", "unknown command 'bakup'", "Write backup."],
-  ["frobnicate", "unknown command 'frobnicate'", "Run `sparekeep --help`, or a verb with --help."],
+  ["frobnicate", "unknown command 'frobnicate'", "Run `sparekeep --help`."],
   ["hold ad", "unknown command 'ad'", "Write add."],
   ["backup --polcy x", "unknown option '--polcy'", "Write --policy."],
+  ["dump latest", "missing required argument 'path'", "Run `sparekeep dump --help`."],
   [
-    "dump latest",
-    "missing required argument 'path'",
-    "Run `sparekeep --help`, or a verb with --help.",
+    "hold add x",
+    "required option '--reason <text>' not specified",
+    "Run `sparekeep hold add --help`.",
   ],
   ["backup --connections 0", 'count "0" out of range', "Write a number from 1 to 64."],
   ["backup --connections 2x", 'count "2x" out of range', "Write a number from 1 to 64."],
@@ -130,10 +131,10 @@ const WRONG: readonly (readonly [line: string, message: string, fix: string])[] 
     "--repository together with --policy or --destination",
     "Name either a policy or a repository.",
   ],
-  ["restore --yes -p POLICY", "no single connection on the command line", ONE_OF],
+  ["restore --yes -p POLICY", "no connection on the command line", ONE_OF],
   [
     "restore --yes -p POLICY --to-env A --to-file b",
-    "no single connection on the command line",
+    "more than one connection on the command line",
     ONE_OF,
   ],
   [
@@ -154,7 +155,7 @@ const WRONG: readonly (readonly [line: string, message: string, fix: string])[] 
   ],
   ["backup -p POLICY weekly", 'unknown plan "weekly"', "Name one of: full."],
   ["ls -p POLICY -d lokal", 'unknown destination "lokal"', 'Write "local".'],
-  ["init --to x -p NEW", "no single connection on the command line", INIT_ONE_OF],
+  ["init --to x -p NEW", "no connection on the command line", INIT_ONE_OF],
   [
     "init --to x -p NEW --connection postgresql://u:hunter2@h/d",
     "a password in an argument, where every process can read it",

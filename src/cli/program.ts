@@ -11,7 +11,7 @@ import type { CliRuntime } from "./runtime.ts";
 import { createOutput } from "./output.ts";
 import { inSession } from "./session.ts";
 import type { Session } from "./session.ts";
-import { VERBS } from "./verbs.ts";
+import { FIRST_VERBS, VERB_GROUPS } from "./verbs.ts";
 
 /** Runs the work of a verb in a session; the exit code is what it returns. */
 export type RunVerb = (
@@ -25,7 +25,7 @@ export interface Verb {
 }
 
 const EXIT_CODES = `Exit codes: 0 done; 2 usage or policy; 3 incomplete; 10 no repository; 11 locked; 12 wrong password;
-20 damaged; 130 interrupted; 1 anything else.`;
+20 damaged; 21 an objective is missed; 130 interrupted; 1 anything else.`;
 
 /** Runs one command line (without the program's own name) and returns its exit code. Nothing is thrown. */
 export async function runCli(argv: readonly string[], runtime: CliRuntime): Promise<number> {
@@ -42,7 +42,7 @@ export async function runCli(argv: readonly string[], runtime: CliRuntime): Prom
     await output.flush();
     return exitCode;
   } catch (thrown) {
-    return report(thrown, argv, runtime, namesOf(program));
+    return report(thrown, argv, runtime, program);
   }
 }
 
@@ -65,12 +65,15 @@ function createProgram(runtime: CliRuntime, run: RunVerb): Command {
       "Backup and recovery of Postgres applications, proven by reading back and restoring.",
     )
     .version(runtime.version, "-V, --version")
-    .addHelpText("before", examplesText(VERBS.flatMap((verb) => verb.examples.slice(0, 1))))
+    .addHelpText("before", examplesText(FIRST_VERBS.flatMap((verb) => verb.examples.slice(0, 1))))
     .addHelpText("after", `\n${EXIT_CODES}`)
     .helpCommand(false);
-  for (const verb of VERBS) {
-    const command = verb.register(program, run, runtime);
-    command.addHelpText("before", examplesText(verb.examples));
+  for (const [purpose, verbs] of VERB_GROUPS) {
+    program.commandsGroup(`${purpose}:`);
+    for (const verb of verbs) {
+      const command = verb.register(program, run, runtime);
+      command.addHelpText("before", examplesText(verb.examples));
+    }
   }
   for (const command of withCommandsBelow(program)) {
     command.exitOverride().configureOutput({
@@ -92,9 +95,12 @@ function report(
   thrown: unknown,
   argv: readonly string[],
   runtime: CliRuntime,
-  verbs: readonly string[],
+  program: Command,
 ): number {
-  const error = errorOf(thrown, runtime, verbs);
+  const error =
+    thrown instanceof CommanderError
+      ? usageError(thrown, namesOf(program), verbOf(program, argv))
+      : errorOf(thrown, runtime);
   if (error.code === "cli.output_closed") return EXIT_OUTPUT_CLOSED;
   // A document that standard output did not take is told on standard error.
   const asDocument = argv.includes("--json") && error.code !== "cli.output_failed";
@@ -104,8 +110,7 @@ function report(
 }
 
 /** Once Ctrl-C was pressed, whatever falls over on the way out is its consequence. */
-function errorOf(thrown: unknown, runtime: CliRuntime, verbs: readonly string[]): AppError {
-  if (thrown instanceof CommanderError) return usageError(thrown, verbs);
+function errorOf(thrown: unknown, runtime: CliRuntime): AppError {
   const error = toAppError(thrown);
   if (!runtime.signal.aborted || error.kind === "bug") return error;
   try {
@@ -116,7 +121,7 @@ function errorOf(thrown: unknown, runtime: CliRuntime, verbs: readonly string[])
   return error;
 }
 
-function usageError(error: CommanderError, verbs: readonly string[]): AppError {
+function usageError(error: CommanderError, verbs: readonly string[], verb: string): AppError {
   const message = error.message.replace(/^error: /, "").split("\n")[0] ?? "";
   const unknown = /unknown command '([^']*)'/.exec(message)?.[1];
   const meant = unknown === undefined ? undefined : nearest(unknown, verbs);
@@ -126,9 +131,19 @@ function usageError(error: CommanderError, verbs: readonly string[]): AppError {
     message: /^(\(outputHelp\))?$/.test(message)
       ? "an incomplete command line"
       : message.replace(/\.$/, ""),
-    hint:
-      better === undefined ? "Run `sparekeep --help`, or a verb with --help." : `Write ${better}.`,
+    hint: better === undefined ? `Run \`${verb} --help\`.` : `Write ${better}.`,
   });
+}
+
+/** `sparekeep key add`, as far as the words name verbs. */
+function verbOf(program: Command, argv: readonly string[]): string {
+  let [command, name] = [program, program.name()];
+  for (const word of argv) {
+    const below = command.commands.find((part) => part.name() === word);
+    if (below === undefined) break;
+    [command, name] = [below, `${name} ${word}`];
+  }
+  return name;
 }
 
 function namesOf(program: Command): readonly string[] {

@@ -21,27 +21,22 @@ import { rewriteVerb } from "./commands/rewrite.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
 import type { Verb } from "./program.ts";
 
-/** Every verb, in the order in which `--help` shows them. */
-export const VERBS: readonly Verb[] = [
+/** Every verb by its purpose, in the order in which `--help` shows them. */
+export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly Verb[]])[] = [
+  ["The day's work", [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, diffVerb]],
+  ["The bad day", [restoreVerb, recoverVersionsVerb, repairVerb]],
+  ["Proof and copies", [checkVerb, copyVerb, copiesVerb, estimateVerb, acceptVerb]],
+  ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],
+  ["Keys", [keyVerb, rekeyVerb]],
+];
+
+/** Whose first examples lead the help of the program. */
+export const FIRST_VERBS: readonly Verb[] = [
   initVerb,
+  doctorVerb,
   backupVerb,
   snapshotsVerb,
-  lsVerb,
-  dumpVerb,
-  diffVerb,
   restoreVerb,
-  recoverVersionsVerb,
-  pruneVerb,
   checkVerb,
-  repairVerb,
   forgetVerb,
-  holdVerb,
-  acceptVerb,
-  copyVerb,
-  copiesVerb,
-  estimateVerb,
-  rewriteVerb,
-  rekeyVerb,
-  keyVerb,
-  doctorVerb,
 ];

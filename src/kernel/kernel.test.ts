@@ -6,7 +6,9 @@ import {
   createLog,
   equalBytes,
   formatBytes,
+  counted,
   formatCount,
+  formatTime,
   formatDuration,
   fromHex,
   isHexId,
@@ -40,6 +42,13 @@ describe("units", () => {
   test("counts are grouped by thousands", () => {
     expect(formatCount(1234567)).toBe("1,234,567");
     expect(formatCount(999n)).toBe("999");
+    expect([0, 1, 2000].map((count) => counted(count, "snapshot"))).toEqual([
+      "0 snapshots",
+      "1 snapshot",
+      "2,000 snapshots",
+    ]);
+    expect(counted(2n, "copy", "copies")).toBe("2 copies");
+    expect(formatTime(new Date("2026-11-22T21:30:12.345Z"))).toBe("2026-11-22 21:30:12Z");
   });
 });
 

@@ -29,3 +29,16 @@ export function formatDuration(ms: number): string {
 export function formatCount(count: number | bigint): string {
   return String(count).replaceAll(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
+
+/** `1 snapshot`, `2,000 snapshots`; `many` where an `s` does not make it. */
+export function counted(count: number | bigint, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${BigInt(count) === 1n ? one : many}`;
+}
+
+/** `2026-11-22 21:30:12Z` */
+export function formatTime(time: Date): string {
+  return time
+    .toISOString()
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, "Z");
+}

@@ -12,6 +12,7 @@ export const objectStoreError = errorTable("objectstore", {
   unavailable: {
     kind: "unavailable",
     meaning: "The store did not answer, or failed in a way that may pass.",
+    hint: "Check that the store runs and that its address is right, then run again.",
   },
   denied: {
     kind: "auth",

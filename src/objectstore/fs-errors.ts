@@ -15,6 +15,14 @@ export function isMissing(thrown: unknown): boolean {
   return MISSING.has(errnoOf(thrown) ?? "");
 }
 
+function denial(errno: string, what: string): { message: string; hint?: string } {
+  if (errno !== "EROFS") return { message: `no right to ${what}` };
+  return {
+    message: `read-only file system, no way to ${what}`,
+    hint: "Mount it for writing; after an error of the disk the system may have mounted it read only.",
+  };
+}
+
 /** Wraps what the file system threw, once, where it enters. What is not known to be final may pass: `unavailable`. */
 export function fsError(thrown: unknown, action: string, key: string): AppError {
   if (thrown instanceof AppError) return thrown;
@@ -31,7 +39,7 @@ export function fsError(thrown: unknown, action: string, key: string): AppError 
     return objectStoreError("full", { ...detail, message: `no space left to ${action} ${key}` });
   }
   if (DENIED.has(errno)) {
-    return objectStoreError("denied", { ...detail, message: `no right to ${action} ${key}` });
+    return objectStoreError("denied", { ...detail, ...denial(errno, `${action} ${key}`) });
   }
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return objectStoreError("unavailable", { ...detail, message: `${action} of ${key}: ${reason}` });

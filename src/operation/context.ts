@@ -1,4 +1,4 @@
-import type { Clock, Log, RandomBytes } from "../kernel/index.ts";
+import type { AppError, Clock, Log, RandomBytes } from "../kernel/index.ts";
 import type { ObjectStore } from "../objectstore/index.ts";
 
 /** Everything that an operation needs from outside; built by main.ts, by the demo and by tests. */
@@ -19,6 +19,8 @@ export interface OperationContext {
   readonly stateDirectory: string;
   /** Version of Sparekeep. */
   readonly version: string;
+  /** Told whenever a store did not answer and is asked again. */
+  readonly onStoreRetry?: (error: AppError) => void;
   /** Tests only: a store in place of the one that a location names. */
   readonly storeAt?: (location: string) => ObjectStore | undefined;
   /** Tests only: the cost of a new repository's key. */

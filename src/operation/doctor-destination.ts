@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { formatBytes, GIB } from "../kernel/index.ts";
+import { counted, formatBytes, formatTime, GIB } from "../kernel/index.ts";
 import type { Destination } from "../policy/index.ts";
 import type { OperationContext } from "./context.ts";
 import { examineLock } from "./doctor-lock.ts";
@@ -20,8 +20,8 @@ export async function examineDestination(
 ): Promise<readonly Finding[]> {
   const repository = await openDestination(context, destination);
   const snapshots = await repository.snapshots({ signal: context.signal });
-  const newest = snapshots.at(-1)?.time.toISOString() ?? "none";
-  const message = `repository ${repository.id.slice(0, 8)} opens; ${snapshots.length} snapshots, newest ${newest}`;
+  const newest = snapshots.at(-1)?.time;
+  const message = `repository ${repository.id.slice(0, 8)} opens; ${newest === undefined ? "no snapshot yet" : `${counted(snapshots.length, "snapshot")}, newest ${formatTime(newest)}`}`;
   const findings: Finding[] = [{ status: "ok", subject, message }];
   const ahead = (snapshots.at(-1)?.time.getTime() ?? 0) - context.clock.now().getTime();
   if (ahead > 60_000) {

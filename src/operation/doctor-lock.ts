@@ -1,3 +1,4 @@
+import { formatTime } from "../kernel/index.ts";
 import type { ObjectStore, StoreFacts } from "../objectstore/index.ts";
 import type { Destination } from "../policy/index.ts";
 import { lockedUntil } from "../repository/index.ts";
@@ -64,7 +65,7 @@ async function pointFinding(
   const held = await lockedUntil(repository, newest, { signal });
   const point = `newest point ${newest.id.slice(0, 8)}`;
   if (held !== undefined) {
-    const message = `${point} locked in ${held.mode} mode until ${held.until.toISOString()}`;
+    const message = `${point} locked in ${held.mode} mode until ${formatTime(held.until)}`;
     return { status: "ok", subject, message };
   }
   const message = `${point} or something that it needs carries no lock`;

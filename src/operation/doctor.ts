@@ -9,6 +9,7 @@
 import { toAppError } from "../kernel/index.ts";
 import type { AppError } from "../kernel/index.ts";
 import type { Policy } from "../policy/index.ts";
+import { destinationNamed } from "../policy/index.ts";
 import { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { examineDestination } from "./doctor-destination.ts";
@@ -30,6 +31,8 @@ export interface DoctorResult {
 export interface DoctorOptions {
   readonly policy: Policy;
   readonly nodeVersion: string;
+  /** All of the policy where none is named. */
+  readonly destination?: string;
   /** False: nothing is written anywhere, and what only a try would tell stays unknown. */
   readonly probe?: boolean;
 }
@@ -41,6 +44,10 @@ export async function doctor(
   options: DoctorOptions,
 ): Promise<DoctorResult> {
   const { policy } = options;
+  const destinations =
+    options.destination === undefined
+      ? Object.entries(policy.destinations).map(([name, each]) => ({ ...each, name }))
+      : [destinationNamed(policy, options.destination)];
   const findings = [nodeFinding(options.nodeVersion)];
   findings.push(...(await examined(context, "audit log", () => auditFindings(context, policy))));
   for (const [name, source] of Object.entries(policy.sources)) {
@@ -49,12 +56,12 @@ export async function doctor(
       ...(await examined(context, subject, () => examineSource(context, subject, source))),
     );
   }
-  for (const [name, destination] of Object.entries(policy.destinations)) {
-    const subject = `destination ${name}`;
+  for (const destination of destinations) {
+    const subject = `destination ${destination.name}`;
     findings.push(
       ...(await examined(context, subject, () =>
         examineDestination(context, subject, destination, {
-          isWritten: options.probe !== false && isWritten(policy, name),
+          isWritten: options.probe !== false && isWritten(policy, destination.name),
         }),
       )),
     );

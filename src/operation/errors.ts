@@ -38,7 +38,7 @@ export const operationError = errorTable("operation", {
   file_exists: {
     kind: "usage",
     meaning: "`init` or `dump` was to write a file where one already is.",
-    hint: "Name another file; an existing one is never overwritten.",
+    hint: "Name another file (of `init`: with --policy); an existing one is never overwritten.",
   },
   file_unwritable: {
     kind: "exhausted",

@@ -181,7 +181,10 @@ describe("copies are counted", () => {
     const before = await countCopies(context, { policy, check: false });
     expect(before[0]?.newest).toMatchObject({
       copies: { facts: ["main holds it, stored", "far holds it, stored"] },
-      errors: { met: "unknown", unknown: ["main: no check is known", "far: no check is known"] },
+      errors: {
+        met: "unknown",
+        unknown: ["main was not checked: add --check", "far was not checked: add --check"],
+      },
     });
     for (const destination of ["main", "far"]) {
       await checkRepository(context, { policy, destination, readData: destination === "main" });

@@ -25,6 +25,7 @@ export async function openStore(
     signal,
     onRetry: (error, attempt, delayMs) => {
       log.warn({ code: error.code, subject: error.subject, attempt, delayMs }, "store is retried");
+      context.onStoreRetry?.(error);
     },
   };
   const settings = await storeSettings(context, destination);

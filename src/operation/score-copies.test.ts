@@ -153,7 +153,7 @@ describe("3-2-1-1-0", () => {
     });
     expect(newest.offsite.facts).toEqual(["copy: gs at google"]);
     expect(newest.kinds.facts).toEqual(["main: s3 at aws, af-south-1", "copy: gs at google"]);
-    expect(newest.immutable.facts).toEqual(["copy: locked until 2026-12-10T00:00:00.000Z"]);
+    expect(newest.immutable.facts).toEqual(["copy: locked until 2026-12-10 00:00:00Z"]);
     expect(newest.errors).toMatchObject({ met: "unknown", unknown: ["away: not reachable"] });
   });
 

@@ -1,3 +1,4 @@
+import { formatTime } from "../kernel/index.ts";
 import type { ProofState } from "../repository/index.ts";
 
 /**
@@ -163,7 +164,7 @@ function immutableScore(holders: readonly Holder[], unread: readonly string[], n
     const { lockedUntil } = point;
     if (lockedUntil === undefined) unknown.push(`${destination}: whether it is locked`);
     else if (lockedUntil !== "none" && lockedUntil > now) {
-      facts.push(`${destination}: locked until ${lockedUntil.toISOString()}`);
+      facts.push(`${destination}: locked until ${formatTime(lockedUntil)}`);
     }
   }
   return atLeast(1, facts.length, facts, unknown);
@@ -179,14 +180,14 @@ function errorsScore(holders: readonly Holder[], unread: readonly string[]): Sco
       facts.push(`${destination}: the point is suspect`);
     }
     if (check === undefined) {
-      unknown.push(`${destination}: no check is known`);
+      unknown.push(`${destination} was not checked: add --check`);
       continue;
     }
     count += check.errors;
     if (check.unreadPacks > 0) {
       unknown.push(`${destination}: ${check.unreadPacks} packs could not be read by its check`);
     }
-    facts.push(`${destination}: ${check.errors} errors, checked ${check.at.toISOString()}`);
+    facts.push(`${destination}: ${check.errors} errors, checked ${formatTime(check.at)}`);
   }
   const met = count > 0 ? "no" : unknown.length > 0 || facts.length === 0 ? "unknown" : "yes";
   return { met, needed: 0, count, facts, unknown };

@@ -72,6 +72,24 @@ describe("a good policy", () => {
       plans: { nightly: { source: "database", to: "local" } },
     });
   });
+
+  test("is what examples/repository-at-full-strength.yaml holds", () => {
+    const file = "repository-at-full-strength.yaml";
+    const text = readFileSync(new URL(`../../examples/${file}`, import.meta.url), "utf8");
+    expect(parsePolicy({ text, file, directory: "/x" })).toMatchObject({
+      timezone: "Africa/Johannesburg",
+      destinations: {
+        bucket: {
+          lock: { mode: "compliance", for: { days: 30 } },
+          copies: ["offsite"],
+          owners: [expect.stringMatching(/^age1/)],
+          check: { everything_every: { days: 30 } },
+        },
+        offsite: { url: "gs://shop-backups-copy/repo" },
+      },
+      plans: { nightly: { keep: { daily: 14, weekly: 8 } }, monthly: { keep: { monthly: 12 } } },
+    });
+  });
 });
 
 interface Bad {

@@ -56,7 +56,9 @@ function pick<Value extends object>(
       message: `unknown ${what} "${chosen}"`,
       hint:
         meant === undefined
-          ? `Name one of: ${names.join(", ") || "none is defined"}.`
+          ? names.length === 0
+            ? `Define a ${what} in the policy.`
+            : `Name one of: ${names.join(", ")}.`
           : `Write "${meant}".`,
       subject: { [what]: chosen },
     });

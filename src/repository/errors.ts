@@ -5,7 +5,7 @@ export const repositoryError = errorTable("repository", {
   not_found: {
     kind: "not-found",
     meaning: "The place holds no repository: it has no `config`.",
-    hint: "Check the location, or create a repository there first.",
+    hint: "Check the location; `sparekeep init` creates one. Was it deleted? `sparekeep recover-versions` brings it back where the store keeps versions.",
   },
   already_exists: {
     kind: "usage",
@@ -125,7 +125,7 @@ export const repositoryError = errorTable("repository", {
   object_lock_missing: {
     kind: "incompatible",
     meaning: "Recovery points were to be locked in a store that has no Object Lock.",
-    hint: "Use a bucket with versioning and Object Lock turned on, or take `lock:` out of the policy.",
+    hint: "Use a bucket with versioning and Object Lock turned on, or do without: no `lock:` in the policy, no --locks.",
   },
   object_lock_short: {
     kind: "incompatible",
@@ -162,7 +162,7 @@ export const repositoryError = errorTable("repository", {
   snapshot_not_found: {
     kind: "not-found",
     meaning: "No snapshot has this id or prefix, or the repository has none.",
-    hint: "List the snapshots of the repository.",
+    hint: "Run `sparekeep snapshots` and name one of its ids, or latest.",
   },
   snapshot_ambiguous: {
     kind: "usage",
@@ -172,12 +172,12 @@ export const repositoryError = errorTable("repository", {
   path_not_found: {
     kind: "not-found",
     meaning: "The snapshot holds nothing under this path.",
-    hint: "List the snapshot's contents.",
+    hint: "Run `sparekeep ls` to see what the snapshot holds.",
   },
   not_a_file: {
     kind: "usage",
     meaning: "The content of a folder, symlink or device was asked for.",
-    hint: "Name a file.",
+    hint: "Name a file; `sparekeep ls` shows which there are.",
   },
   invalid_path: {
     kind: "usage",

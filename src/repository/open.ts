@@ -151,7 +151,7 @@ async function findKey(
     });
   }
   throw repositoryError("wrong_password", {
-    message: `password that opens none of the ${files.length} keys of ${context.store.location}`,
+    message: `password that opens no key of ${context.store.location} (${files.length} tried)`,
     ...(damage === undefined ? {} : { cause: damage }),
   });
 }

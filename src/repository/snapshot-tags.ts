@@ -3,6 +3,8 @@ import type { Snapshot } from "./types.ts";
 /** What the tags of a snapshot of ours say; restic keeps tags and nothing else of what we would add. */
 
 const INCOMPLETE = "outcome=incomplete";
+/** Restic's word as well: what was gone was cut out. */
+export const REPAIRED_TAG = "repaired";
 
 /** `undefined`: another tool's. */
 export function planOf(snapshot: Pick<Snapshot, "tags">): string | undefined {
@@ -16,7 +18,8 @@ export function sourceOf(snapshot: Pick<Snapshot, "tags">): string | undefined {
 /** Ours say their plan; one without is another tool's, and nothing is claimed about it. */
 export function outcomeOf(snapshot: Pick<Snapshot, "tags">): "complete" | "incomplete" | "foreign" {
   if (planOf(snapshot) === undefined) return "foreign";
-  return snapshot.tags.includes(INCOMPLETE) ? "incomplete" : "complete";
+  const lacks = snapshot.tags.includes(INCOMPLETE) || snapshot.tags.includes(REPAIRED_TAG);
+  return lacks ? "incomplete" : "complete";
 }
 
 /** The tags of a recovery point. */

@@ -68,7 +68,7 @@ async function openFile(path: string): Promise<FileHandle> {
     if (code === "ENOENT" || code === "ENOTDIR") {
       throw secretsError("missing", {
         message: `secret file ${path} that does not exist`,
-        hint: "Create it with mode 0600, or name the right file.",
+        hint: "Create it with mode 0600, or name the right file; `sparekeep init --generate-password` makes that of a new repository.",
         subject: { file: path },
         cause: thrown,
       });

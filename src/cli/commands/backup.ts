@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatBytes, formatCount, formatDuration } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatBytes, formatDuration } from "../../kernel/index.ts";
 import { backup, loadPolicy } from "../../operation/index.ts";
 import type { BackupResult } from "../../operation/index.ts";
 import {
@@ -54,9 +54,9 @@ function describe(result: BackupResult, flags: OutputFlags): string[] {
       ...(hint === undefined ? [] : [printable(`  fix: ${hint}`)]),
     ]),
     ...leftOut.map(({ object, reason }) => printable(`left out: ${object}: ${reason}`)),
-    `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${formatCount(result.tables)} tables, ${formatCount(result.rows)} rows in ${formatDuration(result.durationMs)}`,
+    `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
     `  ${formatBytes(result.readBytes)} read, ${formatBytes(result.writtenBytes)} written to ${printable(result.location)}`,
-    `  read back: ${formatCount(readBack.files)} files, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
+    `  read back: ${counted(readBack.files, "file")}, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
     ...(lockedUntil === undefined
       ? []
       : [`  locked with all that it needs until ${timeText(lockedUntil)}`]),

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import {
+  counted,
   EXIT_INCOMPLETE,
   formatBytes,
-  formatCount,
   formatDuration,
   KIND_RULES,
 } from "../../kernel/index.ts";
@@ -66,28 +66,31 @@ const EXIT_CODES = {
 
 function describe(result: CheckResult, flags: CheckFlags): string[] {
   const { outcome, snapshots, packs, blobs, readBytes, unread } = result;
-  const counts = `${formatCount(snapshots)} snapshots, ${formatCount(packs)} packs, ${formatCount(blobs)} blobs`;
-  const took = `${formatBytes(readBytes)} in ${formatDuration(result.durationMs)}`;
+  const counts = `${counted(snapshots, "snapshot")}, ${counted(packs, "pack")}, ${counted(blobs, "blob")}`;
+  const took = `${result.readData ? `${formatBytes(readBytes)} in ` : ""}${formatDuration(result.durationMs)}`;
   return [
     ...result.findings.map(({ severity, code, message }) => `${severity}: ${message} (${code})`),
     ...(unread.packs === 0
       ? []
-      : [
-          `not read: ${formatCount(unread.packs)} packs: ${unread.message ?? "the store was away"}`,
-        ]),
+      : [`not read: ${counted(unread.packs, "pack")}: ${unread.message ?? "the store was away"}`]),
     `${outcome}: ${counts}; ${readText(result)} (${took})`,
     ...coverageLines(result),
     ...connectionLines(result, flags),
     ...(result.verified.length === 0
       ? []
-      : [`  ${formatCount(result.verified.length)} points that were stored are verified now`]),
+      : [`  ${counted(result.verified.length, "point")} that were stored are verified now`]),
+    ...(outcome === "damaged" ? [NEXT_STEPS] : []),
   ].map(printable);
 }
+
+/** A new backup first: what it stores again heals the damage of older snapshots. */
+const NEXT_STEPS =
+  "  next: run a backup, then `sparekeep repair index --dry-run`, `repair packs` and `repair snapshots`";
 
 function readText({ readData, readPacks, packs }: CheckResult): string {
   if (!readData) return "structure only, data not read";
   if (readPacks === packs) return "all data read and compared";
-  return `data of ${formatCount(readPacks)} packs read and compared, of the others not`;
+  return `data of ${counted(readPacks, "pack")} read and compared, of the others not`;
 }
 
 function coverageLines({ readData, coverage, remembered }: CheckResult): string[] {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatCount, KIND_RULES } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatCount, KIND_RULES } from "../../kernel/index.ts";
 import { countCopies, loadPolicy } from "../../operation/index.ts";
 import type { PlanCopies, Score } from "../../operation/index.ts";
 import {
@@ -11,6 +11,7 @@ import {
 import type { OutputFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
+import { timeText } from "./snapshots.ts";
 
 interface CopiesFlags extends OutputFlags {
   readonly policy?: string;
@@ -54,13 +55,13 @@ function describe({ plan, newest, points, short, destinations, met }: PlanCopies
   if (newest === undefined) return [`${plan}: no good point`, ...troubles];
   const { copies, kinds, offsite, immutable, errors, time } = newest;
   return [
-    `${plan}: newest good point ${time}: 3-2-1-1-0 ${met === "yes" ? "met" : met === "no" ? "not met" : "unknown"}`,
+    `${plan}: newest good point ${timeText(time)}: 3-2-1-1-0 ${met === "yes" ? "met" : met === "no" ? "not met" : "unknown"}`,
     ...line("3", "copies, with the original", copies),
     ...line("2", "kinds of store", kinds),
     ...line("1", "off-site", offsite),
     ...line("1", "immutable", immutable),
     ...line("0", "errors", errors),
-    `  of ${formatCount(points.length)} points, ${formatCount(short)} fall short of it or are not known to meet it`,
+    `  of ${counted(points.length, "point")}, ${formatCount(short)} not known to meet it`,
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
 import { loadPolicy, planCopies } from "../../operation/index.ts";
 import type {
   CopiesResult,
@@ -85,7 +85,7 @@ function describePreview({ from, to, plan, leftOut, samePassword }: CopyPreview)
   const { copy: lacking, present } = plan;
   const { incomplete, foreign } = leftOut;
   return [
-    `${from} -> ${to}: ${formatCount(lacking.length)} snapshots to copy, ${formatCount(present.length)} there`,
+    `${from} -> ${to}: ${counted(lacking.length, "snapshot")} to copy, ${formatCount(present.length)} there`,
     ...lacking.map(({ id, time }) => `  ${id.slice(0, 8)}  ${time.toISOString()}`),
     ...plan.unreadable.map(({ message }) => `  damaged: ${message}`),
     ...passwordText(from, to, samePassword),
@@ -113,7 +113,7 @@ function describeCopy({ from, to, ...result }: CopyOutcome, flags: OutputFlags):
     ...lockLine(result),
     ...connectionLines(result, flags, to),
     ...connectionLines(given("connection", result.sourceConnection), flags, from),
-    ...(holds === 0 ? [] : [`  ${formatCount(holds)} holds went with them`]),
+    ...(holds === 0 ? [] : [`  ${counted(holds, "hold")} went with them`]),
     ...(sourceLock === "held"
       ? []
       : [`  no lock in ${from}: its credentials only read, so nothing held a prune off`]),

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { formatBytes, formatCount } from "../../kernel/index.ts";
+import { counted, formatBytes } from "../../kernel/index.ts";
 import { diffPoints } from "../../operation/index.ts";
 import type { DiffResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
@@ -56,10 +56,10 @@ async function printLines(output: Output, result: DiffResult): Promise<void> {
     ["removed", removed],
   ] as const) {
     await output.line(
-      `${what}: ${formatCount(side.files)} files, ${formatCount(side.folders)} folders, ${formatBytes(side.sizeBytes)}; ${formatBytes(side.blobBytes)} in ${formatCount(side.dataBlobs + side.treeBlobs)} blobs`,
+      `${what}: ${counted(side.files, "file")}, ${counted(side.folders, "folder")}, ${formatBytes(side.sizeBytes)}; ${formatBytes(side.blobBytes)} in ${counted(side.dataBlobs + side.treeBlobs, "blob")}`,
     );
   }
-  await output.line(`changed: ${formatCount(changedFiles)} files`);
+  await output.line(`changed: ${counted(changedFiles, "file")}`);
 }
 
 /** One document, written while the trees are compared. */

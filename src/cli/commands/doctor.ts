@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { doctor } from "../../operation/index.ts";
 import type { Finding } from "../../operation/index.ts";
-import { addOutputOptions, addRepositoryOptions, policyOf } from "../common-options.ts";
+import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
@@ -14,6 +14,7 @@ export const doctorVerb: Verb = {
   examples: [
     ["sparekeep doctor", "is everything in place for the next backup?"],
     ["sparekeep doctor --no-probe", "the same, and nothing is written into any bucket"],
+    ["sparekeep doctor -d offsite", "sources, and this destination alone"],
   ],
   register: (program: Command, run, runtime) =>
     addOutputOptions(addRepositoryOptions(program.command("doctor")))
@@ -28,6 +29,7 @@ export const doctorVerb: Verb = {
             policy,
             nodeVersion: runtime.nodeVersion,
             probe: flags.probe !== false,
+            ...given("destination", flags.destination),
           });
           if (json) await document(result);
           else for (const line of result.findings.flatMap(describe)) await output.line(line);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatCount, KIND_RULES } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatCount, KIND_RULES } from "../../kernel/index.ts";
 import { planForgetting } from "../../operation/index.ts";
 import type { ForgetPreview, PlannedForget } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
@@ -89,7 +89,7 @@ async function execute(
       await output.line(printable(`not removed: ${id.slice(0, 8)}: ${reason}`));
     }
     await output.line(
-      `${result.outcome}: ${formatCount(result.removed.length)} snapshots forgotten, ${formatCount(preview.keep.length)} kept; their space is reclaimed by prune`,
+      `${result.outcome}: ${counted(result.removed.length, "snapshot")} forgotten, ${formatCount(preview.keep.length)} kept\n  next: \`sparekeep prune\` frees their space`,
     );
     for (const line of connectionLines(result, flags)) await output.line(line);
   }
@@ -112,7 +112,7 @@ function describePlan(preview: ForgetPreview): string[] {
     ...locked.map(
       ({ id, lockedUntil }) => `locked: ${id.slice(0, 8)} until ${timeText(lockedUntil)}`,
     ),
-    ...(forget.length === 0 ? ["nothing to forget"] : []),
+    ...(forget.length === 0 ? ["", "nothing to forget"] : []),
   ];
 }
 
@@ -133,5 +133,5 @@ function columns({ id, time, plan }: { id: string; time: string; plan?: string }
 }
 
 function section(title: string, head: string[], rows: readonly string[][]): string[] {
-  return rows.length === 0 ? [] : ["", title, ...formatTable(head, rows), ""];
+  return rows.length === 0 ? [] : ["", title, ...formatTable(head, rows)];
 }

@@ -1,5 +1,6 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import { counted } from "../../kernel/index.ts";
 import { init, loadPolicy } from "../../operation/index.ts";
 import type { InitOptions, InitResult } from "../../operation/index.ts";
 import { parsePolicy } from "../../policy/index.ts";
@@ -171,7 +172,7 @@ function describe(result: InitResult): string[] {
       wrappedFor === undefined
         ? []
         : [
-            `wrapped the password of ${name} for ${wrappedFor.length} owners, beside the repository`,
+            `wrapped the password of ${name} for ${counted(wrappedFor.length, "owner")}, beside the repository`,
           ],
     ),
     ...(result.policyFile === undefined ? [] : [`wrote ${result.policyFile}`]),

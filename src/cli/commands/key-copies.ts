@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { collectBytes, EXIT_INCOMPLETE } from "../../kernel/index.ts";
+import { collectBytes, counted, EXIT_INCOMPLETE } from "../../kernel/index.ts";
 import {
   escrowKey,
   proveKey,
@@ -175,7 +175,7 @@ function registerEscrow(key: Command, run: RunVerb, runtime: CliRuntime): void {
         if (json) await document(result);
         else {
           const lines = [
-            `wrote ${result.lines} lines to ${result.file}, which were read back and opened`,
+            `wrote ${counted(result.lines, "line")} to ${result.file}, which were read back and opened`,
             ...(result.weakness === undefined ? [] : [`warning: a passphrase ${result.weakness}`]),
             "Print it, keep the passphrase elsewhere, and try it: `sparekeep key prove --escrow FILE`.",
           ];

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE } from "../../kernel/index.ts";
 import {
   addRepositoryKey,
   changeRepositoryPassword,
@@ -191,7 +191,7 @@ function registerAdopt(key: Command, run: RunVerb, runtime: CliRuntime): void {
       if (!(await agreed(session, runtime, flags, lines, shown, "adopt"))) return 0;
       await plan.execute();
       if (session.json) await session.document({ plan: shown, adopted: plan.keys.length });
-      else await session.output.line(`adopted ${plan.keys.length} keys`);
+      else await session.output.line(`adopted ${counted(plan.keys.length, "key")}`);
       return 0;
     }),
   );
@@ -256,7 +256,7 @@ function describeList(result: KeyList): string[] {
     ...(unknown === 0
       ? []
       : [
-          `warning: ${unknown} of ${result.keys.length} keys that nobody vouches for`,
+          `warning: ${unknown} of ${counted(result.keys.length, "key")} that nobody vouches for`,
           "  fix: adopt what is yours with `sparekeep key adopt`, remove the rest",
         ]),
     ...(result.damagedRecords.length === 0

@@ -82,7 +82,7 @@ test("shows its plan, and wants it confirmed", async () => {
   const before = await packs();
   const dry = await run("--dry-run");
   expect(dry.code).toBe(0);
-  expect(dry.stdout).toMatch(/^Prune .*: 1 snapshots\n {2}stored {8}\d+ packs/);
+  expect(dry.stdout).toMatch(/^Prune .*: 1 snapshot\n {2}stored {8}\d+ packs/);
   expect(dry.stdout).toMatch(/ {2}mark {10}\d packs, .* removed by a later prune/);
   expect(dry.stdout).toMatch(/ {2}free later {4}.* from 20.* on \(grace period\)/);
   const asked = await run();
@@ -105,6 +105,10 @@ test("is carried out with --yes; with --json as one document", async () => {
     plan: { remove: { packs: 0 }, freedLater: [] },
     removed: { packs: 0 },
   });
+  // Where nothing is to be done, nobody is asked.
+  const idle = await run();
+  expect(idle.code).toBe(0);
+  expect(idle.stdout).toMatch(/\nNothing to do\.\n$/);
 });
 
 test("asks nobody with --json alone, and takes no limit that is none", async () => {

@@ -1,5 +1,11 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatBytes, formatCount, formatDuration } from "../../kernel/index.ts";
+import {
+  counted,
+  EXIT_INCOMPLETE,
+  formatBytes,
+  formatCount,
+  formatDuration,
+} from "../../kernel/index.ts";
 import { planRepositoryPrune } from "../../operation/index.ts";
 import type { PlannedPrune, PruneResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
@@ -73,7 +79,9 @@ async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): 
   const { destination, location, plan } = planned;
   progress.finish();
   if (!json) for (const line of describePlan(planned)) await output.line(line);
-  if (flags.dryRun === true) {
+  const idle = isIdle(plan) && flags.yes !== true;
+  if (idle && !json) await output.line("Nothing to do.");
+  if (flags.dryRun === true || idle) {
     if (json) await document({ destination, location, plan });
     return 0;
   }
@@ -88,15 +96,28 @@ async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): 
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
 }
 
+/** A check would find the same as before: nothing is written or removed. */
+function isIdle({
+  repack,
+  mark,
+  recover,
+  remove,
+  missing,
+  indexes,
+}: PlannedPrune["plan"]): boolean {
+  const packs = repack.packs + mark.packs + recover.packs + remove.packs;
+  return packs + missing.length + indexes.replaced === 0;
+}
+
 function describePlan({ destination, location, plan }: PlannedPrune): string[] {
   const { used, unused, stored, repack, mark, recover, remove, unreferenced } = plan;
   const packs = ({ packs: count, bytes }: { packs: number; bytes: number }): string =>
-    `${formatCount(count)} packs, ${formatBytes(bytes)}`;
+    `${counted(count, "pack")}, ${formatBytes(bytes)}`;
   const blobs = ({ blobs: count, bytes }: { blobs: number; bytes: number }): string =>
-    `${formatCount(count)} blobs, ${formatBytes(bytes)}`;
+    `${counted(count, "blob")}, ${formatBytes(bytes)}`;
   const when = (present: number, line: string): string[] => (present === 0 ? [] : [line]);
   return [
-    `Prune ${destination} (${location}): ${formatCount(plan.snapshots.length)} snapshots`,
+    `Prune ${destination} (${location}): ${counted(plan.snapshots.length, "snapshot")}`,
     `  stored        ${packs(stored)}`,
     `  needed        ${blobs(used)}`,
     `  not needed    ${blobs(unused)}, ${formatBytes(plan.unusedAfterBytes)} of it stays in packs that are needed`,
@@ -110,7 +131,7 @@ function describePlan({ destination, location, plan }: PlannedPrune): string[] {
     ...when(unreferenced.packs, `  in no index   ${packs(unreferenced)}, too young to be removed`),
     ...when(
       plan.missing.length,
-      `  missing       ${formatCount(plan.missing.length)} packs that an index lists and nobody needs`,
+      `  missing       ${counted(plan.missing.length, "pack")} that an index lists and nobody needs`,
     ),
     ...plan.suspect.map(
       (id) => `  left alone    pack ${id.slice(0, 8)} of a wrong size that is needed: run a check`,
@@ -133,8 +154,8 @@ function describeResult(result: PruneResult, flags: PruneFlags): string[] {
     ...refused.map((pack) => `refused by the store: removal of pack ${pack}`),
     ...(keptAfterAll.length === 0
       ? []
-      : [`${formatCount(keptAfterAll.length)} packs stay: what appeared meanwhile needs them`]),
-    `${result.outcome}: ${formatBytes(removed.bytes)} freed (${formatCount(removed.packs)} packs), ${formatBytes(marked.bytes)} marked, ${formatBytes(copied.bytes)} copied into ${formatCount(written.packs)} packs in ${formatDuration(result.durationMs)}`,
+      : [`${counted(keptAfterAll.length, "pack")} stay: what appeared meanwhile needs them`]),
+    `${result.outcome}: ${formatBytes(removed.bytes)} freed (${counted(removed.packs, "pack")}), ${formatBytes(marked.bytes)} marked, ${formatBytes(copied.bytes)} copied into ${counted(written.packs, "pack")} in ${formatDuration(result.durationMs)}`,
     ...connectionLines(result, flags),
   ].map(printable);
 }

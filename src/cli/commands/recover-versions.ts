@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
 import { planRecoveryOfVersions } from "../../operation/index.ts";
 import type { PlannedRecoveryOfVersions, RecoveryOfVersions } from "../../operation/index.ts";
 import {
@@ -115,7 +115,7 @@ function describePlan({ plan, destination }: PlannedRecoveryOfVersions): string[
   const changed = putBack.filter(({ reason }) => reason === "changed");
   const moment = timeText(plan.moment.toISOString());
   return [
-    `Recover ${plan.location} (${destination}) as of ${moment}: ${formatCount(putBack.length)} objects, ${formatBytes(plan.putBackBytes)} to put back`,
+    `Recover ${plan.location} (${destination}) as of ${moment}: ${counted(putBack.length, "object")}, ${formatBytes(plan.putBackBytes)} to put back`,
     ...named("removed since, put back", missing),
     ...named("overwritten since, put back", changed),
     ...named(removesAdded ? "added since, removed" : "added since, left", added),
@@ -141,7 +141,7 @@ function named(what: string, objects: readonly { readonly key: string }[]): stri
 function describeResult(result: RecoveryOfVersions): string[] {
   return [
     ...result.issues.map(({ message }) => `missing: ${message}`),
-    `${result.outcome}: ${formatCount(result.putBack)} objects, ${formatBytes(result.putBackBytes)} put back and read back, ${formatCount(result.removed)} removed`,
+    `${result.outcome}: ${counted(result.putBack, "object")}, ${formatBytes(result.putBackBytes)} put back and read back, ${formatCount(result.removed)} removed`,
     "  next: sparekeep check --read-data",
   ].map(printable);
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatCount } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatCount } from "../../kernel/index.ts";
 import { planRekey } from "../../operation/index.ts";
 import type { PlannedRekey, RekeyPreview, RekeyResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
@@ -92,7 +92,7 @@ async function executed(session: Session, planned: PlannedRekey): Promise<RekeyR
 
 function describePlan({ from, to, create, snapshots, present }: RekeyPreview): string {
   const how = create ? "a new repository" : "the repository that was begun";
-  return `${from.location} -> ${how} at ${to}: ${formatCount(snapshots)} snapshots to copy, ${formatCount(present)} there`;
+  return `${from.location} -> ${how} at ${to}: ${counted(snapshots, "snapshot")} to copy, ${formatCount(present)} there`;
 }
 
 function describeResult({ from, to }: RekeyPreview, result: RekeyResult): string[] {
@@ -101,7 +101,7 @@ function describeResult({ from, to }: RekeyPreview, result: RekeyResult): string
   const head = [
     ...copy.failed.map(({ source, message }) => `missing: ${source.slice(0, 8)}: ${message}`),
     ...findings.map(({ severity, message }) => `${severity}: ${message}`),
-    `${outcome}: ${formatCount(copy.copied.length)} snapshots copied, ${formatCount(copy.present.length)} were there, ${formatCount(missing.length)} missing, ${formatCount(carried)} records`,
+    `${outcome}: ${counted(copy.copied.length, "snapshot")} copied, ${formatCount(copy.present.length)} were there, ${formatCount(missing.length)} missing, ${counted(carried, "record")}`,
     ...lockLine(result),
   ];
   if (outcome !== "complete") return [...head, "The old repository is what counts until it is."];

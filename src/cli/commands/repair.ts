@@ -1,6 +1,6 @@
 import { Argument } from "commander";
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
 import { planRepair } from "../../operation/index.ts";
 import type { RepairOptions, RepairPlan, RepairResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
@@ -11,6 +11,7 @@ import { printable } from "../printable.ts";
 import type { Verb } from "../program.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
+import { timeText } from "./snapshots.ts";
 
 interface RepairFlags extends RepositoryFlags {
   readonly readAllPacks?: boolean;
@@ -88,7 +89,7 @@ function isWhole(plan: RepairPlan, { remaining = {} }: RepairResult): boolean {
 
 function resultText([name, value]: readonly [string, number | object]): string {
   const words = name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-  return `${typeof value === "number" ? formatCount(value) : Object.keys(value).length} ${words}`;
+  return `${words}: ${formatCount(typeof value === "number" ? value : Object.keys(value).length)}`;
 }
 
 function describe(plan: RepairPlan): string[] {
@@ -110,19 +111,19 @@ function describeIndex(plan: Extract<RepairPlan, { kind: "repair-index" }>): str
     ...plan.replacedIndexes.map((id) => `  rewrite index ${short(id)}`),
     ...plan.packs.map(({ pack, added, dropped }) => {
       const gone = plan.missingPacks.includes(pack) ? " (it is gone)" : "";
-      return `  pack ${short(pack)}: ${added} blobs listed anew, ${dropped} no longer${gone}`;
+      return `  pack ${short(pack)}: ${counted(added, "blob")} listed anew, ${dropped} no longer${gone}`;
     }),
     ...plan.damagedPacks.map(
       (id) => `  pack ${short(id)} is damaged: run \`sparekeep repair packs\` next`,
     ),
-    `  ${formatCount(plan.headersRead)} headers of packs read`,
+    `  headers of ${counted(plan.headersRead, "pack")} read`,
   ];
 }
 
 function describePacks(plan: Extract<RepairPlan, { kind: "repair-packs" }>): string[] {
   return [
     ...plan.packs.flatMap(({ pack, sizeBytes, salvaged, damaged, lost }) => [
-      `  remove pack ${short(pack)} (${formatBytes(sizeBytes)}): ${salvaged} blobs are stored again, ${damaged} do not open, ${lost.length} are lost`,
+      `  remove pack ${short(pack)} (${formatBytes(sizeBytes)}): ${counted(salvaged, "blob")} stored again, ${damaged} do not open, ${lost.length} lost`,
       ...lost.slice(0, MAX_SHOWN).map((blob) => `    lost: blob ${short(blob)}`),
     ]),
     ...plan.unreadableIndexes.map(
@@ -137,7 +138,7 @@ type SnapshotsPlan = Extract<RepairPlan, { kind: "repair-snapshots" }>;
 function describeSnapshots(plan: SnapshotsPlan): string[] {
   return [
     ...plan.repairs.flatMap(({ snapshot, time, changes, changed }) => [
-      `  snapshot ${short(snapshot)} of ${time.toISOString()} once more, tagged repaired, with ${changed} changes`,
+      `  snapshot ${short(snapshot)} of ${timeText(time.toISOString())} once more, tagged repaired, with ${counted(changed, "change")}`,
       ...changes.slice(0, MAX_SHOWN).map(({ path, what }) => `    ${CHANGE[what]}: ${path}`),
     ]),
     ...plan.repairedBefore.map((id) => `  snapshot ${short(id)} was repaired before`),

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatCount, formatDuration } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatDuration } from "../../kernel/index.ts";
 import { planDatabaseRestore } from "../../operation/index.ts";
 import type { PlannedRestore, RestoredDatabase, RestorePreview } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
@@ -144,7 +144,7 @@ function describeResult(result: RestoredDatabase): string[] {
       `missing: ${object}: ${message}`,
       ...(hint === undefined ? [] : [`  fix: ${hint}`]),
     ]),
-    `${result.outcome}: ${result.target}, ${formatCount(result.tables)} tables, ${formatCount(result.rows)} rows in ${formatDuration(result.durationMs)}`,
-    `  verified against the manifest: ${formatCount(verified.tables)} tables, ${formatCount(verified.rows)} rows`,
+    `${result.outcome}: ${result.target}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
+    `  verified against the manifest: ${counted(verified.tables, "table")}, ${counted(verified.rows, "row")}`,
   ].map(printable);
 }

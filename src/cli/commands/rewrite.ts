@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
 import { planSnapshotRewrite } from "../../operation/index.ts";
 import type {
   ErasureRemains,
@@ -97,7 +97,7 @@ async function rewrite(
 
 function describePlan({ destination, rewrite: lines, forget, remains }: RewritePreview): string[] {
   return [
-    `Rewrite ${formatCount(lines.length)} snapshots of ${destination}, and ${forget ? "forget" : "keep"} the old ones:`,
+    `Rewrite ${counted(lines.length, "snapshot")} of ${destination}, and ${forget ? "forget" : "keep"} the old ones:`,
     ...lines.flatMap(describeLine),
     ...describeRemains(remains),
   ];
@@ -108,7 +108,7 @@ function describeLine({ snapshot, paths }: RewriteLine): string[] {
     `  ${snapshot.id.slice(0, 8)}  ${timeText(snapshot.time)}  ${snapshot.plan ?? "no plan"}`,
     ...paths.map(
       ({ path, files, sizeBytes }) =>
-        `    without ${path} (${formatCount(files)} files, ${formatBytes(sizeBytes)})`,
+        `    without ${path} (${counted(files, "file")}, ${formatBytes(sizeBytes)})`,
     ),
   ];
 }
@@ -119,7 +119,7 @@ function describeRemains({ snapshots, copies, packs, lockedUntil }: ErasureRemai
       ? []
       : ["Other snapshots hold it too, so it is not erased:", ...snapshots.flatMap(describeLine)]),
     ...(copies.length === 0 ? [] : [`Copies may hold it too: ${copies.join(", ")}`]),
-    `Its data lies in ${formatCount(packs)} packs until a prune${lockedUntil === undefined ? "" : `, and the store holds some of them until ${timeText(lockedUntil)}`}.`,
+    `Its data lies in ${counted(packs, "pack")} until a prune${lockedUntil === undefined ? "" : `, and the store holds some of them until ${timeText(lockedUntil)}`}.`,
   ];
 }
 
@@ -131,7 +131,7 @@ function describeResult(result: RewrittenPaths): string[] {
       ({ snapshot, why, until }) =>
         `remains: ${snapshot.slice(0, 8)} is ${why}${until === undefined ? "" : ` until ${timeText(until.toISOString())}`}`,
     ),
-    `${outcome}: ${formatCount(rewritten.length)} snapshots rewritten, ${formatCount(forgotten.length)} forgotten; a prune removes the data`,
+    `${outcome}: ${counted(rewritten.length, "snapshot")} rewritten, ${formatCount(forgotten.length)} forgotten; \`sparekeep prune\` removes the data`,
     ...lockLine(result),
   ];
 }

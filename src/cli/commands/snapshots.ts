@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { formatTime } from "../../kernel/index.ts";
 import { listSnapshots } from "../../operation/index.ts";
 import type { ListedSnapshot, SnapshotLine } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
@@ -58,7 +59,8 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
   if (snapshots.length === 0) return ["no snapshots yet"];
   const locks = snapshots.some(({ lock }) => lock !== undefined);
   const columns = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "STATE", "HOST"];
-  const head = [...columns, "HELD", ...(locks ? ["LOCKED"] : [])];
+  const held = snapshots.some(({ holds }) => holds.length > 0);
+  const head = [...columns, ...(held ? ["HELD"] : []), ...(locks ? ["LOCKED"] : [])];
   const rows = snapshots.map((snapshot) => [
     snapshot.id.slice(0, 8),
     timeText(snapshot.time),
@@ -67,7 +69,7 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
     snapshot.outcome === "foreign" ? "not ours" : snapshot.outcome,
     snapshot.state,
     snapshot.hostname,
-    snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; "),
+    ...(held ? [snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; ")] : []),
     ...(locks ? [lockText(snapshot.lock)] : []),
   ]);
   return formatTable(head, rows);
@@ -80,5 +82,5 @@ function lockText(lock: SnapshotLine["lock"]): string {
 
 /** `2026-11-22 21:30:12Z` */
 export function timeText(iso: string): string {
-  return iso.replace("T", " ").replace(/\.\d+Z$/, "Z");
+  return formatTime(new Date(iso));
 }

@@ -70,7 +70,10 @@ class Reader implements SnapshotReader {
     throwIfAborted(signal);
     if (entry.type !== "file") {
       const path = showPath(entry.path);
-      throw repositoryError("not_a_file", { message: `${entry.type} ${path}`, subject: { path } });
+      throw repositoryError("not_a_file", {
+        message: `${path}, which is a ${entry.type === "dir" ? "folder" : entry.type} and no file`,
+        subject: { path },
+      });
     }
     yield* readContent(this.#blobs, entry.content, signal);
   }

@@ -1,3 +1,4 @@
+import { REPAIRED_TAG } from "../snapshot-tags.ts";
 import { AppError, asSnapshotId, fromHex, throwIfAborted } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { coreOf } from "../core.ts";
@@ -83,7 +84,6 @@ interface Carried {
 
 const SECRETS = new PlanSecrets<RepairSnapshotsPlan, Carried>();
 const MAX_LISTED = 1000;
-const REPAIRED_TAG = "repaired";
 
 export async function planRepairSnapshots(
   repository: Repository,
