@@ -1,7 +1,7 @@
 import { requireStillThere } from "../config.ts";
 import { coreOf, objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
-import { listIds } from "../list.ts";
+import { listFiles } from "../list.ts";
 import { acquireLock } from "../lock/lock.ts";
 import type { Lock } from "../lock/lock.ts";
 import { BlobReader } from "../read/blob-reader.ts";
@@ -67,7 +67,7 @@ async function planUnder(
   const nowMs = (await lock.clocks(signal)).stores.getTime();
   const snapshots = await loadSnapshots(core, signal);
   const ledger = new PackLedger();
-  const files = await listIds(core.store, unpackedPrefix.index, signal);
+  const files = await listFiles(core.store, unpackedPrefix.index, signal);
   let read = 0;
   await readIndexFiles(
     core,
