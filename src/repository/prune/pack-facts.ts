@@ -197,16 +197,18 @@ export interface UnlistedPack {
   readonly modifiedAt: Date;
 }
 
+export interface StoredPacks {
+  readonly unlisted: readonly UnlistedPack[];
+  readonly packs: number;
+  readonly bytes: number;
+}
+
 /** The packs of the store: sizes of the listed ones into the ledger, the others as they are. Asked after the indexes. */
 export async function readStoredPacks(
   core: RepositoryCore,
   ledger: PackLedger,
   signal?: AbortSignal,
-): Promise<{
-  readonly unlisted: readonly UnlistedPack[];
-  readonly packs: number;
-  readonly bytes: number;
-}> {
+): Promise<StoredPacks> {
   const unlisted: UnlistedPack[] = [];
   let packs = 0;
   let bytes = 0;
