@@ -1,4 +1,4 @@
-/** What every layer may use. A closed list: errors, ids, clock, log, bytes, secret, units. */
+/** What every layer may use. A closed list: errors, ids, clock, log, bytes, secret, units, lazily. */
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./clock.ts";
@@ -6,3 +6,4 @@ export * from "./log.ts";
 export * from "./bytes.ts";
 export * from "./secret.ts";
 export * from "./units.ts";
+export * from "./lazily.ts";

@@ -6,21 +6,26 @@
  * 1. picks what it works on from the policy; a wrong name ends here
  * 2. writes its audit record, durable before the access happens (I9)
  * 3. opens the repository, does its work, and returns what it saw; partial success is a value (I3)
+ *
+ * A verb's file, and what only it needs (drivers, client programs, cryptography of wrapped keys), is loaded when it is
+ * first called: a check does not wait for what a restore needs.
  */
+import { lazily } from "../kernel/index.ts";
+
 export { operationError } from "./errors.ts";
 export type { OnProgress, OperationContext, Progress } from "./context.ts";
-export { acceptPoint } from "./accept.ts";
+export const acceptPoint = lazily(async () => (await import("./accept.ts")).acceptPoint);
 export type { AcceptedPoint, AcceptOptions } from "./accept.ts";
 export { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
-export { backup } from "./backup.ts";
+export const backup = lazily(async () => (await import("./backup.ts")).backup);
 export type { BackupOptions, BackupResult } from "./backup.ts";
-export { checkRepository } from "./check.ts";
+export const checkRepository = lazily(async () => (await import("./check.ts")).checkRepository);
 export type { CheckRepositoryOptions, CheckResult } from "./check.ts";
-export { diffPoints } from "./diff.ts";
+export const diffPoints = lazily(async () => (await import("./diff.ts")).diffPoints);
 export type { DiffLine, DiffResult } from "./diff.ts";
-export { countCopies } from "./copies.ts";
+export const countCopies = lazily(async () => (await import("./copies.ts")).countCopies);
 export type { CopiesOptions, PlanCopies } from "./copies.ts";
-export { planCopies } from "./copy.ts";
+export const planCopies = lazily(async () => (await import("./copy.ts")).planCopies);
 export type {
   CopiesResult,
   CopyOutcome,
@@ -29,11 +34,12 @@ export type {
   CopyTrouble,
   PlannedCopies,
 } from "./copy.ts";
-export { doctor } from "./doctor.ts";
+export const doctor = lazily(async () => (await import("./doctor.ts")).doctor);
 export type { DoctorResult, Finding } from "./doctor.ts";
-export { dumpFile, saveDump } from "./dump.ts";
+export const dumpFile = lazily(async () => (await import("./dump.ts")).dumpFile);
+export const saveDump = lazily(async () => (await import("./dump.ts")).saveDump);
 export type { DumpedFile, DumpOptions, SavedDump } from "./dump.ts";
-export { estimate } from "./estimate.ts";
+export const estimate = lazily(async () => (await import("./estimate.ts")).estimate);
 export type {
   DestinationEstimate,
   EstimateOptions,
@@ -41,20 +47,22 @@ export type {
   PlanKeep,
   RunEstimate,
 } from "./estimate.ts";
-export { planForgetting } from "./forget.ts";
+export const planForgetting = lazily(async () => (await import("./forget.ts")).planForgetting);
 export type { ForgetOptions, ForgetPreview, PlannedForget } from "./forget.ts";
-export { endHold, holdSnapshots, readHolds } from "./hold.ts";
+export const endHold = lazily(async () => (await import("./hold.ts")).endHold);
+export const holdSnapshots = lazily(async () => (await import("./hold.ts")).holdSnapshots);
+export const readHolds = lazily(async () => (await import("./hold.ts")).readHolds);
 export type { AddHoldOptions, HoldLine, ReleaseHoldOptions } from "./hold.ts";
-export { init } from "./init.ts";
+export const init = lazily(async () => (await import("./init.ts")).init);
 export type { InitializedDestination, InitOptions, InitResult } from "./init.ts";
-export {
-  addRepositoryKey,
-  changeRepositoryPassword,
-  listRepositoryKeys,
-  planKeyAdoption,
-  planKeyRemoval,
-  wrapPassword,
-} from "./key.ts";
+export const addRepositoryKey = lazily(async () => (await import("./key.ts")).addRepositoryKey);
+export const changeRepositoryPassword = lazily(
+  async () => (await import("./key.ts")).changeRepositoryPassword,
+);
+export const listRepositoryKeys = lazily(async () => (await import("./key.ts")).listRepositoryKeys);
+export const planKeyAdoption = lazily(async () => (await import("./key.ts")).planKeyAdoption);
+export const planKeyRemoval = lazily(async () => (await import("./key.ts")).planKeyRemoval);
+export const wrapPassword = lazily(async () => (await import("./key.ts")).wrapPassword);
 export type {
   AddedKey,
   AddKeyOptions,
@@ -67,7 +75,11 @@ export type {
   PlannedKeyRemoval,
   WrappedForOwners,
 } from "./key.ts";
-export { escrowKey, proveKey, readSheet, savePassword, unwrapPassword } from "./key-copies.ts";
+export const escrowKey = lazily(async () => (await import("./key-copies.ts")).escrowKey);
+export const proveKey = lazily(async () => (await import("./key-copies.ts")).proveKey);
+export const readSheet = lazily(async () => (await import("./key-copies.ts")).readSheet);
+export const savePassword = lazily(async () => (await import("./key-copies.ts")).savePassword);
+export const unwrapPassword = lazily(async () => (await import("./key-copies.ts")).unwrapPassword);
 export type {
   EscrowedKey,
   EscrowOptions,
@@ -76,30 +88,38 @@ export type {
   UnwrappedPassword,
 } from "./key-copies.ts";
 export { loadPolicy } from "./load-policy.ts";
-export { listEntries } from "./ls.ts";
+export const listEntries = lazily(async () => (await import("./ls.ts")).listEntries);
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export { connectionUrl } from "./open.ts";
 export type { Connection, UsedConnection } from "./used-connection.ts";
-export { planRecoveryOfVersions } from "./recover-versions.ts";
+export const planRecoveryOfVersions = lazily(
+  async () => (await import("./recover-versions.ts")).planRecoveryOfVersions,
+);
 export type {
   PlannedRecoveryOfVersions,
   RecoverVersionsOfOptions,
   RecoveryOfVersions,
 } from "./recover-versions.ts";
-export { planRepositoryPrune } from "./prune.ts";
+export const planRepositoryPrune = lazily(
+  async () => (await import("./prune.ts")).planRepositoryPrune,
+);
 export type { PlannedPrune, PruneRepositoryOptions, PruneResult } from "./prune.ts";
-export { planRekey } from "./rekey.ts";
+export const planRekey = lazily(async () => (await import("./rekey.ts")).planRekey);
 export type { PlannedRekey, RekeyOptions, RekeyPreview, RekeyResult } from "./rekey.ts";
-export { planRepair } from "./repair.ts";
+export const planRepair = lazily(async () => (await import("./repair.ts")).planRepair);
 export type { PlannedRepair, RepairOptions, RepairPlan, RepairResult } from "./repair.ts";
-export { planDatabaseRestore } from "./restore.ts";
+export const planDatabaseRestore = lazily(
+  async () => (await import("./restore.ts")).planDatabaseRestore,
+);
 export type {
   PlannedRestore,
   RestoredDatabase,
   RestoreDatabaseOptions,
   RestorePreview,
 } from "./restore.ts";
-export { planSnapshotRewrite } from "./rewrite.ts";
+export const planSnapshotRewrite = lazily(
+  async () => (await import("./rewrite.ts")).planSnapshotRewrite,
+);
 export type {
   ErasureRemains,
   PlannedRewrite,
@@ -118,5 +138,5 @@ export type {
   PointScores,
   Score,
 } from "./score-copies.ts";
-export { listSnapshots } from "./snapshots.ts";
+export const listSnapshots = lazily(async () => (await import("./snapshots.ts")).listSnapshots);
 export type { ListedSnapshot, ListSnapshotsOptions, SnapshotLine } from "./snapshots.ts";

@@ -1,4 +1,4 @@
-import { Client } from "pg";
+import type { Client } from "pg";
 import { throwIfAborted } from "../kernel/index.ts";
 import type { SessionKey } from "./cancel.ts";
 import { PgConnection } from "./connection.ts";
@@ -55,6 +55,8 @@ async function createClient(
   options: ConnectOptions,
 ): Promise<Client> {
   const ssl = await tlsOptions(target);
+  // When it is needed: every verb links to this layer, few of them to a database.
+  const { Client } = await import("pg");
   return new Client({
     host: target.host,
     port: target.port,

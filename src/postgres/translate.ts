@@ -1,5 +1,5 @@
 /** Foreign errors of the driver, the server and the socket, wrapped once, here. */
-import { DatabaseError } from "pg";
+import type { DatabaseError } from "pg";
 import { AppError, isAbort, kernelError } from "../kernel/index.ts";
 import type { ErrorDetail, Subject } from "../kernel/index.ts";
 import { postgresError } from "./errors.ts";
@@ -35,7 +35,7 @@ const BY_STATE: Readonly<Record<string, PostgresCode>> = {
 export function translateError(thrown: unknown, subject: Subject): AppError {
   if (thrown instanceof AppError) return thrown;
   if (isAbort(thrown)) return kernelError("cancelled", { message: "cancelled", cause: thrown });
-  if (thrown instanceof DatabaseError) {
+  if (isDatabaseError(thrown)) {
     const code = codeOf(thrown);
     return postgresError(code, {
       message: cleanText(thrown.message),
@@ -44,6 +44,11 @@ export function translateError(thrown: unknown, subject: Subject): AppError {
     });
   }
   return translateSocketError(thrown, subject);
+}
+
+/** By what it carries: to name its class would load the driver for whoever only links to this layer. */
+function isDatabaseError(thrown: unknown): thrown is DatabaseError {
+  return thrown instanceof Error && thrown.name === "error" && "length" in thrown;
 }
 
 function codeOf(error: DatabaseError): PostgresCode {

@@ -9,13 +9,10 @@ import type { RepositoryCore } from "./core.ts";
 import { calibrateCost, createKeyFile, openKeyFile, parseKeyFile } from "./crypto/key-file.ts";
 import { deriveKey, randomMasterKey } from "./crypto/master-key.ts";
 import type { MasterKey } from "./crypto/master-key.ts";
-import { checkRepository } from "./check/check.ts";
 import { repositoryError } from "./errors.ts";
 import { noteKey } from "./key/key-record.ts";
 import { loadKey } from "./key/load-key.ts";
 import { listFiles, listIds } from "./list.ts";
-import { acquireReader } from "./read/reader.ts";
-import { createPoolSealer } from "./seal-worker-pool.ts";
 import { loadSnapshots, resolveSnapshot } from "./snapshots.ts";
 import type {
   CreateRepository,
@@ -24,7 +21,6 @@ import type {
   Repository,
   RepositoryContext,
 } from "./types.ts";
-import { acquireWriter } from "./write/writer.ts";
 
 /** Each costs a key derivation. restic tries so many too. */
 const MAX_KEYS_TRIED = 20;
@@ -157,11 +153,6 @@ async function findKey(
 }
 
 function repositoryOf(core: RepositoryCore, config: RepositoryConfig, keyId: KeyId): Repository {
-  const parts = {
-    core,
-    createSealer: core.createSealer ?? createPoolSealer,
-    programVersion: PROGRAM_VERSION,
-  };
   const repository: Repository = {
     id: config.id,
     keyId,
@@ -169,9 +160,15 @@ function repositoryOf(core: RepositoryCore, config: RepositoryConfig, keyId: Key
     deriveKey: (label) => deriveKey(core.master, label),
     snapshots: (options) => loadSnapshots(core, options?.signal),
     resolveSnapshot: (reference, options) => resolveSnapshot(core, reference, options?.signal),
-    acquireWriter: (options) => acquireWriter(parts, options),
-    acquireReader: (options) => acquireReader(core, options?.signal),
-    check: (options) => checkRepository(core, options),
+    acquireWriter: async (options) => {
+      const { acquireWriter } = await import("./write/writer.ts");
+      const createSealer =
+        core.createSealer ?? (await import("./seal-worker-pool.ts")).createPoolSealer;
+      return acquireWriter({ core, createSealer, programVersion: PROGRAM_VERSION }, options);
+    },
+    acquireReader: async (options) =>
+      (await import("./read/reader.ts")).acquireReader(core, options?.signal),
+    check: async (options) => (await import("./check/check.ts")).checkRepository(core, options),
   };
   registerCore(repository, core);
   return repository;

@@ -81,11 +81,12 @@ export function openBlob(
   sealed: Bytes,
   plainBytes: number | undefined,
   keys: SealKeys,
+  codec: Pick<BlobCodec, "decompress"> = { decompress },
 ): Bytes | undefined {
   const opened = openBytes(sealed, keys);
   if (opened === undefined || plainBytes === undefined) return opened;
   if (plainBytes > MAX_PLAIN_BYTES) return undefined;
-  const plain = decompress(opened, plainBytes);
+  const plain = codec.decompress(opened, plainBytes);
   return plain?.byteLength === plainBytes ? plain : undefined;
 }
 

@@ -61,18 +61,36 @@ export function sealUnpacked(core: RepositoryCore, json: Bytes): Bytes {
   return sealBytes(plain, core.master.keys, core.random(IV_BYTES));
 }
 
-/** Read again once, past whatever spoiled the first reading, before it is called damaged. */
 export async function loadUnpacked(
   core: RepositoryCore,
   kind: UnpackedKind,
   id: string,
   signal?: AbortSignal,
 ): Promise<Bytes> {
-  const options = signal === undefined ? {} : { signal };
-  const key = `${unpackedPrefix[kind]}${id}`;
-  const first = openUnpacked(core, id, await core.store.get(key, options));
+  return openOrReread(core, kind, id, await fetchUnpacked(core, kind, id, signal), signal);
+}
+
+/** As it is stored. */
+export function fetchUnpacked(
+  { store }: RepositoryCore,
+  kind: UnpackedKind,
+  id: string,
+  signal?: AbortSignal,
+): Promise<Bytes> {
+  return store.get(`${unpackedPrefix[kind]}${id}`, signal === undefined ? {} : { signal });
+}
+
+/** Read again once, past whatever spoiled the first reading, before it is called damaged. */
+export async function openOrReread(
+  core: RepositoryCore,
+  kind: UnpackedKind,
+  id: string,
+  sealed: Bytes,
+  signal?: AbortSignal,
+): Promise<Bytes> {
+  const first = openUnpacked(core, id, sealed);
   if (typeof first !== "string") return first;
-  const second = openUnpacked(core, id, await core.store.get(key, options));
+  const second = openUnpacked(core, id, await fetchUnpacked(core, kind, id, signal));
   if (typeof second !== "string") return second;
   throw unpackedDamage(kind, id, second);
 }

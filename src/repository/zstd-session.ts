@@ -19,23 +19,34 @@ const LARGEST_BYTES = 16 * MIB;
 export function createZstdSession(level: number): BlobCodec {
   const packing = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: level } });
   const packer = contextOf(packing);
-  let opener = contextOf(createZstdDecompress());
   let packedRoom = Buffer.alloc(0);
-  let plainRoom = Buffer.alloc(0);
   return {
+    ...createZstdOpener(),
     compress(plain) {
       const roomBytes = plain.byteLength + (plain.byteLength >> 7) + 1024;
       if (packer === undefined || !fits(plain.byteLength)) return compress(plain, level);
       if (packedRoom.byteLength < roomBytes) packedRoom = Buffer.allocUnsafeSlow(roomBytes);
       return packer(constants.ZSTD_e_end, plain, packedRoom) ?? compress(plain, level);
     },
+  };
+}
+
+/** Decompression alone, for who only reads. What it returns is valid until its next call. */
+export function createZstdOpener(): Pick<BlobCodec, "decompress"> {
+  let opener: Context | undefined;
+  let begun = false;
+  let plainRoom = Buffer.alloc(0);
+  return {
     decompress(packed, plainBytes) {
-      if (opener === undefined || !fits(plainBytes)) return decompress(packed, plainBytes);
+      if (!fits(plainBytes)) return decompress(packed, plainBytes);
+      if (!begun) opener = contextOf(createZstdDecompress());
+      begun = true;
+      if (opener === undefined) return decompress(packed, plainBytes);
       if (plainRoom.byteLength <= plainBytes) plainRoom = Buffer.allocUnsafeSlow(plainBytes + 1024);
       const plain = opener(constants.ZSTD_e_continue, packed, plainRoom);
       if (plain?.byteLength === plainBytes) return plain;
       // It may stand in the middle of a frame; and whether the frame or the handle is at fault, the other call tells.
-      opener = contextOf(createZstdDecompress());
+      begun = false;
       return decompress(packed, plainBytes);
     },
   };

@@ -1,7 +1,7 @@
 import { AppError, throwIfAborted } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { BlobIndex } from "../index/blob-index.ts";
-import { addPacks, indexFiles } from "../index/load-index.ts";
+import { takeIndexFiles } from "../index/load-index.ts";
 import { listIds } from "../list.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import { loadSnapshot } from "../snapshots.ts";
@@ -145,9 +145,8 @@ async function readSnapshots(step: CheckStep): Promise<readonly Snapshot[]> {
 
 async function readIndex({ core, findings, signal }: CheckStep): Promise<BlobIndex> {
   const index = new BlobIndex();
-  for await (const loaded of indexFiles(core, signal)) {
-    if ("packs" in loaded) addPacks(index, loaded.packs);
-    else findings.add("index_damaged", loaded.error.message, { index: loaded.id });
+  for await (const taken of takeIndexFiles(core, index, signal)) {
+    if ("error" in taken) findings.add("index_damaged", taken.error.message, { index: taken.id });
   }
   return index;
 }

@@ -6,6 +6,7 @@ import type { BlobReader } from "../read/blob-reader.ts";
 import { openBlobs } from "../read/content.ts";
 import type { BlobType } from "../seal.ts";
 import { parseTree } from "../tree/parse-tree.ts";
+import { youngCollector } from "../worker-garbage.ts";
 import type { PlainBlob } from "../write/blob-copier.ts";
 
 /** Trees that are read together, and plain bytes of data that are: two such windows are in memory. */
@@ -25,6 +26,7 @@ export class SourceBlobs {
   #wanted: Bitset;
   #wantedBytes = 0;
   #wantedBlobs = 0;
+  readonly #collect = youngCollector();
 
   constructor(reader: BlobReader, knows: (id: Bytes, type: BlobType) => boolean) {
     this.#reader = reader;
@@ -72,6 +74,8 @@ export class SourceBlobs {
       if ("thrown" in current) throw current.thrown;
       ahead = this.#fetch(windows.next().value, signal);
       yield current.blobs;
+      // Read, sealed and stored bytes all lie outside V8's heap, which has no reason of its own to look for them.
+      this.#collect();
     }
   }
 

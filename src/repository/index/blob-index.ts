@@ -27,6 +27,8 @@ const FIRST_SLOTS = 1 << 12;
  * otherwise cost the square of its number. `repair index` finds the true place again by the packs' sizes.
  */
 const MAX_PLACES = 4096;
+/** Slots that are made before anything needs them: for a hundred million blobs. */
+const MOST_EXPECTED = 1 << 27;
 const NO_POSITIONS: readonly number[] = [];
 
 export interface BlobPlace {
@@ -95,18 +97,51 @@ export class BlobIndex {
     return this.#lostPacks?.has(pack) !== true;
   }
 
+  /** Slots for so many entries in all, so that they are not made anew again and again. More or fewer may come. */
+  expect(entries: number): void {
+    let slots = this.#slots.length;
+    while (entries * 4 > slots * 3 && slots < MOST_EXPECTED) slots *= 2;
+    if (slots > this.#slots.length) this.#resize(slots);
+  }
+
+  /** Takes back what was added since there were so many entries and packs. */
+  rewind(entries: number, packs: number): void {
+    this.#size = entries;
+    this.#segments.length = Math.ceil(entries / SEGMENT_ENTRIES);
+    for (const id of this.packIds.splice(packs)) this.#packNumbers.delete(id);
+    // Found again by whoever adds to such a blob.
+    this.#full.clear();
+    this.#resize(this.#slots.length);
+  }
+
   /** One place of a blob; the same place again is ignored. */
   add(blob: Omit<PlacedBlob, "pack">, pack: number): void {
     const tag = tagOf(blob.type, pack);
     const plain = blob.plainBytes ?? 0;
+    const mask = this.#makeRoom();
+    const first = wordOf(blob.id, 0);
+    let slot = this.#slotOf(first, wordOf(blob.id, 4));
+    // Nearly always the blob is new, and the first walk over its slots ends where it goes.
+    for (let taken = this.#slots[slot] ?? 0; taken !== 0; taken = this.#slots[slot] ?? 0) {
+      if (this.#is(taken - 1, first, blob.id, blob.type)) {
+        this.#addAgain(blob, tag, plain);
+        return;
+      }
+      slot = (slot + 1) & mask;
+    }
+    this.#slots[slot] = this.#append(blob.id, tag, blob.offset, blob.lengthBytes, plain) + 1;
+  }
+
+  /** Of a blob that has a place: another one. */
+  #addAgain(blob: Omit<PlacedBlob, "pack">, tag: number, plain: number): void {
     if (this.#isFull(blob.id, blob.type)) return;
     const places = this.positions(blob.id, blob.type);
-    if (places.length > 0) this.#repeats = true;
     if (places.length >= MAX_PLACES) this.#full.add(keyOf(blob.id, blob.type));
     for (const p of places) {
       const same = this.#word(p, 8) === tag && this.#word(p, 9) === blob.offset;
       if (same && this.#word(p, 10) === blob.lengthBytes && this.#word(p, 11) === plain) return;
     }
+    this.#repeats = true;
     this.#insert(blob.id, tag, blob.offset, blob.lengthBytes, plain);
   }
 
@@ -249,7 +284,18 @@ export class BlobIndex {
   }
 
   #insert(id: Bytes, tag: number, offset: number, length: number, plain: number): void {
-    if ((this.#size + 1) * 4 > this.#slots.length * 3) this.#grow();
+    this.#makeRoom();
+    this.#link(this.#append(id, tag, offset, length, plain));
+  }
+
+  /** For one entry more; what is to be masked with to stay within the slots. */
+  #makeRoom(): number {
+    if ((this.#size + 1) * 4 > this.#slots.length * 3) this.#resize(this.#slots.length * 2);
+    return this.#slots.length - 1;
+  }
+
+  /** Its position; no slot leads there yet. */
+  #append(id: Bytes, tag: number, offset: number, length: number, plain: number): number {
     const position = this.#size;
     const within = position & SEGMENT_MASK;
     if (within === 0) this.#segments.push(new Uint32Array(SEGMENT_ENTRIES * WORDS));
@@ -262,7 +308,7 @@ export class BlobIndex {
     segment[at + 10] = length;
     segment[at + 11] = plain;
     this.#size += 1;
-    this.#link(position);
+    return position;
   }
 
   /** Ids in an index are whatever its writer says: without the salt it could let all of them fall into one slot. */
@@ -282,8 +328,8 @@ export class BlobIndex {
     this.#slots[slot] = position + 1;
   }
 
-  #grow(): void {
-    this.#slots = new Uint32Array(this.#slots.length * 2);
+  #resize(slots: number): void {
+    this.#slots = new Uint32Array(slots);
     for (let p = 0; p < this.#size; p += 1) this.#link(p);
   }
 }

@@ -1,3 +1,4 @@
+import { toHex } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import type { PackEntry } from "../pack/header.ts";
 
@@ -45,7 +46,7 @@ export function scanIndex(json: Bytes, visitor: IndexVisitor): boolean {
 
 function scanPack(cursor: Cursor, visitor: IndexVisitor): boolean {
   if (!cursor.literal(PACK) || !cursor.id()) return false;
-  visitor.pack(Buffer.from(cursor.idBytes).toString("hex"));
+  visitor.pack(toHex(cursor.idBytes));
   if (!cursor.literal(BLOBS)) return false;
   do {
     const entry = scanBlob(cursor);

@@ -55,17 +55,43 @@ function momentOf({ clock }: RepositoryCore): Moment {
 }
 
 export async function acquireLock(core: RepositoryCore, options: LockOptions): Promise<Lock> {
+  return await (
+    await beginLock(core, options)
+  ).held;
+}
+
+/**
+ * Returns after the first look, with the second one under way in `held`, which never goes unhandled. Who comes after the
+ * first look sees our file and turns back, so what is read from then on is as good as read under the lock, once `held`
+ * has resolved; when it rejects, it counts for nothing. Nothing may be written or decided before.
+ */
+export async function beginLock(
+  core: RepositoryCore,
+  options: LockOptions,
+): Promise<{ readonly held: Promise<Lock> }> {
   throwIfAborted(options.signal);
   const id = await writeLock(core, options, options.signal);
-  try {
-    await requireNoConflict(core, options, id);
+  await removedUnless(core, id, () => requireNoConflict(core, options, id));
+  const held = removedUnless(core, id, async () => {
     await core.clock.sleep(WAIT_BEFORE_SECOND_LOOK_MS, options.signal);
     await requireNoConflict(core, options, id);
+    return new HeldLock(core, options, id);
+  });
+  held.catch(() => undefined);
+  return { held };
+}
+
+async function removedUnless<Result>(
+  core: RepositoryCore,
+  id: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
   } catch (thrown) {
     await removeLocks(core, new Set([id]));
     throw thrown;
   }
-  return new HeldLock(core, options, id);
 }
 
 class HeldLock implements Lock {

@@ -141,7 +141,7 @@ class CopyRun {
     const { ledger, reader } = this.#state;
     const place = ledger.index.at(position);
     const good =
-      sealed !== undefined && reader.open(place, sealed) !== undefined
+      sealed !== undefined && reader.look(place, sealed) !== undefined
         ? { sealed, plainBytes: place.plainBytes }
         : await this.#findElsewhere(position);
     if (good === undefined) {
@@ -167,7 +167,7 @@ class CopyRun {
       const place = ledger.index.at(other);
       try {
         const sealed = await reader.fetch(place.pack, place, this.#signal);
-        if (reader.open(place, sealed) !== undefined) {
+        if (reader.look(place, sealed) !== undefined) {
           return { sealed, plainBytes: place.plainBytes };
         }
       } catch (thrown) {

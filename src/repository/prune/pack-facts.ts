@@ -1,7 +1,11 @@
-import { AppError } from "../../kernel/index.ts";
+import { AppError, isHexId } from "../../kernel/index.ts";
+import type { Bytes } from "../../kernel/index.ts";
 import { BlobIndex } from "../index/blob-index.ts";
-import { indexFilesOf } from "../index/load-index.ts";
+import { notAnIndex, openedFiles } from "../index/load-index.ts";
+import type { IndexStat } from "../index/load-index.ts";
+import { parseIndexFile } from "../index/index-file.ts";
 import type { IndexFile } from "../index/index-file.ts";
+import { scanIndex } from "../index/scan-index.ts";
 import { headerEntryBytes, packOverheadBytes } from "../pack/header.ts";
 import type { PackEntry } from "../pack/header.ts";
 import { objectKey } from "../core.ts";
@@ -83,17 +87,40 @@ export class PackLedger {
     return this.index.knownPackNumber(id);
   }
 
+  /** Whether it is an index. What was added of one that is none stays: whoever reads the index gives up then. */
+  addJson(id: string, json: Bytes): boolean {
+    const live: number[] = [];
+    let blobs = 0;
+    let facts: PackFacts | undefined;
+    const scanned = scanIndex(json, {
+      pack: (pack) => {
+        const number = this.#numbered(pack);
+        live.push(number);
+        facts = this.at(number);
+      },
+      blob: (entry) => {
+        blobs += 1;
+        if (facts !== undefined) this.#addEntry(facts, live.at(-1) ?? 0, entry);
+      },
+    });
+    if (scanned) {
+      this.#note(id, live, [], blobs);
+      return true;
+    }
+    const file = parseIndexFile(json);
+    if (file !== undefined) this.addFile(id, file);
+    return file !== undefined;
+  }
+
   addFile(id: string, { packs, marked }: IndexFile): void {
     let blobs = 0;
     const add = (pack: string, entries: readonly PackEntry[]): number => {
-      const number = this.index.packNumber(pack);
-      const facts = (this.packs[number] ??= newFacts(pack));
-      for (const entry of entries) this.#addEntry(facts, number, entry);
+      const number = this.#numbered(pack);
+      for (const entry of entries) this.#addEntry(this.at(number), number, entry);
       blobs += entries.length;
       return number;
     };
     const live = packs.map((pack) => add(pack.id, pack.entries));
-    for (const number of live) this.at(number).live = true;
     const numbers = marked.map((pack) => {
       const number = add(pack.id, pack.entries);
       const facts = this.at(number);
@@ -103,7 +130,18 @@ export class PackLedger {
       if (pack.markedAt !== undefined) facts.markedAtMs = Math.max(facts.markedAtMs ?? 0, atMs);
       return number;
     });
-    this.files.set(id, { packs: Uint32Array.from(live), marked: Uint32Array.from(numbers), blobs });
+    this.#note(id, live, numbers, blobs);
+  }
+
+  #numbered(pack: string): number {
+    const number = this.index.packNumber(pack);
+    this.packs[number] ??= newFacts(pack);
+    return number;
+  }
+
+  #note(id: string, live: readonly number[], marked: readonly number[], blobs: number): void {
+    for (const number of live) this.at(number).live = true;
+    this.files.set(id, { packs: Uint32Array.from(live), marked: Uint32Array.from(marked), blobs });
   }
 
   #addEntry(facts: PackFacts, number: number, entry: PackEntry): void {
@@ -141,14 +179,15 @@ function newFacts(id: string): PackFacts {
 export async function readIndexFiles(
   core: RepositoryCore,
   ledger: PackLedger,
-  ids: readonly string[],
-  onFile: (id: string, file: IndexFile) => void,
+  files: readonly IndexStat[],
+  onFile: (file: ListedFile) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  for await (const loaded of indexFilesOf(core, ids, signal)) {
-    if ("error" in loaded) throw loaded.error;
-    ledger.addFile(loaded.id, loaded);
-    onFile(loaded.id, loaded);
+  for await (const opened of openedFiles(core, files, signal)) {
+    if ("error" in opened) throw opened.error;
+    if (!ledger.addJson(opened.id, opened.json)) throw notAnIndex(opened.id);
+    const listed = ledger.files.get(opened.id);
+    if (listed !== undefined) onFile(listed);
   }
 }
 
@@ -158,23 +197,25 @@ export interface UnlistedPack {
   readonly modifiedAt: Date;
 }
 
+export interface StoredPacks {
+  readonly unlisted: readonly UnlistedPack[];
+  readonly packs: number;
+  readonly bytes: number;
+}
+
 /** The packs of the store: sizes of the listed ones into the ledger, the others as they are. Asked after the indexes. */
 export async function readStoredPacks(
   core: RepositoryCore,
   ledger: PackLedger,
   signal?: AbortSignal,
-): Promise<{
-  readonly unlisted: readonly UnlistedPack[];
-  readonly packs: number;
-  readonly bytes: number;
-}> {
+): Promise<StoredPacks> {
   const unlisted: UnlistedPack[] = [];
   let packs = 0;
   let bytes = 0;
   const options = signal === undefined ? {} : { signal };
   for await (const { key, sizeBytes, modifiedAt } of core.store.list("data/", options)) {
     const id = key.slice(key.lastIndexOf("/") + 1);
-    if (!/^[0-9a-f]{64}$/.test(id) || key !== objectKey.pack(id)) continue;
+    if (!isHexId(id) || key !== objectKey.pack(id)) continue;
     packs += 1;
     bytes += sizeBytes;
     const number = ledger.numberOf(id);

@@ -1,8 +1,9 @@
+import { throwIfAborted } from "../../kernel/index.ts";
 import { requireStillThere } from "../config.ts";
 import { coreOf, objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
-import { listIds } from "../list.ts";
-import { acquireLock } from "../lock/lock.ts";
+import { listFiles } from "../list.ts";
+import { beginLock } from "../lock/lock.ts";
 import type { Lock } from "../lock/lock.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import { loadSnapshots } from "../snapshots.ts";
@@ -14,7 +15,7 @@ import { heldUntil, packsHeldUntil } from "./held-objects.ts";
 import { filesToReplace, isOutdated } from "./index-files.ts";
 import { groupByLifetime, Needs } from "./needs.ts";
 import { PackLedger, readIndexFiles, readStoredPacks } from "./pack-facts.ts";
-import type { PackFacts, UnlistedPack } from "./pack-facts.ts";
+import type { PackFacts, StoredPacks, UnlistedPack } from "./pack-facts.ts";
 import { describePlan } from "./plan-value.ts";
 import type { Held } from "./plan-value.ts";
 import { settleNeeds } from "./settle.ts";
@@ -46,10 +47,14 @@ export async function planPrune(
   const core = coreOf(repository);
   await requireStillThere(core, options.signal);
   const waits = options.signal === undefined ? {} : { signal: options.signal };
-  const lock = await acquireLock(core, { exclusive: false, owner: options.owner, ...waits });
+  const { held } = await beginLock(core, { exclusive: false, owner: options.owner, ...waits });
+  // Everything is read while the lock is confirmed; nothing is decided before.
+  const [{ lock, now }, facts] = await together(held, options.signal, (signal) =>
+    readFacts(core, options, signal),
+  );
   let kept = false;
   try {
-    const plan = await planUnder(core, repository.id, lock, options);
+    const plan = await planUnder(core, repository.id, { ...facts, lock, now }, options);
     kept = options.keepLock === true;
     return plan;
   } finally {
@@ -57,17 +62,68 @@ export async function planPrune(
   }
 }
 
-async function planUnder(
+interface Begun {
+  readonly lock: Lock;
+  /** By the store's clock, when the lock was confirmed. */
+  readonly now: Date;
+}
+
+/** Both, or neither: a lock that is not to be had, or gets lost, ends the reading; a reading that fails lets the lock go. */
+async function together(
+  held: Promise<Lock>,
+  outer: AbortSignal | undefined,
+  read: (signal: AbortSignal) => Promise<Facts>,
+): Promise<readonly [Begun, Facts]> {
+  const stop = new AbortController();
+  const signals = [stop.signal, ...(outer === undefined ? [] : [outer])];
+  const reading = read(AbortSignal.any(signals));
+  const [begun, facts] = await Promise.allSettled([confirmed(held, outer, stop), reading]);
+  if (begun.status === "rejected") throw begun.reason;
+  if (facts.status === "fulfilled") return [begun.value, facts.value];
+  await begun.value.lock[Symbol.asyncDispose]();
+  throw facts.reason;
+}
+
+/** Aborts `stop` where the lock cannot be had, and whenever it is lost. */
+async function confirmed(
+  held: Promise<Lock>,
+  outer: AbortSignal | undefined,
+  stop: AbortController,
+): Promise<Begun> {
+  try {
+    const lock = await held;
+    lock.signal.addEventListener("abort", () => stop.abort(lock.signal.reason), { once: true });
+    try {
+      const { stores } = await lock.clocks(outer);
+      return { lock, now: stores };
+    } catch (thrown) {
+      await lock[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  } catch (thrown) {
+    stop.abort(thrown);
+    throw thrown;
+  }
+}
+
+interface Facts {
+  readonly snapshots: readonly Snapshot[];
+  readonly ledger: PackLedger;
+  readonly stored: StoredPacks;
+  readonly reader: BlobReader;
+  readonly needs: Needs;
+  readonly lifetimes: number;
+}
+
+/** Steps 1 and 2. */
+async function readFacts(
   core: RepositoryCore,
-  repository: string,
-  lock: Lock,
   options: PlanPruneOptions,
-): Promise<PrunePlan> {
-  const signal = signalOf(lock, options);
-  const nowMs = (await lock.clocks(signal)).stores.getTime();
+  signal: AbortSignal,
+): Promise<Facts> {
   const snapshots = await loadSnapshots(core, signal);
   const ledger = new PackLedger();
-  const files = await listIds(core.store, unpackedPrefix.index, signal);
+  const files = await listFiles(core.store, unpackedPrefix.index, signal);
   let read = 0;
   await readIndexFiles(
     core,
@@ -79,6 +135,18 @@ async function planUnder(
   const stored = await readStoredPacks(core, ledger, signal);
   const reader = new BlobReader(core, ledger.index);
   const { needs, lifetimes } = await findNeeds(reader, snapshots, options, signal);
+  return { snapshots, ledger, stored, reader, needs, lifetimes };
+}
+
+async function planUnder(
+  core: RepositoryCore,
+  repository: string,
+  { lock, now, snapshots, ledger, stored, reader, needs, lifetimes }: Begun & Facts,
+  options: PlanPruneOptions,
+): Promise<PrunePlan> {
+  const signal = signalOf(lock, options);
+  throwIfAborted(signal);
+  const nowMs = now.getTime();
   const used = settleNeeds(ledger, needs);
   const graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
   const decide: DecideOptions = {

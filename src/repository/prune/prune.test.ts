@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { AppError } from "../../kernel/index.ts";
 import { formatIndex } from "../index/index-file.ts";
+import type { ObjectStore } from "../../objectstore/index.ts";
 import { acquireLock } from "../lock/lock.ts";
+import { formatLock } from "../lock/lock-file.ts";
 import { contentOf, keysOf, rows, WRITER } from "../testing/fixtures.ts";
 import type { Fixture } from "../testing/fixtures.ts";
 import { addIndex, coreOf, readIndexes } from "../testing/poison.ts";
@@ -461,4 +463,32 @@ test("a small repository is as the one before, seen from a copy", async () => {
   const repository = await openSmall(fixture, copy);
   await prune(repository, { graceMs: 0 });
   expect(await faultsOf(fixture.repository)).toEqual([]);
+});
+
+describe("what is read while the lock is confirmed", () => {
+  test("counts for nothing when the second look meets another's lock", async () => {
+    const fixture = await withTwo();
+    let looks = 0;
+    const store: ObjectStore = {
+      ...fixture.store,
+      async *list(prefix, options) {
+        if (prefix === "locks/" && (looks += 1) === 2) {
+          const theirs = { hostname: "db-2", username: "backup", pid: 42 };
+          const lock = formatLock({ time: fixture.clock.now(), exclusive: true, ...theirs });
+          await saveUnpacked(await coreOf(fixture), "lock", lock);
+        }
+        yield* fixture.store.list(prefix, options);
+      },
+    };
+    expect(await thrownBy(plan(await openSmall(fixture, store)))).toBe("repository.locked");
+    expect(await keysOf(fixture.store, "locks/")).toHaveLength(1);
+  });
+
+  test("lets the lock go where it cannot be read", async () => {
+    const fixture = await withTwo();
+    const [index = ""] = await keysOf(fixture.store, "index/");
+    await fixture.store.put(index, [Buffer.from("garbage")]);
+    expect(await thrownBy(plan(fixture.repository))).toBe("repository.index_damaged");
+    expect(await keysOf(fixture.store, "locks/")).toEqual([]);
+  });
 });

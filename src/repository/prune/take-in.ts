@@ -1,7 +1,7 @@
 import { repositoryError } from "../errors.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
-import { listIds } from "../list.ts";
+import { listFiles, listIds } from "../list.ts";
 import { heldUntil } from "./held-objects.ts";
 import { filesToReplace } from "./index-files.ts";
 import { loadSnapshot } from "../snapshots.ts";
@@ -25,16 +25,17 @@ export async function takeIn(
   const { ledger } = state;
   // Snapshots first: what they need is listed by the indexes that are read after them.
   const snapshots = await listIds(core.store, unpackedPrefix.snapshot, signal);
-  const files = new Set(await listIds(core.store, unpackedPrefix.index, signal));
-  for (const id of ledger.files.keys()) if (!files.has(id)) throw stale(id);
-  const fresh = [...files].filter((id) => !ledger.files.has(id));
+  const files = await listFiles(core.store, unpackedPrefix.index, signal);
+  const listed = new Set(files.map(({ id }) => id));
+  for (const id of ledger.files.keys()) if (!listed.has(id)) throw stale(id);
+  const fresh = files.filter(({ id }) => !ledger.files.has(id));
   const packsBefore = ledger.packs.length;
   await readIndexFiles(
     core,
     ledger,
     fresh,
-    (_, { packs }) => {
-      for (const { id } of packs) relist(ledger, id);
+    ({ packs }) => {
+      for (const number of packs) relist(ledger.at(number));
     },
     signal,
   );
@@ -68,11 +69,8 @@ export async function takeInHeld(
 }
 
 /** Somebody lists it as in use: it is not ours to remove. */
-function relist(ledger: PackLedger, id: string): void {
-  const number = ledger.numberOf(id);
-  const pack = number === undefined ? undefined : ledger.at(number);
-  if (pack === undefined || pack.fate === "repack") return;
-  pack.fate = "keep";
+function relist(pack: PackFacts): void {
+  if (pack.fate !== "repack") pack.fate = "keep";
 }
 
 async function statNewPacks(

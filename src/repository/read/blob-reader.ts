@@ -6,11 +6,13 @@ import { repositoryError } from "../errors.ts";
 import type { BlobIndex, PlacedBlob } from "../index/blob-index.ts";
 import { blobIdOf, openBlob } from "../seal.ts";
 import type { BlobType } from "../seal.ts";
+import { createZstdOpener } from "../zstd-session.ts";
 
 /** Blobs by id: every place that an index names is tried, and all of them once more, before a blob is called damaged. */
 export class BlobReader {
   readonly #core: RepositoryCore;
   readonly index: BlobIndex;
+  readonly #opener = createZstdOpener();
 
   constructor(core: RepositoryCore, index: BlobIndex) {
     this.#core = core;
@@ -52,7 +54,14 @@ export class BlobReader {
 
   /** The plaintext when the sealed bytes are this blob, hash included. */
   open(place: PlacedBlob, sealed: Bytes): Bytes | undefined {
-    const plain = openBlob(sealed, place.plainBytes, this.#core.master.keys);
+    const plain = this.look(place, sealed);
+    // Of a compressed one it lies where the next one will.
+    return plain === undefined || place.plainBytes === undefined ? plain : Uint8Array.from(plain);
+  }
+
+  /** The same, for who is done with it before the next call. */
+  look(place: PlacedBlob, sealed: Bytes): Bytes | undefined {
+    const plain = openBlob(sealed, place.plainBytes, this.#core.master.keys, this.#opener);
     return plain !== undefined && equalBytes(blobIdOf(plain), place.id) ? plain : undefined;
   }
 }

@@ -84,18 +84,45 @@ export async function openBlobs(
   signal?: AbortSignal,
 ): Promise<Window> {
   const found = new Map<string, Bytes>();
+  const room = roomFor(reader, positions);
   const ranges = coalesce(reader.index, positions);
   for (let at = 0; at < ranges.length; at += PARALLEL_RANGES) {
     const group = ranges.slice(at, at + PARALLEL_RANGES);
-    await Promise.all(group.map((range) => openRange(reader, range, found, signal)));
+    await Promise.all(group.map((range) => openRange(reader, range, { found, room }, signal)));
   }
   return found;
+}
+
+/**
+ * One buffer for the compressed blobs of a window, in place of one for each: those lie outside V8's heap, are dead for long
+ * before it looks, and leave holes.
+ */
+interface Room {
+  readonly bytes: Bytes;
+  used: number;
+}
+
+/** What an index says of one blob may be any number: beyond a window each has a buffer of its own, when it was opened. */
+function roomFor({ index }: BlobReader, positions: readonly number[]): Room {
+  let sizeBytes = 0;
+  for (const position of positions) {
+    if (index.compressedAt(position)) sizeBytes += index.plainLengthAt(position);
+  }
+  return { bytes: Buffer.allocUnsafeSlow(Math.min(sizeBytes, WINDOW_BYTES)), used: 0 };
+}
+
+function kept(plain: Bytes, room: Room): Bytes {
+  const at = room.used;
+  if (at + plain.byteLength > room.bytes.byteLength) return Uint8Array.from(plain);
+  room.bytes.set(plain, at);
+  room.used += plain.byteLength;
+  return room.bytes.subarray(at, room.used);
 }
 
 async function openRange(
   reader: BlobReader,
   range: PackRange,
-  found: Map<string, Bytes>,
+  { found, room }: { readonly found: Map<string, Bytes>; readonly room: Room },
   signal?: AbortSignal,
 ): Promise<void> {
   let sealed: Bytes;
@@ -109,7 +136,8 @@ async function openRange(
   for (const position of range.positions) {
     const place = reader.index.at(position);
     const from = place.offset - range.offset;
-    const plain = reader.open(place, sealed.subarray(from, from + place.lengthBytes));
-    if (plain !== undefined) found.set(toHex(place.id), plain);
+    const plain = reader.look(place, sealed.subarray(from, from + place.lengthBytes));
+    if (plain === undefined) continue;
+    found.set(toHex(place.id), place.plainBytes === undefined ? plain : kept(plain, room));
   }
 }

@@ -5,7 +5,7 @@ import type { PackGroups } from "../check/check-packs.ts";
 import { objectKey } from "../core.ts";
 import type { RepositoryCore } from "../core.ts";
 import { BlobIndex } from "../index/blob-index.ts";
-import { addPacks, indexFiles } from "../index/load-index.ts";
+import { takeIndexFiles } from "../index/load-index.ts";
 import { packSizes } from "../index/lost-packs.ts";
 import { listFiles } from "../list.ts";
 import type { PackEntry } from "../pack/header.ts";
@@ -27,16 +27,9 @@ export async function survey(core: RepositoryCore, signal?: AbortSignal): Promis
   const index = new BlobIndex();
   const files = new Map<string, Uint32Array>();
   const unreadableIndexes: string[] = [];
-  for await (const loaded of indexFiles(core, signal)) {
-    if ("error" in loaded) {
-      unreadableIndexes.push(loaded.id);
-      continue;
-    }
-    addPacks(index, loaded.packs);
-    files.set(
-      loaded.id,
-      Uint32Array.from(loaded.packs, ({ id }) => index.packNumber(id)),
-    );
+  for await (const taken of takeIndexFiles(core, index, signal)) {
+    if ("error" in taken) unreadableIndexes.push(taken.id);
+    else files.set(taken.id, taken.packs);
   }
   const stored = new Map<string, number>();
   for (const { id, key, sizeBytes } of await listFiles(core.store, "data/", signal)) {
