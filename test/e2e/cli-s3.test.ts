@@ -74,8 +74,8 @@ test("data packs alone lie in the cheaper class", async () => {
     (head.StorageClass === BULK_CLASS ? bulk : hot).add(key.split("/")[1] ?? "");
   }
   expect([...bulk]).toEqual(["data"]);
-  // Packs of trees lie in data/ too, and stay hot.
-  expect([...hot].sort()).toEqual(["config", "data", "index", "keys", "snapshots"]);
+  // Packs of trees lie in data/ too, and stay hot; records lie under sparekeep/.
+  expect([...hot].sort()).toEqual(["config", "data", "index", "keys", "snapshots", "sparekeep"]);
 });
 
 test("check reads every byte, and the database comes back as it was", async () => {
