@@ -247,12 +247,12 @@ describe("how a store was reached", () => {
       tls: "TLSv1.2 TLSv1.3",
       plain: "to loopback",
     });
+    await save(2);
     const repository = await open("main");
+    const snapshot = (await repository.snapshots()).at(-1)?.id ?? "";
     const read = { files: 2, sizeBytes: 9 };
-    await provePoint(context, { repository, snapshot: point, records: true }, () =>
-      Promise.resolve(read),
-    );
-    expect((await proofsOf(repository)).get(point)?.details).toEqual({
+    await provePoint(context, { repository, snapshot, records: true }, () => Promise.resolve(read));
+    expect((await proofsOf(repository)).get(snapshot)?.details).toEqual({
       how: "read back",
       ...read,
       tls: "TLSv1.2 TLSv1.3",

@@ -53,7 +53,7 @@ describe("from nothing to a restored database", () => {
     const over = await bench.run(["init", "--connection-env", "DATABASE_URL", "--to", "repo2"]);
     expect(over).toMatchObject({
       code: 2,
-      stderr: `error: file sparekeep.yaml that exists already\n  fix: Name another file; an existing one is never overwritten.\n`,
+      stderr: `error: file sparekeep.yaml that exists already\n  fix: Name another file (of \`init\`: with --policy); an existing one is never overwritten.\n`,
     });
   });
 

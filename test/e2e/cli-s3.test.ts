@@ -78,7 +78,7 @@ test("data packs alone lie in the cheaper class", async () => {
     (head.StorageClass === BULK_CLASS ? bulk : hot).add(key.split("/")[1] ?? "");
   }
   expect([...bulk]).toEqual(["data"]);
-  // Packs of trees lie in data/ too, and stay hot.
+  // Packs of trees lie in data/ too, and stay hot; records lie under sparekeep/.
   expect([...hot].sort()).toEqual(["config", "data", "index", "keys", "snapshots", "sparekeep"]);
 });
 

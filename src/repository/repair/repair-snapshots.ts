@@ -9,7 +9,6 @@ import { loadIndex } from "../index/load-index.ts";
 import { textOf } from "../json.ts";
 import { listFiles, listIds } from "../list.ts";
 import type { BlobIndex } from "../index/blob-index.ts";
-import type { Lock } from "../lock/lock.ts";
 import { BlobReader } from "../read/blob-reader.ts";
 import { parseSnapshot } from "../snapshot-file.ts";
 import type { Repository, Snapshot } from "../types.ts";
