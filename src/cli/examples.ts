@@ -1,4 +1,4 @@
-import type { Verb } from "./program.ts";
+import type { Verb } from "./verb.ts";
 
 export function examplesText(examples: Verb["examples"]): string {
   const lines = examples.map(([command, what]) => `  ${command}\n      ${what}`);

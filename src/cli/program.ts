@@ -2,7 +2,6 @@ import { Command, CommanderError } from "commander";
 import { exitCodeOf, throwIfAborted, toAppError } from "../kernel/index.ts";
 import type { AppError } from "../kernel/index.ts";
 import { nearest } from "../policy/index.ts";
-import type { OutputFlags } from "./common-options.ts";
 import { examplesText } from "./examples.ts";
 import { cliError, EXIT_OUTPUT_CLOSED } from "./errors.ts";
 import { errorDocument, toJson } from "./json.ts";
@@ -10,19 +9,8 @@ import { renderError } from "./render-error.ts";
 import type { CliRuntime } from "./runtime.ts";
 import { createOutput } from "./output.ts";
 import { inSession } from "./session.ts";
-import type { Session } from "./session.ts";
+import type { RunVerb } from "./verb.ts";
 import { FIRST_VERBS, VERB_GROUPS } from "./verbs.ts";
-
-/** Runs the work of a verb in a session; the exit code is what it returns. */
-export type RunVerb = (
-  flags: OutputFlags,
-  work: (session: Session) => Promise<number>,
-) => Promise<void>;
-
-export interface Verb {
-  readonly examples: readonly (readonly [command: string, what: string])[];
-  register(program: Command, run: RunVerb, runtime: CliRuntime): Command;
-}
 
 const EXIT_CODES = `Exit codes: 0 done; 2 usage or policy; 3 incomplete; 10 no repository; 11 locked; 12 wrong password;
 20 damaged; 21 an objective is missed; 130 interrupted; 1 anything else.`;

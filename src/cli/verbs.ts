@@ -19,7 +19,7 @@ import { repairVerb } from "./commands/repair.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { rewriteVerb } from "./commands/rewrite.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
-import type { Verb } from "./program.ts";
+import type { Verb } from "./verb.ts";
 
 /** Every verb by its purpose, in the order in which `--help` shows them. */
 export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly Verb[]])[] = [

@@ -4,7 +4,7 @@ import { counted, formatBytes, formatTime, GIB } from "../kernel/index.ts";
 import type { Destination } from "../policy/index.ts";
 import type { OperationContext } from "./context.ts";
 import { examineLock } from "./doctor-lock.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 import { keyFindings } from "./doctor-keys.ts";
 import { probeDestination, storeFindings } from "./doctor-store.ts";
 import { openDestination, openStore } from "./open.ts";

@@ -2,7 +2,7 @@ import type { Destination } from "../policy/index.ts";
 import { listKeys, strangenessOf, unknownAmong, unreadableOf } from "../repository/index.ts";
 import type { Repository } from "../repository/index.ts";
 import type { OperationContext } from "./context.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 import { wrappedState } from "./key.ts";
 
 /** Keys that nobody vouches for, and owners who could not open the repository. */

@@ -4,7 +4,7 @@ import type { Destination } from "../policy/index.ts";
 import { lockedUntil } from "../repository/index.ts";
 import type { Repository, Snapshot } from "../repository/index.ts";
 import type { OperationContext } from "./context.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 
 type Lock = NonNullable<Destination["lock"]>;
 

@@ -2,7 +2,7 @@ import type { Source } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import type { OperationContext } from "./context.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 import { connectionUrl } from "./open.ts";
 
 const SKEW_WARN_SECONDS = 60;

@@ -8,7 +8,7 @@ import type { ObjectStore, StoreFacts } from "../objectstore/index.ts";
 import { parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { doctor } from "./doctor.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 import { init } from "./init.ts";
 import { testContext } from "./testing/context.ts";
 

@@ -2,7 +2,7 @@ import { probeStore } from "../objectstore/index.ts";
 import type { ObjectStore, StoreFacts } from "../objectstore/index.ts";
 import type { Destination } from "../policy/index.ts";
 import type { OperationContext } from "./context.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 import { hasRoomForRecords } from "./prove.ts";
 
 /**

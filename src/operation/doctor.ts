@@ -14,14 +14,7 @@ import { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { examineDestination } from "./doctor-destination.ts";
 import { examineSource } from "./doctor-source.ts";
-
-export interface Finding {
-  readonly status: "ok" | "warn" | "fail";
-  /** What was looked at: `source database`, `destination local`, `audit log`. */
-  readonly subject: string;
-  readonly message: string;
-  readonly fix?: string;
-}
+import type { Finding } from "./finding.ts";
 
 export interface DoctorResult {
   readonly outcome: "ok" | "warn" | "fail";

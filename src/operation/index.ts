@@ -35,7 +35,8 @@ export type {
   PlannedCopies,
 } from "./copy.ts";
 export const doctor = lazily(async () => (await import("./doctor.ts")).doctor);
-export type { DoctorResult, Finding } from "./doctor.ts";
+export type { DoctorResult } from "./doctor.ts";
+export type { Finding } from "./finding.ts";
 export const dumpFile = lazily(async () => (await import("./dump.ts")).dumpFile);
 export const saveDump = lazily(async () => (await import("./dump.ts")).saveDump);
 export type { DumpedFile, DumpOptions, SavedDump } from "./dump.ts";

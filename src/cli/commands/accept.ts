@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { acceptPoint } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 
 interface AcceptFlags extends RepositoryFlags {
   readonly reason: string;

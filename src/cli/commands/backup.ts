@@ -12,8 +12,8 @@ import type { OutputFlags } from "../common-options.ts";
 import { connectionLines } from "../connection-lines.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
-import { timeText } from "./snapshots.ts";
+import type { Verb } from "../verb.ts";
+import { timeText } from "../time-text.ts";
 
 interface BackupFlags extends OutputFlags {
   readonly policy?: string;

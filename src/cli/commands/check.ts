@@ -12,7 +12,7 @@ import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "..
 import type { ReadingFlags } from "../common-options.ts";
 import { connectionLines } from "../connection-lines.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 
 interface CheckFlags extends ReadingFlags {
   readonly readData?: boolean;

@@ -10,8 +10,8 @@ import {
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
-import { timeText } from "./snapshots.ts";
+import type { Verb } from "../verb.ts";
+import { timeText } from "../time-text.ts";
 
 interface CopiesFlags extends OutputFlags {
   readonly policy?: string;

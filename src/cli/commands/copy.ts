@@ -17,9 +17,9 @@ import {
 import type { OutputFlags } from "../common-options.ts";
 import { connectionLines } from "../connection-lines.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { Session } from "../session.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 interface CopyFlags extends OutputFlags {
   readonly policy?: string;

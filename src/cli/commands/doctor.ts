@@ -4,7 +4,7 @@ import type { Finding } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 
 interface DoctorFlags extends RepositoryFlags {
   readonly probe?: boolean;

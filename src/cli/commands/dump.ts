@@ -4,7 +4,7 @@ import type { DumpOptions } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { Session } from "../session.ts";
 
 interface DumpFlags extends ReadingFlags {

@@ -10,9 +10,9 @@ import {
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import { formatTable } from "../table.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 interface EstimateFlags extends OutputFlags {
   readonly policy?: string;

@@ -10,11 +10,11 @@ import { cliError } from "../errors.ts";
 import { addKeepOptions, collect, keepRulesOf } from "../keep-flags.ts";
 import type { KeepFlags } from "../keep-flags.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { formatTable } from "../table.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 interface ForgetFlags extends RepositoryFlags, KeepFlags {
   readonly plan?: string;

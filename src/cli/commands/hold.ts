@@ -6,9 +6,9 @@ import type { RepositoryFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
 import { examplesText } from "../examples.ts";
 import { printable } from "../printable.ts";
-import type { RunVerb, Verb } from "../program.ts";
+import type { RunVerb, Verb } from "../verb.ts";
 import { formatTable } from "../table.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 interface AddFlags extends RepositoryFlags {
   readonly reason: string;

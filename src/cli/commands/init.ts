@@ -15,7 +15,7 @@ import type { OutputFlags } from "../common-options.ts";
 import { connectionOf } from "../connection-flags.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 
 interface InitFlags extends OutputFlags {
   readonly policy?: string;

@@ -13,10 +13,10 @@ import { given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import type { RunVerb } from "../program.ts";
+import type { RunVerb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 import { addSecretOptions, policyWithoutPassword, secretOf, subcommand } from "./key-flags.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 /** Copies of the password: for its owners, and on paper. */
 export function registerCopies(key: Command, run: RunVerb, runtime: CliRuntime): void {

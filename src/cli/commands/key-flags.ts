@@ -7,7 +7,7 @@ import { addOutputOptions, addRepositoryOptions, policyOf } from "../common-opti
 import type { RepositoryFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
 import { examplesText } from "../examples.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 
 /** One verb below `key`, its examples first. */

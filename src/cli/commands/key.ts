@@ -13,13 +13,13 @@ import type { RepositoryFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import type { RunVerb, Verb } from "../program.ts";
+import type { RunVerb, Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { formatTable } from "../table.ts";
 import { registerCopies } from "./key-copies.ts";
 import { addSecretOptions, secretOf, subcommand } from "./key-flags.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 export const keyVerb: Verb = {
   examples: [

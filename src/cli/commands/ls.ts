@@ -7,8 +7,8 @@ import type { ReadingFlags } from "../common-options.ts";
 import { toJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
-import { timeText } from "./snapshots.ts";
+import type { Verb } from "../verb.ts";
+import { timeText } from "../time-text.ts";
 
 interface LsFlags extends ReadingFlags {
   readonly recursive?: boolean;

@@ -15,10 +15,10 @@ import { connectionLines } from "../connection-lines.ts";
 import { cliError } from "../errors.ts";
 import { parseSize, parseTimeLength, parseUnusedLimit } from "../parse-size.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 interface PruneFlags extends RepositoryFlags {
   readonly maxUnused?: ReturnType<typeof parseUnusedLimit>;

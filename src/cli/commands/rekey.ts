@@ -6,7 +6,7 @@ import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../comm
 import type { RepositoryFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { Session } from "../session.ts";
 import { lockLine } from "./copy.ts";
 

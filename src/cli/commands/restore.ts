@@ -10,10 +10,10 @@ import { connectionLines } from "../connection-lines.ts";
 import { cliError } from "../errors.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 interface RestoreFlags extends ReadingFlags {
   readonly to?: string;

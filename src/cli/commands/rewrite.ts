@@ -12,11 +12,11 @@ import type { RepositoryFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { lockLine } from "./copy.ts";
-import { timeText } from "./snapshots.ts";
+import { timeText } from "../time-text.ts";
 
 interface RewriteFlags extends RepositoryFlags {
   readonly without: readonly string[];

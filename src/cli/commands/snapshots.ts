@@ -1,12 +1,12 @@
 import type { Command } from "commander";
-import { formatTime } from "../../kernel/index.ts";
 import { listSnapshots } from "../../operation/index.ts";
 import type { ListedSnapshot, SnapshotLine } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
-import type { Verb } from "../program.ts";
+import type { Verb } from "../verb.ts";
 import { formatTable } from "../table.ts";
+import { timeText } from "../time-text.ts";
 
 interface SnapshotsFlags extends ReadingFlags {
   readonly locks?: boolean;
@@ -78,9 +78,4 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
 function lockText(lock: SnapshotLine["lock"]): string {
   if (lock === undefined || lock === null) return "no";
   return `${lock.mode} until ${timeText(lock.until)}`;
-}
-
-/** `2026-11-22 21:30:12Z` */
-export function timeText(iso: string): string {
-  return formatTime(new Date(iso));
 }
