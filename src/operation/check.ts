@@ -1,16 +1,17 @@
 /*
  * effects
  *   reads         every index, snapshot and tree; with --read-data every pack in full, with --read-data-subset or --rolling some
- *   writes        one audit record; one record of what was found and read under sparekeep/checks/, now and then in place of older ones; with --read-data, where all is good, records that points are verified
+ *   writes        one audit record; one record of what was found and read under sparekeep/checks/, now and then in place of older ones; with --read-data, where all is good, records that points are verified; where damage takes points, records that they are suspect
  *   locks         none
  *   leaves behind nothing
  *   exit codes    0; 2 --rolling without room to remember; 3 a part was not read; 10 no repository; 12 wrong password; 20 something is damaged
  */
-import type { AppError } from "../kernel/index.ts";
+import { AppError } from "../kernel/index.ts";
 import { destinationNamed, parseSpan } from "../policy/index.ts";
 import type { CalendarSpan, Destination, Policy } from "../policy/index.ts";
 import {
   checkAndRemember,
+  damagedSnapshots,
   outcomeOf,
   parseReadSubset,
   proofsOf,
@@ -66,6 +67,10 @@ export interface CheckResult extends UsedConnection {
   readonly remembered: boolean;
   /** Points that were stored and are verified now: every blob of theirs was read in this check, and is good. */
   readonly verified: readonly string[];
+  /** Points that are suspect from now on: the damage takes something of theirs. */
+  readonly doubted: readonly string[];
+  /** Why it was not said which points the damage takes. */
+  readonly unjudged?: { readonly code: string; readonly message: string };
   readonly durationMs: number;
 }
 
@@ -96,7 +101,7 @@ export async function checkRepository(
   const repository = await openDestination(context, destination, options);
   const { onProgress } = options;
   // Before the check reads the list: of what comes later it may not have read everything.
-  const points = read === "all" ? await repository.snapshots({ signal: context.signal }) : [];
+  const points = await pointsToJudge(context, repository, read);
   const report = await checkAndRemember(repository, {
     read,
     withinMs,
@@ -109,6 +114,7 @@ export async function checkRepository(
   const damaged = findings.some((finding) => finding.severity === "error");
   const allGood = read === "all" && !damaged && unreadPacks === 0 && readPacks === packs;
   const verified = allGood && remembered ? await verifyPoints(context, repository, points) : [];
+  const judged = damaged && remembered ? await judgePoints(context, repository, report) : NONE;
   return {
     destination: destination.name,
     location: repository.location,
@@ -124,6 +130,7 @@ export async function checkRepository(
     coverage,
     remembered,
     verified,
+    ...judged,
     unread: { packs: unreadPacks, ...reasonOf(unreadReason) },
     durationMs: context.clock.monotonicMs() - startedMs,
     ...usedConnection(repository),
@@ -199,6 +206,66 @@ async function verifyPoints(
     verified.push(id);
   }
   return verified;
+}
+
+/** Of a repository of which a snapshot file is damaged nothing is verified. */
+async function pointsToJudge(
+  { signal }: OperationContext,
+  repository: Repository,
+  read: ReadChoice,
+): Promise<readonly Snapshot[]> {
+  if (read !== "all") return [];
+  try {
+    return await repository.snapshots({ signal });
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === "repository.snapshot_damaged") return [];
+    throw thrown;
+  }
+}
+
+type Judged = Pick<CheckResult, "doubted" | "unjudged">;
+
+const NONE: Judged = { doubted: [] };
+
+/** What a check found is told, whatever becomes of its records. */
+async function judgePoints(
+  context: OperationContext,
+  repository: Repository,
+  report: { readonly findings: readonly CheckFinding[] },
+): Promise<Judged> {
+  try {
+    return { doubted: await doubtPoints(context, repository, report) };
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || context.signal.aborted) throw thrown;
+    return { ...NONE, unjudged: { code: thrown.code, message: thrown.message } };
+  }
+}
+
+/**
+ * A point that does not come back whole must not go on as `verified`: retention would count on it. Foreign snapshots have no
+ * proof state.
+ */
+async function doubtPoints(
+  context: OperationContext,
+  repository: Repository,
+  { findings }: { readonly findings: readonly CheckFinding[] },
+): Promise<readonly string[]> {
+  const { signal, version, hostname } = context;
+  const points = await repository.snapshots({ signal });
+  const ours = points.filter((snapshot) => outcomeOf(snapshot) !== "foreign");
+  const proofs = await proofsOf(repository, { signal });
+  const by = `sparekeep ${version} on ${hostname}`;
+  const codes = [
+    ...new Set(findings.flatMap(({ severity, code }) => (severity === "error" ? code : []))),
+  ];
+  const details = { how: "check", codes: codes.toSorted().join(" ") };
+  const doubted: string[] = [];
+  for (const id of await damagedSnapshots(repository, ours, findings, { signal })) {
+    if (proofs.get(id)?.state === "suspect") continue;
+    await saveProof(repository, { snapshot: id, state: "suspect", by, details }, { signal });
+    doubted.push(id);
+  }
+  return doubted;
 }
 
 function noRoom(destination: string): AppError {

@@ -54,6 +54,12 @@ async function savePoint(text: string): Promise<string> {
   return (await writer.commit({ time: new Date(), paths: ["/p"], tags })).id;
 }
 
+async function packsOf(root: string): Promise<string[]> {
+  const data = join(root, "repo", "data");
+  const entries = await readdir(data, { recursive: true, withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isFile() ? join(entry.parentPath, entry.name) : []));
+}
+
 const local = () => ({ policy, destination: "local" });
 
 describe("a check", () => {
@@ -97,6 +103,34 @@ describe("a check", () => {
     await writeFile(path, bytes);
     const read = await checkRepository(context, { ...local(), readData: true });
     expect(read).toMatchObject({ outcome: "damaged", remembered: true, verified: [] });
+  });
+
+  test("that found damage doubts the points it takes, once, and no others", async () => {
+    const whole = await savePoint("one");
+    await checkRepository(context, { ...local(), readData: true });
+    const before = await packsOf(folder);
+    const taken = await savePoint("two");
+    for (const pack of await packsOf(folder)) if (!before.includes(pack)) await rm(pack);
+    const found = await checkRepository(context, { ...local(), readData: false });
+    expect(found).toMatchObject({ outcome: "damaged", doubted: [taken] });
+    const repository = await openDestination(context, destinationNamed(policy, "local"));
+    const proofs = await proofsOf(repository);
+    expect(proofs.get(whole)?.state).toBe("verified");
+    expect(proofs.get(taken)).toMatchObject({ state: "suspect", details: { how: "check" } });
+    const again = await checkRepository(context, { ...local(), readData: false });
+    expect(again).toMatchObject({ outcome: "damaged", doubted: [] });
+  });
+
+  test("that cannot list the points tells the damage, and that nothing was recorded", async () => {
+    await savePoint("one");
+    await writeFile(join(folder, "repo", "snapshots", "00".repeat(32)), "damaged");
+    const found = await checkRepository(context, { ...local(), readData: true });
+    expect(found).toMatchObject({
+      outcome: "damaged",
+      verified: [],
+      doubted: [],
+      unjudged: { code: "repository.snapshot_damaged" },
+    });
   });
 
   test("of a part reads a part; rolling reads what is due", async () => {

@@ -88,6 +88,9 @@ export const checkAndRemember = lazily(
   async () => (await import("./check/check-some.ts")).checkAndRemember,
 );
 export const lastCheckOf = lazily(async () => (await import("./check/check-some.ts")).lastCheckOf);
+export const damagedSnapshots = lazily(
+  async () => (await import("./check/damaged-snapshots.ts")).damagedSnapshots,
+);
 export type { FoundByCheck } from "./check/read-log.ts";
 export type { ReadChoice, RememberedReport, RememberingCheckOptions } from "./check/check-some.ts";
 export type { ReadCoverage } from "./check/rolling.ts";

@@ -79,6 +79,14 @@ function describe(result: CheckResult, flags: CheckFlags): string[] {
     ...(result.verified.length === 0
       ? []
       : [`  ${counted(result.verified.length, "point")} that were stored are verified now`]),
+    ...(result.doubted.length === 0
+      ? []
+      : [
+          `  suspect from now on, as the damage takes something of theirs: ${counted(result.doubted.length, "point")}`,
+        ]),
+    ...(result.unjudged === undefined
+      ? []
+      : [`  which points the damage takes was not recorded: ${result.unjudged.message}`]),
     ...(outcome === "damaged" ? [NEXT_STEPS] : []),
   ].map(printable);
 }
