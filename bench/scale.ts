@@ -6,27 +6,17 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "./build.ts";
-import type { Build } from "./build.ts";
+import { coldStart, coldStartS3 } from "./cold-start.ts";
 import { copyText } from "./copy-text.ts";
 import { measure, median, rounded } from "./measure.ts";
-import type { Measured, Program } from "./measure.ts";
+import type { Program } from "./measure.ts";
+import { inTurn } from "./pair.ts";
+import type { Pair, Tools } from "./pair.ts";
 import type { BenchResult } from "./report.ts";
 import { findRestic } from "./repository.ts";
 import type { BenchOptions } from "./repository.ts";
 
 const OBJECT_BYTES = 4096;
-
-interface Tools {
-  readonly folder: string;
-  readonly passwordFile: string;
-  readonly built: Build;
-  readonly restic: string;
-}
-
-interface Pair {
-  readonly ours: Measured;
-  readonly peer: Measured;
-}
 
 export async function benchScale({ quick, folder }: BenchOptions): Promise<BenchResult> {
   const objects = quick ? 30_000 : 300_000;
@@ -38,12 +28,15 @@ export async function benchScale({ quick, folder }: BenchOptions): Promise<Bench
   const tools = { folder, passwordFile, built: await build(), restic };
   const flat = await smallObjects(tools, join(folder, "flat"), { objects, folders: 1, runs });
   const many = await smallObjects(tools, join(folder, "many"), { objects, folders: 1000, runs });
-  const cold = await coldStart(tools, blobs, runs);
+  await measure(oursProgram(tools, "blobs", String(blobs)));
+  const cold = await coldStart(tools, runs);
+  const s3 = await coldStartS3(tools, runs);
   const pairs = {
     flat: flat.first,
     many: many.first,
     flat_unchanged: flat.unchanged,
     cold_start: cold,
+    cold_start_s3: s3.pairs,
   };
   return {
     bench: "scale",
@@ -73,6 +66,7 @@ export async function benchScale({ quick, folder }: BenchOptions): Promise<Bench
       "flat_unchanged: the same again. restic passes over files by size and time and reads none; ours has no local list to go by here, so every object is read and hashed: the bucket source, which knows ETags, comes later.",
       "one_more_bytes: written when one object is added to the flat folder.",
       `cold_start: no cache; opens a repository of ${blobs} blobs, loads its index and gives one file (\`sparekeep dump\`, \`restic --no-cache dump\`); the same repository, made by ours.`,
+      `cold_start_s3: the same, out of a bucket of a real Ceph ${s3.version} on the same two cores, plain http on loopback.`,
       "rss: our peak over all of it, MiB.",
     ],
   };
@@ -131,42 +125,6 @@ function writeObjects(source: string, { objects, folders }: Shape): void {
   }
 }
 
-async function coldStart(tools: Tools, blobs: number, runs: number): Promise<readonly Pair[]> {
-  const { built, folder, passwordFile, restic } = tools;
-  const repository = join(folder, "ours");
-  await measure(oursProgram(tools, "blobs", String(blobs)));
-  const path = "folder 7/object 00000007";
-  const ours: Program = {
-    command: process.execPath,
-    args: [
-      built.main,
-      "dump",
-      "latest",
-      path,
-      "--repository",
-      repository,
-      "--password-file",
-      passwordFile,
-    ],
-    env: { HOME: folder },
-  };
-  const env = { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD_FILE: passwordFile };
-  const pairs: Pair[] = [];
-  const peer: Program = {
-    command: restic,
-    args: ["--no-cache", "dump", "latest", `/${path}`],
-    env,
-  };
-  for (let run = 0; run < runs; run += 1) {
-    const pair = await inTurn(run, ours, peer);
-    if (pair.ours.stdout !== pair.peer.stdout || pair.ours.stdout === "") {
-      throw new Error("both read something else");
-    }
-    pairs.push(pair);
-  }
-  return pairs;
-}
-
 interface Contender {
   readonly init: Program;
   readonly backup: Program;
@@ -193,13 +151,6 @@ function peerOf({ folder, passwordFile, restic }: Tools, source: string): Conten
     env,
   });
   return { init: program("init"), backup: program("backup", source) };
-}
-
-/** Who goes first changes, so that neither always finds the disk as the other left it. */
-async function inTurn(run: number, ours: Program, peer: Program): Promise<Pair> {
-  if (run % 2 === 0) return { ours: await measure(ours), peer: await measure(peer) };
-  const second = await measure(peer);
-  return { ours: await measure(ours), peer: second };
 }
 
 async function clear({ folder }: Tools): Promise<void> {
