@@ -13,7 +13,7 @@ import { createRepository, openRepository } from "../src/repository/index.ts";
 import type { SnapshotWriter } from "../src/repository/index.ts";
 
 const [verb = "", repositoryFolder = "", passwordFile = "", what = ""] = process.argv.slice(2);
-const PARALLEL = 64;
+const PARALLEL = 256;
 const modifiedAt = new Date("2026-11-01T00:00:00Z");
 const password = new Secret(readFileSync(passwordFile, "utf8").trim());
 const context = {

@@ -1,4 +1,5 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { throwIfAborted } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { createChunker } from "../chunker/chunker.ts";
@@ -27,14 +28,12 @@ export async function storeContent(
   stream: AsyncIterable<Bytes>,
   options: ContentOptions,
 ): Promise<StoredContent> {
-  const digest = createHash("sha256");
   const batches = new BatchedContent(pipeline);
   const cutter = new Cutter(options, pipeline.slabs);
   let sizeBytes = 0;
   try {
     for await (const bytes of stream) {
       throwIfAborted(options.signal);
-      digest.update(bytes);
       sizeBytes += bytes.byteLength;
       options.onRead(bytes.byteLength);
       for (const batch of cutter.push(bytes)) await batches.submit(batch);
@@ -47,8 +46,11 @@ export async function storeContent(
   }
   // A batch that failed has aborted the writer's signal, and its ids are missing.
   throwIfAborted(options.signal);
-  return { sizeBytes, sha256: digest.digest("hex"), ...batches.result() };
+  const stored = batches.result();
+  return { sizeBytes, sha256: cutter.sha256(), ...stored };
 }
+
+const SHA256_OF_NOTHING = hash("sha256", "");
 
 /** A stream shorter than the least chunk is one blob, and needs no chunker with its buffers. */
 class Cutter {
@@ -58,6 +60,9 @@ class Cutter {
   #held: Bytes[] = [];
   #heldBytes = 0;
   #chunker: Chunker | undefined;
+  /** Beside the blobs' own hashes, of the bytes as they came. In one step for a small file: an object for each costs more. */
+  #digest: Hash | undefined;
+  #sha256 = SHA256_OF_NOTHING;
 
   constructor(options: ContentOptions, slabs: SlabPool) {
     this.#options = options;
@@ -66,6 +71,7 @@ class Cutter {
   }
 
   push(bytes: Bytes): readonly ChunkBatch[] {
+    this.#digest?.update(bytes);
     if (this.#chunker !== undefined) return this.#chunker.push(bytes);
     if (this.#heldBytes + bytes.byteLength <= this.#leastBytes) {
       // The producer may use its buffer again once we ask for more.
@@ -75,7 +81,10 @@ class Cutter {
     }
     const chunker = createChunker(this.#options.chunkerSecret, this.#options.kind, this.#slabs);
     this.#chunker = chunker;
-    const batches = [...this.#held, bytes].flatMap((held) => chunker.push(held));
+    const pieces = [...this.#held, bytes];
+    this.#digest = createHash("sha256");
+    for (const piece of pieces) this.#digest.update(piece);
+    const batches = pieces.flatMap((piece) => chunker.push(piece));
     this.#held = [];
     return batches;
   }
@@ -83,7 +92,16 @@ class Cutter {
   finish(): ChunkBatch | undefined {
     if (this.#chunker !== undefined) return this.#chunker.finish();
     if (this.#heldBytes === 0) return undefined;
-    return { chunks: [new Uint8Array(Buffer.concat(this.#held))] };
+    const [only, ...others] = this.#held;
+    const chunk =
+      only !== undefined && others.length === 0 ? only : new Uint8Array(Buffer.concat(this.#held));
+    this.#sha256 = hash("sha256", chunk);
+    return { chunks: [chunk] };
+  }
+
+  /** Of all that was pushed, after {@link finish}. */
+  sha256(): string {
+    return this.#digest?.digest("hex") ?? this.#sha256;
   }
 }
 

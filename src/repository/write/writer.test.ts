@@ -27,6 +27,24 @@ async function* failing(error: Error): AsyncGenerator<Bytes> {
 }
 
 describe("a snapshot writer", () => {
+  const least = GEAR_LIMITS.file.minBytes;
+
+  test.for([
+    ["nothing", 0, 1],
+    ["a small file in one piece", 4096, 4096],
+    ["a small file in many", 4097, 100],
+    ["the largest that is not cut", least, 1000],
+    ["the smallest that is", least + 1, 1000],
+    ["one whose first piece is cut", 2 * least, 2 * least],
+  ] as const)("says the hash of %s", async ([, sizeBytes, pieceBytes]) => {
+    const { repository } = await createFixture();
+    const content = randomBytes(sizeBytes);
+    await using writer = await repository.acquireWriter(WRITER);
+    const saved = await writer.saveFile(["a"], streamOf(content, pieceBytes), FILE);
+    expect(saved.sha256).toBe(createHash("sha256").update(content).digest("hex"));
+    expect(saved.sizeBytes).toBe(sizeBytes);
+  });
+
   test("stores what comes in, whatever its order, and says what it was", async () => {
     const { repository, store } = await createFixture();
     const table = rows(20_000);
