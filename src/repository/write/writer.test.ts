@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Bytes } from "../../kernel/index.ts";
 import { objectStoreError } from "../../objectstore/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
+import { GEAR_LIMITS } from "../chunker/gear-limits.ts";
 import {
   contentOf,
   createFixture,
