@@ -6,12 +6,14 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, opendirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Secret, systemClock } from "../src/kernel/index.ts";
+import { boundYoungGeneration, Secret, systemClock } from "../src/kernel/index.ts";
 import type { Bytes } from "../src/kernel/index.ts";
 import { createFsStore } from "../src/objectstore/index.ts";
 import { createRepository, openRepository } from "../src/repository/index.ts";
 import type { SnapshotWriter } from "../src/repository/index.ts";
 
+// As the program itself does.
+boundYoungGeneration();
 const [verb = "", repositoryFolder = "", passwordFile = "", what = ""] = process.argv.slice(2);
 const PARALLEL = 256;
 const modifiedAt = new Date("2026-11-01T00:00:00Z");
@@ -62,7 +64,7 @@ async function saveAll(writer: SnapshotWriter, items: Generator<Item>): Promise<
 
 const exists = existsSync(join(repositoryFolder, "config"));
 const repository = exists
-  ? await openRepository(context, { password })
+  ? await openRepository(context, { password, next: "write" })
   : await createRepository(context, { password, ...owner });
 if (verb !== "init") {
   await using writer = await repository.acquireWriter({ ...owner, pid: process.pid });

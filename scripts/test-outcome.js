@@ -2,8 +2,11 @@
  * Counts what Vitest reported, and refuses what a green exit code hides: a required project that skipped a test, and
  * a project that ran fewer tests than it is known to hold.
  *
- * @typedef {{ passed: number, failed: number, skipped: number, findings: readonly string[] }} Outcome
- * @typedef {{ status: string, fullName: string }} TestReport
+ * `failures` names each failed test with what it said first; `findings` is what failed and is no test.
+ *
+ * @typedef {{ passed: number, failed: number, skipped: number, failures: readonly string[],
+ *   findings: readonly string[] }} Outcome
+ * @typedef {{ status: string, fullName: string, failureMessages?: readonly unknown[] }} TestReport
  * @typedef {{ name: string, status: string, message: string, assertionResults: readonly TestReport[] }} FileReport
  */
 
@@ -22,6 +25,7 @@ export function judge({ project, required, minimum, exitCode, isRoot, report }) 
       passed: 0,
       failed: 1,
       skipped: 0,
+      failures: [],
       findings: [`${project}: Vitest wrote no readable report`],
     };
   const tests = files.flatMap((file) => file.assertionResults);
@@ -45,6 +49,7 @@ export function judge({ project, required, minimum, exitCode, isRoot, report }) 
     passed: of("passed").length,
     failed: of("failed").length + findings.length,
     skipped: skips.length,
+    failures: of("failed").map((test) => `${project}: ${test.fullName}: ${firstLine(test)}`),
     findings,
   };
 }
@@ -59,6 +64,12 @@ export function total(outcomes) {
 /** @param {{ passed: number, failed: number, skipped: number }} counts */
 export function lastLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+/** @param {TestReport} test */
+function firstLine({ failureMessages }) {
+  const message = failureMessages?.[0];
+  return typeof message === "string" ? (message.split("\n")[0] ?? "") : "it said nothing";
 }
 
 /**

@@ -42,8 +42,8 @@ await main(async (signal) => {
     signal.throwIfAborted();
     outcomes.push(await runProject(project, ready));
   }
-  const findings = outcomes.flatMap((outcome) => outcome.findings);
-  // All to one stream, so that the counts come last.
+  const findings = outcomes.flatMap(({ failures, findings: others }) => [...failures, ...others]);
+  // All to one stream, so that the counts come last, and by name: a log may be cut to its end.
   for (const finding of findings) process.stdout.write(`FAIL  ${finding}\n`);
   if (outcomes.length === 0) throw new Error(`no project is called ${values.only ?? ""}`);
   counts = total(outcomes);
@@ -60,7 +60,7 @@ if (counts !== undefined) process.stdout.write(`${lastLine(counts)}\n`);
 async function runGate(gate, ready, signal) {
   const passed = await passes(gate, { env: ready.env, signal });
   const findings = passed ? [] : [`gate ${gate.name}`];
-  return { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0, findings };
+  return { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0, failures: [], findings };
 }
 
 /**

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { runCli } from "./cli/index.ts";
 import type { CliRuntime } from "./cli/index.ts";
-import { createLog, kernelError, MIB, systemClock } from "./kernel/index.ts";
+import { boundYoungGeneration, createLog, kernelError, MIB, systemClock } from "./kernel/index.ts";
 import type { LogLevel } from "./kernel/index.ts";
 import type { OperationContext } from "./operation/index.ts";
 import { clientToolFolders } from "./postgres/index.ts";
@@ -63,6 +63,7 @@ async function contextFor(signal: AbortSignal, logLevel: LogLevel): Promise<Oper
   };
 }
 
+boundYoungGeneration();
 const signal = interruptible();
 const noColor = env("NO_COLOR") ?? "";
 const runtime: CliRuntime = {

@@ -1,4 +1,4 @@
-/** What every layer may use. A closed list: errors, ids, clock, log, bytes, secret, units, lazily. */
+/** What every layer may use. A closed list: errors, ids, clock, log, bytes, secret, units, lazily, garbage. */
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./clock.ts";
@@ -7,3 +7,4 @@ export * from "./bytes.ts";
 export * from "./secret.ts";
 export * from "./units.ts";
 export * from "./lazily.ts";
+export * from "./garbage.ts";

@@ -87,7 +87,7 @@ export async function backup(
     destination: destination.name,
   });
   options.onProgress?.({ step: "open", doneBytes: 0, totalBytes: 0 });
-  const repository = await openDestination(context, destination);
+  const repository = await openDestination(context, destination, { next: "write" });
   const url = await connectionUrl(context, source.connection);
   const tools = await toolsFor(context, url);
   const lock = pointLock(policy, destination);

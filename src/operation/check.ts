@@ -98,7 +98,10 @@ export async function checkRepository(
     readData: readText(options),
     ...recordedView(options),
   });
-  const repository = await openDestination(context, destination, options);
+  const repository = await openDestination(context, destination, {
+    ...options,
+    next: read === "none" ? "check" : "check data",
+  });
   const { onProgress } = options;
   // Before the check reads the list: of what comes later it may not have read everything.
   const points = await pointsToJudge(context, repository, read);

@@ -3,7 +3,7 @@ import { asOf, openObjectStore, withStoreBeside } from "../objectstore/index.ts"
 import type { ObjectStore, OpenStoreContext } from "../objectstore/index.ts";
 import type { ConnectionReference, Destination } from "../policy/index.ts";
 import { openRepository } from "../repository/index.ts";
-import type { Repository, RepositoryContext } from "../repository/index.ts";
+import type { NextWork, Repository, RepositoryContext } from "../repository/index.ts";
 import { resolveSecret } from "../secrets/index.ts";
 import type { OperationContext } from "./context.ts";
 import { storeSettings } from "./store-settings.ts";
@@ -47,6 +47,8 @@ export async function repositoryContext(
 export interface View {
   /** By the store's clock. */
   readonly asOf?: Date;
+  /** What will be asked of it first. */
+  readonly next?: NextWork;
 }
 
 /** The repository of a destination, opened with the password that the policy names. No lock is taken. */
@@ -60,7 +62,8 @@ export async function openDestination(
   const present = await repositoryContext(context, destination);
   const seen =
     view.asOf === undefined ? present : { ...present, store: asOf(present.store, view.asOf) };
-  return openRepository(seen, { password, signal });
+  const { next } = view;
+  return openRepository(seen, { password, signal, ...(next === undefined ? {} : { next }) });
 }
 
 /** For audit records: that the past was looked at, and which. */

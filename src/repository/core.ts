@@ -3,6 +3,7 @@ import type { ObjectStore } from "../objectstore/index.ts";
 import { bug } from "../kernel/index.ts";
 import type { CreateSealer } from "./sealer.ts";
 import type { MasterKey } from "./crypto/master-key.ts";
+import type { ThreadStock } from "./thread-stock.ts";
 import type { Repository } from "./types.ts";
 
 /** What every part of an opened repository shares. */
@@ -14,6 +15,8 @@ export interface RepositoryCore {
   readonly log?: Log;
   readonly createSealer?: CreateSealer;
   readonly packBytes?: number;
+  /** For what it was said to be opened for. */
+  readonly threads?: ThreadStock;
 }
 
 const CORES = new WeakMap<Repository, RepositoryCore>();

@@ -136,7 +136,7 @@ export const restoreFiles = lazily(
   async () => (await import("./read/restore-files.ts")).restoreFiles,
 );
 export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts";
-export { createPoolSealer, SEAL_WORKER } from "./seal-worker-pool.ts";
+export { createPoolSealer } from "./seal-worker-pool.ts";
 export { createInlineSealer } from "./sealer.ts";
 export type { CreateSealer } from "./sealer.ts";
 export { outcomeOf, planOf, sourceOf, tagsOf } from "./snapshot-tags.ts";
@@ -144,6 +144,7 @@ export const measureRepository = lazily(
   async () => (await import("./stored/measure.ts")).measureRepository,
 );
 export type { MeasuredRepository, StoredObjects, StoredWith } from "./stored/measure.ts";
+export { SEAL_WORKER } from "./thread-stock.ts";
 export { storedNameOf } from "./tree/names.ts";
 export const extendLocks = lazily(
   async () => (await import("./immutable/extend-locks.ts")).extendLocks,

@@ -51,6 +51,23 @@ async function addKey({ store, random, repository }: Fixture, password: string):
   return id;
 }
 
+describe("what comes next", () => {
+  test.for(["write", "check", "check data"] as const)(
+    "said as %s is got ready, and the repository works as ever",
+    async (next) => {
+      const { store, clock, random, repository } = await createFixture();
+      const context = { store, clock, random };
+      const opened = await openRepository(context, { password: PASSWORD, next });
+      expect(opened.id).toBe(repository.id);
+      const writer = await opened.acquireWriter({ hostname: "h", username: "u", pid: 1 });
+      await writer[Symbol.asyncDispose]();
+      expect((await opened.check({ readData: true })).findings).toEqual([]);
+      const wrong = openRepository(context, { password: new Secret("no"), next });
+      expect((await failure(wrong)).code).toBe("repository.wrong_password");
+    },
+  );
+});
+
 describe("creating", () => {
   test("writes a key, a config and the record of the key, and opens with the password alone", async () => {
     const fixture = await createFixture();

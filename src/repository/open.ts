@@ -9,11 +9,14 @@ import type { RepositoryCore } from "./core.ts";
 import { calibrateCost, createKeyFile, openKeyFile, parseKeyFile } from "./crypto/key-file.ts";
 import { deriveKey, randomMasterKey } from "./crypto/master-key.ts";
 import type { MasterKey } from "./crypto/master-key.ts";
+import { getReady } from "./ahead.ts";
 import { repositoryError } from "./errors.ts";
 import { noteKey } from "./key/key-record.ts";
 import { loadKey } from "./key/load-key.ts";
 import { listFiles, listIds } from "./list.ts";
 import { loadSnapshots, resolveSnapshot } from "./snapshots.ts";
+import type { CreateSealer } from "./sealer.ts";
+import type { ThreadStock } from "./thread-stock.ts";
 import type {
   CreateRepository,
   OpenOptions,
@@ -64,9 +67,18 @@ export const openRepository: OpenRepository = async (context, options) => {
       subject: { location: store.location },
     });
   }
-  const { master, keyId } = await findKey(context, options);
-  const core: RepositoryCore = { ...context, master };
-  return repositoryOf(core, await loadConfig(core, options.signal), keyId);
+  let threads: ThreadStock | undefined;
+  const meanwhile = (): void => {
+    if (options.next !== undefined) threads ??= getReady(options.next);
+  };
+  try {
+    const { master, keyId } = await findKey(context, options, meanwhile);
+    const core = { ...context, master, ...(threads === undefined ? {} : { threads }) };
+    return repositoryOf(core, await loadConfig(core, options.signal), keyId);
+  } catch (thrown) {
+    await threads?.[Symbol.asyncDispose]();
+    throw thrown;
+  }
 };
 
 /**
@@ -118,6 +130,7 @@ function alreadyExists({ store }: RepositoryContext): AppError {
 async function findKey(
   context: RepositoryContext,
   { password, signal }: OpenOptions,
+  meanwhile: () => void,
 ): Promise<{ master: MasterKey; keyId: KeyId }> {
   const listed = await listFiles(context.store, "keys/", signal);
   const files = listed.toSorted((a, b) => a.modifiedAt.getTime() - b.modifiedAt.getTime());
@@ -129,7 +142,9 @@ async function findKey(
     try {
       const file = parseKeyFile(await loadKey(context.store, id, signal), id);
       if (file !== undefined) tried += 1;
-      const master = file === undefined ? undefined : await openKeyFile(file, password);
+      const opening = file === undefined ? undefined : openKeyFile(file, password);
+      meanwhile();
+      const master = await opening;
       if (master !== undefined) return { master, keyId: asKeyId(id) };
       refused = true;
     } catch (thrown) {
@@ -162,8 +177,12 @@ function repositoryOf(core: RepositoryCore, config: RepositoryConfig, keyId: Key
     resolveSnapshot: (reference, options) => resolveSnapshot(core, reference, options?.signal),
     acquireWriter: async (options) => {
       const { acquireWriter } = await import("./write/writer.ts");
-      const createSealer =
-        core.createSealer ?? (await import("./seal-worker-pool.ts")).createPoolSealer;
+      const { createPoolSealer } = await import("./seal-worker-pool.ts");
+      const { threads } = core;
+      const createSealer: CreateSealer =
+        core.createSealer ??
+        ((sealing) =>
+          createPoolSealer({ ...sealing, ...(threads === undefined ? {} : { threads }) }));
       return acquireWriter({ core, createSealer, programVersion: PROGRAM_VERSION }, options);
     },
     acquireReader: async (options) =>

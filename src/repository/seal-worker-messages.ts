@@ -6,12 +6,14 @@ import type { BlobType } from "./seal.ts";
  * What passes between the pool and a worker. Buffers named `plain` and `sealed` are transferred.
  *
  *   pool                      worker
+ *     start ────────────────▶  its keys, once
  *     hash  ────────────────▶  SHA-256 of each plain
  *     claim ◀──────────────── hashed
  *     seal  ────────────────▶  compress, encrypt, open again, compare
  *           ◀──────────────── sealed, or failed at any point
  */
 export interface WorkerStart {
+  readonly kind: "start";
   readonly encrypt: KeyObject;
   readonly macK: KeyObject;
   readonly macR: Bytes;
@@ -81,7 +83,7 @@ export function isWorkerReply(message: unknown): message is WorkerReply {
 }
 
 export function isWorkerStart(start: unknown): start is WorkerStart {
-  return typeof start === "object" && start !== null && "encrypt" in start && "level" in start;
+  return hasKind(start, ["start"]);
 }
 
 function hasKind(message: unknown, kinds: readonly string[]): boolean {

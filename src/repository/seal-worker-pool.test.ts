@@ -8,6 +8,7 @@ import type { BlobType } from "./seal.ts";
 import { createPoolSealer } from "./seal-worker-pool.ts";
 import type { PoolOptions } from "./seal-worker-pool.ts";
 import type { SealBatch, Sealer, SealOutcome } from "./sealer.ts";
+import { SEAL_WORKER, ThreadStock } from "./thread-stock.ts";
 
 const KEYS = sealKeysOf(Uint8Array.from({ length: 64 }, (_, i) => i));
 const open: Sealer[] = [];
@@ -68,6 +69,16 @@ async function errorOf(work: Promise<unknown>): Promise<AppError> {
 }
 
 describe("createPoolSealer", () => {
+  test("seals in threads that were started before it", async () => {
+    const threads = new ThreadStock(SEAL_WORKER, 2);
+    const sealer = pool({ threads });
+    const { plains, copies } = slabOf("one", "two", randomBytes(5000));
+    const outcomes = await sealer.seal({ type: "data", plains, claim: everything });
+    expect(outcomes).toHaveLength(3);
+    expectSealed(outcomes, copies);
+    await sealer[Symbol.asyncDispose]();
+  });
+
   test("seals what is wanted, keeps the order, and gives the buffer back", async () => {
     const { plains, copies } = slabOf(
       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { bug, concatBytes, kernelError, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { IV_BYTES } from "./crypto/sealed.ts";
@@ -13,19 +13,13 @@ import type {
 } from "./seal-worker-messages.ts";
 import { createInlineSealer } from "./sealer.ts";
 import type { SealBatch, SealOutcome, Sealer, SealerOptions } from "./sealer.ts";
+import { SEAL_WORKER, startThread } from "./thread-stock.ts";
+import type { ThreadStock } from "./thread-stock.ts";
 
 /** Threads that seal; the caller's own thread reads, cuts and uploads beside them. */
 const WORKERS = 2;
 /** Up to here the caller's thread is done before a thread would have started. */
 const INLINE_BYTES = 2 * 1024 * 1024;
-/** From source in a checkout, from `dist` in a package: the file beside this one, of the same kind. */
-export const SEAL_WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./seal-worker.ts" : "./seal-worker.js",
-  import.meta.url,
-);
-/** Buffers lie outside these; what is bounded here are objects, which are few. A small young generation frees buffers soon. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
-
 /** Of each about half a MiB. */
 const SPARES = 4;
 
@@ -48,6 +42,8 @@ export interface PoolOptions extends SealerOptions {
   readonly inlineBytes?: number;
   /** Tests put another program in its place. */
   readonly entry?: URL;
+  /** Started already; given back with the sealer. */
+  readonly threads?: ThreadStock;
 }
 
 /** Seals in threads. A thread that ends before its work fails every batch that it held, and all later ones. */
@@ -95,6 +91,7 @@ class PoolSealer implements Sealer {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     await Promise.all(this.#threads.map((thread) => thread.stop()));
+    await this.#options.threads?.[Symbol.asyncDispose]();
   }
 
   #leastLoaded(): SealThread {
@@ -117,21 +114,16 @@ class SealThread {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    const { encrypt, macK, macR } = options.keys;
-    const start: WorkerStart = { encrypt, macK, macR, level: options.level };
-    this.#worker = new Worker(options.entry ?? SEAL_WORKER, {
-      workerData: start,
-      resourceLimits: RESOURCE_LIMITS,
-      // Neither the environment with its secrets nor the flags of whoever started us (a test runner, a profiler).
-      env: {},
-      execArgv: [],
-    });
+    this.#worker = options.threads?.take() ?? startThread(options.entry ?? SEAL_WORKER);
     this.#worker.on("message", (reply: unknown) => this.#receive(reply));
     this.#worker.on("messageerror", (cause) =>
       this.#end("sealing thread that was not understood", cause),
     );
     this.#worker.on("error", (cause) => this.#end("sealing thread that failed", cause));
     this.#worker.on("exit", (code) => this.#end(`sealing thread that ended with code ${code}`));
+    const { encrypt, macK, macR } = options.keys;
+    const start: WorkerStart = { kind: "start", encrypt, macK, macR, level: options.level };
+    this.#worker.postMessage(start, []);
   }
 
   /** Batches under way. */

@@ -1,7 +1,7 @@
 /** The thread that seals: started by seal-worker-pool.ts alone. Holds the batches between their two requests. */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import type { Transferable } from "node:worker_threads";
-import { AppError, bug, concatBytes, KIB } from "../kernel/index.ts";
+import { AppError, bug, concatBytes, KIB, youngCollector } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { IV_BYTES } from "./crypto/sealed.ts";
 import { blobIdOf, sealWith } from "./seal.ts";
@@ -15,7 +15,7 @@ import type {
   SealRequest,
   WorkerStart,
 } from "./seal-worker-messages.ts";
-import { youngCollector } from "./worker-garbage.ts";
+
 import { createZstdSession } from "./zstd-session.ts";
 
 const held = new Map<number, HashRequest>();
@@ -83,24 +83,26 @@ function transferable(...buffers: readonly ArrayBufferLike[]): Transferable[] {
 
 function main(): void {
   const port = parentPort;
-  const start: unknown = workerData;
-  if (port === null || !isWorkerStart(start)) throw bug("sealing thread that no pool has started");
-  const codec = createZstdSession(start.level);
+  if (port === null) throw bug("sealing thread that no pool has started");
   const collectYoung = youngCollector();
-  port.on("message", (request: unknown) => {
-    if (!isWorkerRequest(request)) throw bug("message that a sealing thread does not know");
-    try {
-      if (request.kind === "hash") {
-        port.postMessage(hashBatch(request));
-      } else {
-        const reply = sealBatch(request, start, codec);
-        port.postMessage(reply, transferable(reply.sealed, reply.plain));
-        collectYoung();
+  port.once("message", (start: unknown) => {
+    if (!isWorkerStart(start)) throw bug("sealing thread that was not given its keys");
+    const codec = createZstdSession(start.level);
+    port.on("message", (request: unknown) => {
+      if (!isWorkerRequest(request)) throw bug("message that a sealing thread does not know");
+      try {
+        if (request.kind === "hash") {
+          port.postMessage(hashBatch(request));
+        } else {
+          const reply = sealBatch(request, start, codec);
+          port.postMessage(reply, transferable(reply.sealed, reply.plain));
+          collectYoung();
+        }
+      } catch (thrown) {
+        held.delete(request.batch);
+        port.postMessage(failed(request.batch, thrown));
       }
-    } catch (thrown) {
-      held.delete(request.batch);
-      port.postMessage(failed(request.batch, thrown));
-    }
+    });
   });
 }
 

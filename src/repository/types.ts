@@ -36,9 +36,13 @@ export interface KeyDerivationCost {
 export interface OpenOptions {
   readonly password: Secret;
   readonly signal?: AbortSignal;
+  /** Made ready while the password's key is derived; whatever else is asked works as well. */
+  readonly next?: NextWork;
 }
 
-export interface CreateOptions extends OpenOptions {
+export type NextWork = "write" | "check" | "check data";
+
+export interface CreateOptions extends Omit<OpenOptions, "next"> {
   readonly hostname: string;
   readonly username: string;
   /** Tests only; by default calibrated as restic does, never below N=32768, r=8, p=1. */

@@ -14,12 +14,32 @@ function reportOf(...statuses: readonly string[]): unknown {
 describe("the outcome of a project", () => {
   test("counts what passed", () => {
     const outcome = judge({ ...RUN, report: reportOf("passed", "passed") });
-    expect(outcome).toEqual({ passed: 2, failed: 0, skipped: 0, findings: [] });
+    expect(outcome).toEqual({ passed: 2, failed: 0, skipped: 0, failures: [], findings: [] });
   });
 
-  test("fails on a failed test", () => {
-    const outcome = judge({ ...RUN, exitCode: 1, report: reportOf("passed", "failed") });
+  test("fails on a failed test, and names it with the first line that it said", () => {
+    const failed = { status: "failed", fullName: "keeps it", failureMessages: ["not kept\n  at"] };
+    const outcome = judge({
+      ...RUN,
+      exitCode: 1,
+      report: {
+        testResults: [
+          {
+            name: "a.test.ts",
+            status: "failed",
+            message: "",
+            assertionResults: [failed, { status: "passed", fullName: "x" }],
+          },
+        ],
+      },
+    });
     expect(outcome).toMatchObject({ passed: 1, failed: 1, findings: [] });
+    expect(outcome.failures).toEqual(["fault: keeps it: not kept"]);
+  });
+
+  test("names a failed test that said nothing", () => {
+    const outcome = judge({ ...RUN, exitCode: 1, report: reportOf("failed") });
+    expect(outcome.failures).toEqual(["fault: case 0: it said nothing"]);
   });
 
   test.for(["skipped", "pending", "todo", "disabled"])(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { Secret, toAppError } from "../../src/kernel/index.ts";
 import type { AppError } from "../../src/kernel/index.ts";
@@ -105,6 +106,13 @@ describe("DDL between the snapshot and the COPY", () => {
       await using database = await createTestDatabase({ script: TABLES });
       let stored = 0;
       let truncated: Promise<unknown> | undefined;
+      let queued: Promise<void> | undefined;
+      /** It waits for the parts that are being read, and those to come wait behind it. */
+      const truncate = async (): Promise<void> => {
+        truncated = database.query("TRUNCATE victim");
+        const waiting = "SELECT pid FROM pg_locks WHERE NOT granted AND mode LIKE 'AccessExcl%'";
+        while ((await database.query(waiting)).length === 0);
+      };
       const capture = await captureToMemory(database.url, {
         connections,
         splitBytes: 8192,
@@ -112,11 +120,8 @@ describe("DDL between the snapshot and the COPY", () => {
           afterFile: async (path) => {
             if (!path.includes("victim")) return;
             stored += 1;
-            if (stored !== 2) return;
-            // It waits for the parts that are being read, and those to come wait behind it.
-            truncated = database.query("TRUNCATE victim");
-            const queued = "SELECT pid FROM pg_locks WHERE NOT granted AND mode LIKE 'AccessExcl%'";
-            while ((await database.query(queued)).length === 0);
+            // Whichever connection comes next waits too, or it could read all the rest before the TRUNCATE arrives.
+            if (stored >= 2) await (queued ??= truncate());
           },
         },
       });
@@ -325,13 +330,23 @@ test("settings of role and database do not leak into the rows", async () => {
     "intervalstyle = sql_standard",
     "bytea_output = escape",
     "timezone = 'Asia/Tokyo'",
-    "statement_timeout = 1",
-    "idle_in_transaction_session_timeout = 1",
+    "statement_timeout = '1s'",
+    "idle_in_transaction_session_timeout = '1s'",
   ]) {
     await database.query(`ALTER ROLE ${role.name} SET ${setting}`);
   }
   const url = database.cluster.url(database.name, role);
-  const capture = await captureToMemory(url);
+  await using other = await open(database.url);
+  let released: Promise<unknown> | undefined;
+  const capture = await captureToMemory(url, {
+    hooks: afterSchema(async () => {
+      // Longer than either timeout: first no session is asked for anything, then the table's waits for a lock.
+      await sleep(1500);
+      await other.query("BEGIN; LOCK TABLE public.odd");
+      released = sleep(1500).then(() => other.query("COMMIT"));
+    }),
+  });
+  await released;
   expect(capture.issues).toEqual([]);
   expect(await capture.table("odd")).toBe(
     "2026-11-03\t2026-11-03 10:00:00+00\t0.3333333333333333\t\\\\xff00\t-1 days +02:00:00\n",

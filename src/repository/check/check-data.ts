@@ -7,7 +7,7 @@ import { HEADER_LENGTH_BYTES, parseHeader } from "../pack/header.ts";
 import type { PackEntry } from "../pack/header.ts";
 import { isMissing, isTruncated } from "../read/blob-reader.ts";
 import type { BlobReader } from "../read/blob-reader.ts";
-import { Gate } from "../write/gates.ts";
+import { Gate } from "../gates.ts";
 import { positionsOf } from "./check-packs.ts";
 import type { CheckStep, KnownPacks } from "./check-packs.ts";
 import { headerRange } from "./verify-pack.ts";
@@ -43,7 +43,9 @@ export async function checkData(
   onRead: (sizeBytes: number) => void,
 ): Promise<DataRead> {
   const totalBytes = chosen.reduce((sum, number) => sum + (packs.sizes[number] ?? 0), 0);
-  await using verifier = createPackVerifier({ keys: step.core.master.keys, totalBytes });
+  const { master, threads } = step.core;
+  const started = threads === undefined ? {} : { threads };
+  await using verifier = createPackVerifier({ keys: master.keys, totalBytes, ...started });
   const check = new DataCheck(step, reader, packs, verifier);
   const goodPacks: string[] = [];
   let [next, readPacks, readBytes, failures] = [0, 0, 0, 0];

@@ -4,6 +4,7 @@ import type { Bytes } from "../../kernel/index.ts";
 import { masterKeyOf } from "../crypto/master-key.ts";
 import { sealBytes } from "../crypto/sealed.ts";
 import { blobIdOf, sealBlob } from "../seal.ts";
+import { ThreadStock, VERIFY_WORKER } from "../thread-stock.ts";
 import { createPackVerifier } from "./verify-pool.ts";
 import type { VerifierOptions } from "./verify-pool.ts";
 
@@ -34,9 +35,16 @@ function verifier(changes: Partial<VerifierOptions>) {
 describe.for([
   ["on the caller's thread", { inlineBytes: 10 }],
   ["in threads", { inlineBytes: 0 }],
-] as const)("a pack verified %s", ([, options]) => {
+  ["in threads started before", { inlineBytes: 0, ahead: true }],
+  ["beside threads started before", { inlineBytes: 10, ahead: true }],
+] as const)("a pack verified %s", ([, given]) => {
+  const options = (): Partial<VerifierOptions> => ({
+    inlineBytes: given.inlineBytes,
+    ...("ahead" in given ? { threads: new ThreadStock(VERIFY_WORKER, 2) } : {}),
+  });
+
   test("is told whole, and each damage of it", async () => {
-    await using pool = verifier(options);
+    await using pool = verifier(options());
     const { pack, name, table } = packed();
     const whole = await pool.verify(Buffer.from(pack), name, table);
     expect(whole).toMatchObject({ nameFits: true, damaged: Uint8Array.of(0, 0, 0) });
@@ -53,7 +61,7 @@ describe.for([
   });
 
   test("whose index claims another length is damaged there", async () => {
-    await using pool = verifier(options);
+    await using pool = verifier(options());
     const { pack, name, table } = packed();
     for (const claimed of [1, 0xffff_ffff]) {
       const places = Uint32Array.from(table.places);
@@ -64,7 +72,7 @@ describe.for([
   });
 
   test("takes nothing else with it that lies in the same buffer", async () => {
-    await using pool = verifier(options);
+    await using pool = verifier(options());
     const { pack, name, table } = packed();
     const shared = Buffer.concat([Buffer.from("before"), pack]);
     const { nameFits } = await pool.verify(shared.subarray(6), name, table);

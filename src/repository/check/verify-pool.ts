@@ -1,8 +1,10 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { bug, kernelError } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
 import { repositoryError } from "../errors.ts";
+import { startThread, VERIFY_WORKER } from "../thread-stock.ts";
+import type { ThreadStock } from "../thread-stock.ts";
 import { createZstdSession } from "../zstd-session.ts";
 import { verifyPack } from "./verify-pack.ts";
 import type { BlobTable, PackVerdict } from "./verify-pack.ts";
@@ -19,12 +21,6 @@ export interface PackVerifier extends AsyncDisposable {
 const WORKERS = 2;
 /** Less than this is verified before a thread would have started. */
 const INLINE_BYTES = 24 * 1024 * 1024;
-export const VERIFY_WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "./verify-worker.ts" : "./verify-worker.js",
-  import.meta.url,
-);
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
-
 export interface VerifierOptions {
   readonly keys: SealKeys;
   /** Of everything that will be asked. */
@@ -32,19 +28,21 @@ export interface VerifierOptions {
   readonly inlineBytes?: number;
   /** Tests put another program in its place. */
   readonly entry?: URL;
+  /** Started already; given back with the verifier. */
+  readonly threads?: ThreadStock;
 }
 
 export function createPackVerifier(options: VerifierOptions): PackVerifier {
-  const { keys, totalBytes, inlineBytes = INLINE_BYTES } = options;
-  return totalBytes <= inlineBytes ? inlineVerifier(keys) : new PoolVerifier(options);
+  const { keys, totalBytes, inlineBytes = INLINE_BYTES, threads } = options;
+  return totalBytes <= inlineBytes ? inlineVerifier(keys, threads) : new PoolVerifier(options);
 }
 
-function inlineVerifier(keys: SealKeys): PackVerifier {
+function inlineVerifier(keys: SealKeys, threads: ThreadStock | undefined): PackVerifier {
   const codec = createZstdSession(1);
   return {
     parallel: 2,
     verify: (pack, name, table) => Promise.resolve(verifyPack(pack, name, table, { keys, codec })),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [Symbol.asyncDispose]: async () => await threads?.[Symbol.asyncDispose](),
   };
 }
 
@@ -57,8 +55,10 @@ class PoolVerifier implements PackVerifier {
   /** One in work for each thread, and one that is being read. */
   readonly parallel = WORKERS + 1;
   readonly #threads: VerifyThread[];
+  readonly #stock: ThreadStock | undefined;
 
   constructor(options: VerifierOptions) {
+    this.#stock = options.threads;
     this.#threads = Array.from({ length: WORKERS }, () => new VerifyThread(options));
   }
 
@@ -71,6 +71,7 @@ class PoolVerifier implements PackVerifier {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.stop()));
+    await this.#stock?.[Symbol.asyncDispose]();
   }
 }
 
@@ -81,20 +82,14 @@ class VerifyThread {
   #next = 0;
   #over: Error | undefined;
 
-  constructor({ keys, entry }: VerifierOptions) {
-    const { encrypt, macK, macR } = keys;
-    const start: VerifyStart = { encrypt, macK, macR };
-    this.#worker = new Worker(entry ?? VERIFY_WORKER, {
-      workerData: start,
-      resourceLimits: RESOURCE_LIMITS,
-      // Neither the environment with its secrets nor the flags of whoever started us.
-      env: {},
-      execArgv: [],
-    });
+  constructor({ keys, entry, threads }: VerifierOptions) {
+    this.#worker = threads?.take() ?? startThread(entry ?? VERIFY_WORKER);
     this.#worker.on("message", (reply: unknown) => this.#receive(reply));
     this.#worker.on("messageerror", (cause) => this.#end("that was not understood", cause));
     this.#worker.on("error", (cause) => this.#end("that failed", cause));
     this.#worker.on("exit", (code) => this.#end(`that ended with code ${code}`));
+    const { encrypt, macK, macR } = keys;
+    this.#worker.postMessage({ encrypt, macK, macR } satisfies VerifyStart, []);
   }
 
   get load(): number {

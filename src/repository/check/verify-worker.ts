@@ -1,7 +1,6 @@
 /** The thread that verifies packs: started by verify-pool.ts alone. */
-import { parentPort, workerData } from "node:worker_threads";
-import { bug } from "../../kernel/index.ts";
-import { youngCollector } from "../worker-garbage.ts";
+import { parentPort } from "node:worker_threads";
+import { bug, youngCollector } from "../../kernel/index.ts";
 import { createZstdSession } from "../zstd-session.ts";
 import { verifyPack } from "./verify-pack.ts";
 import { isVerifyRequest, isVerifyStart } from "./verify-worker-messages.ts";
@@ -9,19 +8,20 @@ import type { VerifyReply } from "./verify-worker-messages.ts";
 
 function main(): void {
   const port = parentPort;
-  const start: unknown = workerData;
-  if (port === null || !isVerifyStart(start))
-    throw bug("verifying thread that no pool has started");
+  if (port === null) throw bug("verifying thread that no pool has started");
   const codec = createZstdSession(1);
   const collectYoung = youngCollector();
-  port.on("message", (request: unknown) => {
-    if (!isVerifyRequest(request)) throw bug("message that a verifying thread does not know");
-    const { number, name, pack, table } = request;
-    const bytes = new Uint8Array(pack);
-    const verdict = verifyPack(bytes, name, table, { keys: start, codec, pause: collectYoung });
-    // Given back at once: the pack lies outside the heap that V8 watches, which would keep some more of them.
-    if (pack instanceof ArrayBuffer) pack.transfer(0);
-    port.postMessage({ number, verdict } satisfies VerifyReply);
+  port.once("message", (keys: unknown) => {
+    if (!isVerifyStart(keys)) throw bug("verifying thread that was not given its keys");
+    port.on("message", (request: unknown) => {
+      if (!isVerifyRequest(request)) throw bug("message that a verifying thread does not know");
+      const { number, name, pack, table } = request;
+      const bytes = new Uint8Array(pack);
+      const verdict = verifyPack(bytes, name, table, { keys, codec, pause: collectYoung });
+      // Given back at once: the pack lies outside the heap that V8 watches, which would keep some more of them.
+      if (pack instanceof ArrayBuffer) pack.transfer(0);
+      port.postMessage({ number, verdict } satisfies VerifyReply);
+    });
   });
 }
 

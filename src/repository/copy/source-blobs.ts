@@ -1,4 +1,4 @@
-import { fromHex, throwIfAborted, toHex } from "../../kernel/index.ts";
+import { fromHex, throwIfAborted, toHex, youngCollector } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { Bitset } from "../bitset.ts";
 import { repositoryError } from "../errors.ts";
@@ -6,7 +6,7 @@ import type { BlobReader } from "../read/blob-reader.ts";
 import { openBlobs } from "../read/content.ts";
 import type { BlobType } from "../seal.ts";
 import { parseTree } from "../tree/parse-tree.ts";
-import { youngCollector } from "../worker-garbage.ts";
+
 import type { PlainBlob } from "../write/blob-copier.ts";
 
 /** Trees that are read together, and plain bytes of data that are: two such windows are in memory. */

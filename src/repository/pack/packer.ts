@@ -7,7 +7,7 @@ import { objectKey } from "../core.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
 import { IV_BYTES, SEAL_OVERHEAD_BYTES, sealBytes } from "../crypto/sealed.ts";
 import type { BlobType, SealedBlob } from "../seal.ts";
-import { Gate, Tasks } from "../write/gates.ts";
+import { Gate, Tasks } from "../gates.ts";
 import { formatHeaderEntry, HEADER_LENGTH_BYTES } from "./header.ts";
 import { PackPages } from "./pages.ts";
 

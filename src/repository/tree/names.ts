@@ -22,14 +22,18 @@ const PERCENT = 0x25;
 const NEEDS_ESCAPE = /[%/\0]/;
 
 export function storedNameOf(name: Bytes): Bytes {
-  const text = latin1(name);
-  if (text === "") return Buffer.from("%empty");
-  if (text === ".") return Buffer.from("%2E");
-  if (text === "..") return Buffer.from("%2E%2E");
-  const escaped = NEEDS_ESCAPE.test(text)
-    ? Buffer.from(text.replaceAll(/[%/\0]/g, escapeChar), "latin1")
-    : name;
-  return escaped.byteLength <= MAX_NAME_BYTES ? escaped : shorten(escaped, name);
+  const key = latin1(name);
+  const stored = storedKeyOf(key);
+  return stored === key ? name : Buffer.from(stored, "latin1");
+}
+
+/** The same for names as Latin-1 strings, a character a byte: the same string where nothing is escaped. */
+export function storedKeyOf(name: string): string {
+  if (name === "") return "%empty";
+  if (name === ".") return "%2E";
+  if (name === "..") return "%2E%2E";
+  const escaped = NEEDS_ESCAPE.test(name) ? name.replaceAll(/[%/\0]/g, escapeChar) : name;
+  return escaped.length <= MAX_NAME_BYTES ? escaped : shorten(escaped, name);
 }
 
 function escapeChar(char: string): string {
@@ -37,10 +41,11 @@ function escapeChar(char: string): string {
   return char === "%" ? "%25" : "%00";
 }
 
-function shorten(escaped: Bytes, name: Bytes): Bytes {
-  const digest = hash("sha256", name, "hex").slice(0, SHORTENED_TAIL_BYTES - 2);
-  const head = wholeUnits(escaped, MAX_NAME_BYTES - SHORTENED_TAIL_BYTES);
-  return Buffer.concat([head, Buffer.from(`%~${digest}`)]);
+function shorten(escaped: string, name: string): string {
+  const digest = hash("sha256", Buffer.from(name, "latin1")).slice(0, SHORTENED_TAIL_BYTES - 2);
+  const room = MAX_NAME_BYTES - SHORTENED_TAIL_BYTES;
+  const head = wholeUnits(Buffer.from(escaped, "latin1"), room);
+  return `${latin1(head)}%~${digest}`;
 }
 
 /** The longest prefix of at most `limit` bytes that splits neither a character nor an escape. */

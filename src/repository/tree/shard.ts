@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import type { Bytes } from "../../kernel/index.ts";
 import { MAX_NAME_BYTES } from "./names.ts";
 import { utf8LengthAt } from "./go-json.ts";
 
@@ -18,17 +17,20 @@ const MAX_FOLDER_BYTES = 4 * 1024 * 1024;
 const MIN_SHARD_ITEMS = 32;
 const MAX_SHARD_ITEMS = 2048;
 
+/** Names are Latin-1 strings, a character a byte, which sort as their bytes do. */
 export interface ShardItem {
   /** Stored name without any shard prefix: what orders and cuts. */
-  readonly name: Bytes;
+  readonly name: string;
+  /** Of an item that is a range itself: the full first name in it. */
+  readonly first?: string;
   readonly jsonBytes: number;
 }
 
 export interface ShardRange {
   /** Without the prefix; also the name by which the next level orders and cuts. */
-  readonly name: Bytes;
+  readonly name: string;
   /** First name of the range in full, whose hash cuts the next level. */
-  readonly first: Bytes;
+  readonly first: string;
   readonly from: number;
   readonly to: number;
 }
@@ -38,11 +40,8 @@ export function needsShards(items: readonly ShardItem[]): boolean {
   return items.length > 1 && bytesOf(items, 0, items.length) > MAX_FOLDER_BYTES;
 }
 
-/** `items` are sorted by name. `firsts` gives the full first name of an item on upper levels. */
-export function shardRanges(
-  items: readonly (ShardItem & { readonly first?: Bytes })[],
-  level: number,
-): readonly ShardRange[] {
+/** `items` are sorted by name. */
+export function shardRanges(items: readonly ShardItem[], level: number): readonly ShardRange[] {
   const ranges: ShardRange[] = [];
   let from = 0;
   let sizeBytes = 0;
@@ -59,30 +58,29 @@ export function shardRanges(
   return ranges;
 }
 
-function beginsRange(name: Bytes, level: number, items: number, sizeBytes: number): boolean {
+function beginsRange(name: string, level: number, items: number, sizeBytes: number): boolean {
   if (items >= MAX_SHARD_ITEMS || sizeBytes >= MAX_FOLDER_BYTES) return true;
   // Level 0 looks at the first byte of the hash, level 1 at the second: one in 256 names begins a range.
-  return items >= MIN_SHARD_ITEMS && hash("sha256", name, "buffer")[level] === 0;
+  return (
+    items >= MIN_SHARD_ITEMS && hash("sha256", Buffer.from(name, "latin1"), "buffer")[level] === 0
+  );
 }
 
-function rangeOf(
-  items: readonly (ShardItem & { readonly first?: Bytes })[],
-  from: number,
-  to: number,
-): ShardRange {
+function rangeOf(items: readonly ShardItem[], from: number, to: number): ShardRange {
   const item = items[from];
-  const own = item?.name ?? Buffer.alloc(0);
-  const name = separator(items[from - 1]?.name, own) ?? own.subarray(0, MAX_NAME_BYTES - 2);
+  const own = item?.name ?? "";
+  const name = separator(items[from - 1]?.name, own) ?? own.slice(0, MAX_NAME_BYTES - 2);
   return { name, first: item?.first ?? own, from, to };
 }
 
 /** The shortest whole-character prefix of `name` greater than `before`; `undefined` when it is too long for a name. */
-function separator(before: Bytes | undefined, name: Bytes): Bytes | undefined {
+function separator(before: string | undefined, name: string): string | undefined {
+  const bytes = Buffer.from(name, "latin1");
   let at = 0;
-  while (at < name.byteLength) {
-    at += Math.max(1, utf8LengthAt(name, at));
-    const prefix = name.subarray(0, at);
-    if (before === undefined || Buffer.compare(prefix, before) > 0) {
+  while (at < name.length) {
+    at += Math.max(1, utf8LengthAt(bytes, at));
+    const prefix = name.slice(0, at);
+    if (before === undefined || prefix > before) {
       return at <= MAX_NAME_BYTES - SHARD_PREFIX.length ? prefix : undefined;
     }
   }

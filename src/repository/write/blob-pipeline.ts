@@ -6,7 +6,7 @@ import type { BlobIndex } from "../index/blob-index.ts";
 import type { Packer } from "../pack/packer.ts";
 import type { BlobType } from "../seal.ts";
 import type { Sealer, SealOutcome } from "../sealer.ts";
-import { Gate, Tasks } from "./gates.ts";
+import { Gate, Tasks } from "../gates.ts";
 
 /** Plain bytes that are being sealed or wait for a place in a pack; with the packs this bounds the writer's memory. */
 const IN_FLIGHT_BYTES = 5 * MIB;

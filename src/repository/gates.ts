@@ -1,4 +1,4 @@
-import { AppError, kernelError, throwIfAborted } from "../../kernel/index.ts";
+import { AppError, kernelError, throwIfAborted } from "../kernel/index.ts";
 
 /**
  * A bounded amount of something (bytes in flight, uploads under way). First come, first served; a request larger than

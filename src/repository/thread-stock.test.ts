@@ -1,0 +1,116 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { BroadcastChannel } from "node:worker_threads";
+import { afterEach, describe, expect, test } from "vitest";
+import { startThread, ThreadStock } from "./thread-stock.ts";
+
+const stocks: ThreadStock[] = [];
+
+function stockOf(source: string, count: number, idleMs?: number): ThreadStock {
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+  const stock = new ThreadStock(entry, count, idleMs);
+  stocks.push(stock);
+  return stock;
+}
+
+afterEach(async () => {
+  for (const stock of stocks.splice(0)) await stock[Symbol.asyncDispose]();
+});
+
+/** Threads that answer on a channel of this name to whoever calls there. */
+function answering(name: string): string {
+  return `import { BroadcastChannel } from "node:worker_threads";
+    import { parentPort } from "node:worker_threads";
+    const channel = new BroadcastChannel("${name}");
+    channel.onmessage = ({ data }) => { if (data === "who?") channel.postMessage("I"); };
+    parentPort.on("message", () => parentPort.postMessage("here"));
+    channel.postMessage("started");`;
+}
+
+function callers(name: string): {
+  heard: () => number;
+  forget: () => void;
+  channel: BroadcastChannel;
+} {
+  const channel = new BroadcastChannel(name);
+  let heard = 0;
+  channel.addEventListener("message", () => void (heard += 1));
+  return { channel, heard: () => heard, forget: () => void (heard = 0) };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error("not within 20 s");
+    await sleep(10);
+  }
+}
+
+describe("threads started ahead", () => {
+  test("are the ones that are taken, and then others", async () => {
+    const { channel, heard } = callers("taken");
+    const stock = stockOf(answering("taken"), 2);
+    await until(() => heard() === 2);
+    const threads = [stock.take(), stock.take(), stock.take()];
+    expect(new Set(threads).size).toBe(3);
+    for (const thread of threads) {
+      thread.postMessage("hello", []);
+      expect(await once(thread, "message")).toEqual(["here"]);
+    }
+    // The third is the only one that started only now.
+    expect(heard()).toBe(3);
+    await Promise.all(threads.map((thread) => thread.terminate()));
+    channel.close();
+  });
+
+  test.for([
+    ["when nobody takes them", (): Promise<void> => Promise.resolve(), 300],
+    ["with whoever owns them", (stock: ThreadStock) => stock[Symbol.asyncDispose](), 60_000],
+  ] as const)("end %s", async ([how, give, idleMs]) => {
+    const { channel, heard, forget } = callers(how);
+    const stock = stockOf(answering(how), 2, idleMs);
+    await until(() => heard() >= 2);
+    await give(stock);
+    await sleep(idleMs === 300 ? 1500 : 0);
+    forget();
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no origin
+    channel.postMessage("who?");
+    await sleep(300);
+    expect(heard()).toBe(0);
+    channel.close();
+  });
+
+  test("that ended are dropped, and the next one tells whoever took it", async () => {
+    const stock = stockOf(`process.exit(7)`, 1);
+    await sleep(500);
+    const worker = stock.take();
+    expect(await once(worker, "exit")).toEqual([7]);
+  });
+
+  test("that fail are not unhandled", async () => {
+    const stock = stockOf(`throw new Error("no")`, 1);
+    await sleep(500);
+    const [thrown]: unknown[] = await once(stock.take(), "error").catch((error: unknown) => [
+      error,
+    ]);
+    expect(thrown).toMatchObject({ message: "no" });
+  });
+
+  test("keep no process alive", () => {
+    const stock = fileURLToPath(new URL("thread-stock.ts", import.meta.url));
+    const program = `import { ThreadStock, SEAL_WORKER } from ${JSON.stringify(stock)};
+      new ThreadStock(SEAL_WORKER, 2, 600_000);`;
+    const args = ["--input-type=module-typescript", "--eval", program];
+    expect(execFileSync(process.execPath, args, { env: {}, timeout: 20_000 }).byteLength).toBe(0);
+  });
+
+  test("get neither our environment nor our flags", async () => {
+    const source = `import { parentPort } from "node:worker_threads";
+      parentPort.postMessage([Object.keys(process.env), process.execArgv]);`;
+    const worker = startThread(new URL(`data:text/javascript,${encodeURIComponent(source)}`));
+    expect(await once(worker, "message")).toEqual([[[], []]]);
+    await worker.terminate();
+  });
+});
