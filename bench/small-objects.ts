@@ -25,10 +25,6 @@ const context = {
 };
 const owner = { hostname: "bench", username: "bench" };
 
-async function* once(bytes: Bytes): AsyncIterable<Bytes> {
-  yield bytes;
-}
-
 interface Item {
   readonly path: readonly string[];
   readonly read: () => Bytes;
@@ -56,7 +52,7 @@ async function saveAll(writer: SnapshotWriter, items: Generator<Item>): Promise<
   const work = async (): Promise<void> => {
     for (let next = items.next(); next.done !== true; next = items.next()) {
       const { path, read } = next.value;
-      await writer.saveFile(path, once(read()), { kind: "file", modifiedAt });
+      await writer.saveFile(path, read(), { kind: "file", modifiedAt });
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));

@@ -13,6 +13,7 @@ import type {
   ObjectStat,
   ObjectStore,
   PutOptions,
+  GetOptions,
   WaitOptions,
 } from "./object-store.ts";
 
@@ -100,7 +101,7 @@ async function putFile(
 async function readFile(
   path: string,
   key: string,
-  options: WaitOptions | undefined,
+  options: GetOptions | undefined,
   range?: ByteRange,
 ): Promise<Bytes> {
   throwIfAborted(options?.signal);
@@ -109,7 +110,9 @@ async function readFile(
     const { size } = await file.stat();
     const wanted = range ?? { offset: 0, length: size };
     if (wanted.offset + wanted.length > size) throw truncated(key, wanted, size);
-    return await readExactly(file, key, wanted, options);
+    const bytes = options?.room?.(wanted.length) ?? Buffer.allocUnsafe(wanted.length);
+    await readExactly(file, key, bytes, wanted.offset, options);
+    return bytes;
   } finally {
     await file.close();
   }
@@ -118,19 +121,18 @@ async function readFile(
 async function readExactly(
   file: FileHandle,
   key: string,
-  range: ByteRange,
+  bytes: Bytes,
+  offset: number,
   options: WaitOptions | undefined,
-): Promise<Bytes> {
-  const bytes = Buffer.allocUnsafe(range.length);
+): Promise<void> {
+  const length = bytes.byteLength;
   let filled = 0;
-  while (filled < range.length) {
+  while (filled < length) {
     throwIfAborted(options?.signal);
-    const rest = range.length - filled;
-    const { bytesRead } = await file.read(bytes, filled, rest, range.offset + filled);
-    if (bytesRead === 0) throw truncated(key, range, range.offset + filled);
+    const { bytesRead } = await file.read(bytes, filled, length - filled, offset + filled);
+    if (bytesRead === 0) throw truncated(key, { offset, length }, offset + filled);
     filled += bytesRead;
   }
-  return bytes;
 }
 
 async function statFile(path: string, key: string): Promise<ObjectStat | undefined> {

@@ -16,6 +16,14 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface GetOptions extends WaitOptions {
+  /**
+   * Gives memory to read an object of so many bytes into: exactly so long. Asked at most once a read; a driver that cannot
+   * read into memory of others does not ask. What it gave is the caller's again when the read failed.
+   */
+  readonly room?: (sizeBytes: number) => Bytes;
+}
+
 export interface PutOptions extends WaitOptions {
   /** Fails with `objectstore.exists` when the key is taken. Every write of a repository is write-once. */
   readonly ifAbsent?: boolean;
@@ -47,7 +55,7 @@ export interface ObjectStore {
   put(key: string, body: readonly Bytes[], options?: PutOptions): Promise<void>;
 
   /** The whole object. */
-  get(key: string, options?: WaitOptions): Promise<Bytes>;
+  get(key: string, options?: GetOptions): Promise<Bytes>;
 
   /** Exactly `range.length` bytes, or `objectstore.truncated` where the object ends before. */
   getRange(key: string, range: ByteRange, options?: WaitOptions): Promise<Bytes>;

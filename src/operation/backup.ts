@@ -212,18 +212,14 @@ async function saveDescription(
   modifiedAt: Date,
 ): Promise<Bytes> {
   for (const { path, text, mode } of renderRecoveryFiles(manifest, { storedName })) {
-    await writer.saveFile(path, once(Buffer.from(text)), { kind: "file", modifiedAt, mode });
+    await writer.saveFile(path, Buffer.from(text), { kind: "file", modifiedAt, mode });
   }
   const bytes = formatManifest(manifest);
-  await writer.saveFile([MANIFEST_PATH], once(bytes), { kind: "file", modifiedAt });
+  await writer.saveFile([MANIFEST_PATH], bytes, { kind: "file", modifiedAt });
   return bytes;
 }
 
 /** What stock restic calls a file: the scripts must find it there. */
 function storedName(name: string): string {
   return Buffer.from(storedNameOf(Buffer.from(name))).toString("utf8");
-}
-
-async function* once(bytes: Bytes): AsyncIterable<Bytes> {
-  yield bytes;
 }

@@ -145,17 +145,16 @@ export interface SnapshotSummary {
   readonly lockedUntil?: Date;
 }
 
+/** All of a file, not to be touched before it is saved; or a stream, whose buffers are its own again with each next one. */
+export type Content = Bytes | AsyncIterable<Bytes>;
+
 /**
  * One snapshot being written. `saveFile` may run concurrently for different paths. Memory is bounded by back-pressure
  * on the content streams. Nothing refers to what was written until `commit` returned; dispose without commit leaves
  * unreferenced packs at most, and releases the lock.
  */
 export interface SnapshotWriter extends AsyncDisposable {
-  saveFile(
-    path: EntryPath,
-    content: AsyncIterable<Bytes>,
-    metadata: FileMetadata,
-  ): Promise<SavedFile>;
+  saveFile(path: EntryPath, content: Content, metadata: FileMetadata): Promise<SavedFile>;
   /** Takes a saved file out of the snapshot again; `repository.path_not_found` when there is none. Its blobs stay stored. */
   discard(path: EntryPath): void;
   /** Data, then index, then snapshot (I1); each acknowledged by the store before the next is begun. Once only. */

@@ -6,7 +6,7 @@ import { createMemoryStore } from "../../src/objectstore/index.ts";
 import { clientToolFolders, findClientTools } from "../../src/postgres/index.ts";
 import type { ClientTools } from "../../src/postgres/index.ts";
 import { createRepository } from "../../src/repository/index.ts";
-import type { SnapshotWriter } from "../../src/repository/index.ts";
+import type { Content, SnapshotWriter } from "../../src/repository/index.ts";
 import { captureDatabase } from "../../src/source/index.ts";
 import type { CaptureOptions, CaptureResult } from "../../src/source/index.ts";
 
@@ -117,11 +117,11 @@ function hooked(writer: SnapshotWriter, hooks: CaptureHooks): SnapshotWriter {
 
 async function* watched(
   path: string,
-  content: AsyncIterable<Bytes>,
+  content: Content,
   hooks: CaptureHooks,
 ): AsyncGenerator<Bytes, void, undefined> {
   let first = true;
-  for await (const chunk of content) {
+  for await (const chunk of content instanceof Uint8Array ? [content] : content) {
     if (first) await hooks.duringFile?.(path);
     first = false;
     yield chunk;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { asBlobId, asSnapshotId } from "../../src/kernel/index.ts";
 import type { Bytes } from "../../src/kernel/index.ts";
 import type {
+  Content,
   Entry,
   EntryPath,
   SavedFile,
@@ -23,10 +24,11 @@ export class MemorySnapshot {
     tree: asBlobId("7".repeat(64)),
   };
 
-  async save(path: EntryPath, content: AsyncIterable<Bytes>): Promise<SavedFile> {
+  async save(path: EntryPath, content: Content): Promise<SavedFile> {
     const parts: Buffer[] = [];
     // A chunk is valid only until the next one is asked for.
-    for await (const chunk of content) parts.push(Buffer.from(chunk));
+    const stream = content instanceof Uint8Array ? [content] : content;
+    for await (const chunk of stream) parts.push(Buffer.from(chunk));
     return this.put(keyOf(path), Buffer.concat(parts));
   }
 

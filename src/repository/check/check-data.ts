@@ -119,7 +119,8 @@ class DataCheck {
 
   #read(pack: string): Promise<Bytes> {
     const { core, signal } = this.#step;
-    return core.store.get(objectKey.pack(pack), signal === undefined ? {} : { signal });
+    const room = (sizeBytes: number): Bytes => this.#verifier.room(sizeBytes);
+    return core.store.get(objectKey.pack(pack), signal === undefined ? { room } : { signal, room });
   }
 
   /** In the order of their places. */

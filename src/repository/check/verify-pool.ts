@@ -1,5 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { bug, kernelError } from "../../kernel/index.ts";
+import { bug, kernelError, MIB } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
 import { repositoryError } from "../errors.ts";
@@ -16,6 +16,8 @@ export interface PackVerifier extends AsyncDisposable {
   /** How many packs are worth having under way. */
   readonly parallel: number;
   verify(pack: Bytes, name: string, table: BlobTable): Promise<PackVerdict>;
+  /** Memory for a pack of so many bytes that is verified next, used again for later ones: new memory costs its pages. */
+  room(sizeBytes: number): Bytes;
 }
 
 const WORKERS = 2;
@@ -42,6 +44,7 @@ function inlineVerifier(keys: SealKeys, threads: ThreadStock | undefined): PackV
   return {
     parallel: 2,
     verify: (pack, name, table) => Promise.resolve(verifyPack(pack, name, table, { keys, codec })),
+    room: (sizeBytes) => new Uint8Array(sizeBytes),
     [Symbol.asyncDispose]: async () => await threads?.[Symbol.asyncDispose](),
   };
 }
@@ -56,10 +59,11 @@ class PoolVerifier implements PackVerifier {
   readonly parallel = WORKERS + 1;
   readonly #threads: VerifyThread[];
   readonly #stock: ThreadStock | undefined;
+  readonly #rooms = new Rooms();
 
   constructor(options: VerifierOptions) {
     this.#stock = options.threads;
-    this.#threads = Array.from({ length: WORKERS }, () => new VerifyThread(options));
+    this.#threads = Array.from({ length: WORKERS }, () => new VerifyThread(options, this.#rooms));
   }
 
   verify(pack: Bytes, name: string, table: BlobTable): Promise<PackVerdict> {
@@ -69,9 +73,39 @@ class PoolVerifier implements PackVerifier {
     return least.verify(pack, name, table);
   }
 
+  room(sizeBytes: number): Bytes {
+    return this.#rooms.take(sizeBytes);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.stop()));
     await this.#stock?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Packs are nearly alike in size: each room has some to spare, so that it fits the next one too. */
+const ROOM_STEP_BYTES = 4 * MIB;
+const SPARE_ROOMS = WORKERS + 1;
+
+class Rooms {
+  readonly #free: ArrayBuffer[] = [];
+  readonly #ours = new WeakSet<ArrayBufferLike>();
+
+  take(sizeBytes: number): Bytes {
+    const fits = this.#free.findIndex(({ byteLength }) => byteLength >= sizeBytes);
+    const [found] = fits < 0 ? [] : this.#free.splice(fits, 1);
+    const roomBytes = Math.max(1, Math.ceil(sizeBytes / ROOM_STEP_BYTES)) * ROOM_STEP_BYTES;
+    const room = found ?? new ArrayBuffer(roomBytes);
+    this.#ours.add(room);
+    return new Uint8Array(room, 0, sizeBytes);
+  }
+
+  has(buffer: ArrayBufferLike): boolean {
+    return this.#ours.has(buffer);
+  }
+
+  giveBack(room: ArrayBuffer): void {
+    if (this.#free.length < SPARE_ROOMS) this.#free.push(room);
   }
 }
 
@@ -79,10 +113,12 @@ class PoolVerifier implements PackVerifier {
 class VerifyThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #rooms: Rooms;
   #next = 0;
   #over: Error | undefined;
 
-  constructor({ keys, entry, threads }: VerifierOptions) {
+  constructor({ keys, entry, threads }: VerifierOptions, rooms: Rooms) {
+    this.#rooms = rooms;
     this.#worker = threads?.take() ?? startThread(entry ?? VERIFY_WORKER);
     this.#worker.on("message", (reply: unknown) => this.#receive(reply));
     this.#worker.on("messageerror", (cause) => this.#end("that was not understood", cause));
@@ -105,8 +141,10 @@ class VerifyThread {
       const number = this.#next;
       this.#next += 1;
       this.#waiting.set(number, { resolve, reject });
-      const own = wholeBuffer(pack);
-      const request: VerifyRequest = { number, name, pack: own, table };
+      const lent = this.#rooms.has(pack.buffer);
+      const own = lent ? pack.buffer : wholeBuffer(pack);
+      const sizeBytes = pack.byteLength;
+      const request: VerifyRequest = { number, name, pack: own, sizeBytes, lent, table };
       this.#worker.postMessage(request, own instanceof ArrayBuffer ? [own] : []);
     });
   }
@@ -123,6 +161,7 @@ class VerifyThread {
     }
     const waiting = this.#waiting.get(reply.number);
     this.#waiting.delete(reply.number);
+    if (reply.pack !== undefined) this.#rooms.giveBack(reply.pack);
     waiting?.resolve(reply.verdict);
   }
 

@@ -12,14 +12,18 @@ export interface VerifyStart {
 export interface VerifyRequest {
   readonly number: number;
   readonly name: string;
-  /** The whole pack; transferred, and with it gone from the asking thread. */
+  /** The pack from its start on; transferred, and with it gone from the asking thread. */
   readonly pack: ArrayBufferLike;
+  readonly sizeBytes: number;
+  /** It comes back with the reply. */
+  readonly lent: boolean;
   readonly table: BlobTable;
 }
 
 export interface VerifyReply {
   readonly number: number;
   readonly verdict: PackVerdict;
+  readonly pack?: ArrayBuffer;
 }
 
 /* Both ends are ours and of one version. */

@@ -15,9 +15,13 @@ function main(): void {
     if (!isVerifyStart(keys)) throw bug("verifying thread that was not given its keys");
     port.on("message", (request: unknown) => {
       if (!isVerifyRequest(request)) throw bug("message that a verifying thread does not know");
-      const { number, name, pack, table } = request;
-      const bytes = new Uint8Array(pack);
+      const { number, name, pack, sizeBytes, lent, table } = request;
+      const bytes = new Uint8Array(pack, 0, sizeBytes);
       const verdict = verifyPack(bytes, name, table, { keys, codec, pause: collectYoung });
+      if (lent && pack instanceof ArrayBuffer) {
+        port.postMessage({ number, verdict, pack } satisfies VerifyReply, [pack]);
+        return;
+      }
       // Given back at once: the pack lies outside the heap that V8 watches, which would keep some more of them.
       if (pack instanceof ArrayBuffer) pack.transfer(0);
       port.postMessage({ number, verdict } satisfies VerifyReply);

@@ -11,8 +11,11 @@ import { Gate, Tasks } from "../gates.ts";
 /** Plain bytes that are being sealed or wait for a place in a pack; with the packs this bounds the writer's memory. */
 const IN_FLIGHT_BYTES = 5 * MIB;
 
-/** A batch costs a thread two messages: small objects share one, up to this many bytes or until nobody adds more. */
-const SMALL_BYTES = 64 * KIB;
+/**
+ * A batch costs a thread two messages: what is no larger shares one, up to the size of a group or until nobody adds more.
+ * It is copied on the way, and may lie in memory that is not to be given away.
+ */
+export const SMALL_BYTES = 64 * KIB;
 const GROUP_BYTES = 256 * KIB;
 
 export interface BlobCounts {
@@ -82,15 +85,13 @@ export class BlobPipeline {
 
   #startGroup(): void {
     const group = this.#grouped;
-    const [first] = group;
-    if (first === undefined) return;
+    if (group.length === 0) return;
     this.#grouped = [];
     this.#groupBytes = 0;
-    if (group.length === 1) this.#start("data", first.plains, group);
-    else this.#start("data", this.#together(group), group);
+    this.#start("data", this.#together(group), group);
   }
 
-  /** Copied back to back into one slab, which may travel to a thread. */
+  /** Copied back to back into one slab, which may travel to a thread: what they lie in may be the caller's. */
   #together(group: readonly Submission[]): readonly Bytes[] {
     const slab = this.slabs.acquire(GROUP_BYTES);
     let at = 0;

@@ -6,8 +6,9 @@ import { createChunker } from "../chunker/chunker.ts";
 import type { Chunker, ChunkBatch } from "../chunker/chunker.ts";
 import { GEAR_LIMITS } from "../chunker/gear-limits.ts";
 import type { SlabPool } from "../chunker/slabs.ts";
-import type { EntryKind, SavedFile } from "../types.ts";
+import type { Content, EntryKind, SavedFile } from "../types.ts";
 import type { SealOutcome } from "../sealer.ts";
+import { SMALL_BYTES } from "./blob-pipeline.ts";
 import type { BlobPipeline } from "./blob-pipeline.ts";
 
 export interface StoredContent extends SavedFile {
@@ -25,19 +26,21 @@ export interface ContentOptions {
 /** Cuts one stream, hands the chunks on in batches, and gathers the ids in order. All of it is in packs at the end. */
 export async function storeContent(
   pipeline: BlobPipeline,
-  stream: AsyncIterable<Bytes>,
+  content: Content,
   options: ContentOptions,
 ): Promise<StoredContent> {
   const batches = new BatchedContent(pipeline);
-  const cutter = new Cutter(options, pipeline.slabs);
+  const cutter = new Cutter(options, pipeline.slabs, content instanceof Uint8Array);
   let sizeBytes = 0;
   try {
-    for await (const bytes of stream) {
+    const take = async (bytes: Bytes): Promise<void> => {
       throwIfAborted(options.signal);
       sizeBytes += bytes.byteLength;
       options.onRead(bytes.byteLength);
       for (const batch of cutter.push(bytes)) await batches.submit(batch);
-    }
+    };
+    if (content instanceof Uint8Array) await take(content);
+    else for await (const bytes of content) await take(bytes);
     const last = cutter.finish();
     if (last !== undefined) await batches.submit(last);
   } finally {
@@ -57,6 +60,8 @@ class Cutter {
   readonly #options: ContentOptions;
   readonly #slabs: SlabPool;
   readonly #leastBytes: number;
+  /** One push, of memory that stays as it is. */
+  readonly #isWhole: boolean;
   #held: Bytes[] = [];
   #heldBytes = 0;
   #chunker: Chunker | undefined;
@@ -64,7 +69,8 @@ class Cutter {
   #digest: Hash | undefined;
   #sha256 = SHA256_OF_NOTHING;
 
-  constructor(options: ContentOptions, slabs: SlabPool) {
+  constructor(options: ContentOptions, slabs: SlabPool, isWhole: boolean) {
+    this.#isWhole = isWhole;
     this.#options = options;
     this.#slabs = slabs;
     this.#leastBytes = GEAR_LIMITS[options.kind].minBytes;
@@ -74,8 +80,9 @@ class Cutter {
     this.#digest?.update(bytes);
     if (this.#chunker !== undefined) return this.#chunker.push(bytes);
     if (this.#heldBytes + bytes.byteLength <= this.#leastBytes) {
-      // The producer may use its buffer again once we ask for more.
-      this.#held.push(Uint8Array.from(bytes));
+      // A stream may use its buffer again once we ask for more, and what is not small goes to a thread with its buffer.
+      const stays = this.#isWhole && bytes.byteLength <= SMALL_BYTES;
+      this.#held.push(stays ? bytes : Uint8Array.from(bytes));
       this.#heldBytes += bytes.byteLength;
       return [];
     }

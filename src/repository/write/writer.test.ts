@@ -4,12 +4,14 @@ import type { Bytes } from "../../kernel/index.ts";
 import { objectStoreError } from "../../objectstore/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
 import { GEAR_LIMITS } from "../chunker/gear-limits.ts";
+import { openRepository } from "../open.ts";
 import {
   contentOf,
   createFixture,
   entriesOf,
   FILE,
   keysOf,
+  PASSWORD,
   pathOf,
   reopen,
   rows,
@@ -18,7 +20,11 @@ import {
   TABLE,
   WRITER,
 } from "../testing/fixtures.ts";
+import { createPoolSealer } from "../seal-worker-pool.ts";
+import type { PoolOptions } from "../seal-worker-pool.ts";
+import { createInlineSealer } from "../sealer.ts";
 import type { WriteProgress } from "../types.ts";
+import { SMALL_BYTES } from "./blob-pipeline.ts";
 
 const COMMIT = { time: new Date("2026-03-04T05:06:07Z"), paths: ["/db"], tags: [] };
 
@@ -44,6 +50,44 @@ describe("a snapshot writer", () => {
     const saved = await writer.saveFile(["a"], streamOf(content, pieceBytes), FILE);
     expect(saved.sha256).toBe(createHash("sha256").update(content).digest("hex"));
     expect(saved.sizeBytes).toBe(sizeBytes);
+  });
+
+  describe.for([
+    ["on the caller's thread", createInlineSealer],
+    ["in threads", (options: PoolOptions) => createPoolSealer({ ...options, inlineBytes: 0 })],
+  ] as const)("given a file as a whole, sealed %s,", ([, createSealer]) => {
+    test.for([0, 1, 4096, SMALL_BYTES, SMALL_BYTES + 1, least, least + 1, 3 * least])(
+      "of %i bytes, stores it and leaves its memory to the caller",
+      async (sizeBytes) => {
+        const fixture = await createFixture();
+        const { store, clock, random } = fixture;
+        const context = { store, clock, random, createSealer };
+        const opened = await openRepository(context, { password: PASSWORD });
+        // In the middle of memory that holds other things, too.
+        const memory = randomBytes(sizeBytes + 20);
+        const before = Buffer.from(memory);
+        const content = memory.subarray(10, 10 + sizeBytes);
+        const files = { alone: content, beside: content, third: content };
+        await using writer = await opened.acquireWriter(WRITER);
+        const saved = await Promise.all(
+          Object.entries(files).map(([name, bytes]) => writer.saveFile([name], bytes, FILE)),
+        );
+        await writer.commit(COMMIT);
+        expect(memory.equals(before)).toBe(true);
+        const sha256 = createHash("sha256").update(content).digest("hex");
+        expect(saved.map((one) => [one.sha256, one.sizeBytes])).toEqual(
+          saved.map(() => [sha256, sizeBytes]),
+        );
+        const repository = await reopen(fixture, fixture.store);
+        const [snapshot] = await repository.snapshots();
+        if (snapshot === undefined) throw new Error("no snapshot");
+        const reader = await repository.acquireReader();
+        const entries = await entriesOf(reader, snapshot);
+        expect(entries.map(pathOf)).toEqual(["alone", "beside", "third"]);
+        for (const entry of entries)
+          expect(Buffer.compare(await contentOf(reader, entry), content)).toBe(0);
+      },
+    );
   });
 
   test("stores what comes in, whatever its order, and says what it was", async () => {

@@ -31,6 +31,7 @@ import type { PendingFile } from "../tree/pending.ts";
 import { latin1 } from "../tree/names.ts";
 import { saveTree } from "../tree/save-tree.ts";
 import type {
+  Content,
   EntryPath,
   FileMetadata,
   SavedFile,
@@ -136,11 +137,7 @@ class Writer implements SnapshotWriter {
     this.#pipeline = new BlobPipeline({ index, sealer, packer, signal, onFailure, onKnown });
   }
 
-  async saveFile(
-    path: EntryPath,
-    content: AsyncIterable<Bytes>,
-    metadata: FileMetadata,
-  ): Promise<SavedFile> {
+  async saveFile(path: EntryPath, content: Content, metadata: FileMetadata): Promise<SavedFile> {
     this.#requireOpen();
     const slot = reservePath(this.#root, path);
     this.#saving += 1;
