@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { read, readFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { boundYoungGeneration, KIB, Secret, systemClock } from "../src/kernel/index.ts";
+import { boundYoungGeneration, KIB, MIB, Secret, systemClock } from "../src/kernel/index.ts";
 import type { Bytes } from "../src/kernel/index.ts";
 import { createFsStore } from "../src/objectstore/index.ts";
 import { createRepository, openRepository } from "../src/repository/index.ts";
@@ -13,7 +13,7 @@ const readInto = promisify(read);
 
 /** One piece ahead, in two buffers by turns: Node's streams take a new one for each piece. */
 async function* standardInput(): AsyncIterable<Bytes> {
-  const buffers = [Buffer.alloc(256 * KIB), Buffer.alloc(256 * KIB)] as const;
+  const buffers = [Buffer.alloc(MIB), Buffer.alloc(MIB)] as const;
   let coming = readInto(0, buffers[0], 0, buffers[0].byteLength, null);
   for (let turn = 1; ; turn += 1) {
     const { bytesRead, buffer } = await coming;

@@ -9,7 +9,7 @@ export class SlabPool {
   readonly #sizes = new Set<number>();
   readonly #limit: number;
 
-  constructor(limit = 4) {
+  constructor(limit = 8) {
     this.#limit = limit;
   }
 

@@ -9,7 +9,7 @@ import type { Sealer, SealOutcome } from "../sealer.ts";
 import { Gate, Tasks } from "../gates.ts";
 
 /** Plain bytes that are being sealed or wait for a place in a pack; with the packs this bounds the writer's memory. */
-const IN_FLIGHT_BYTES = 5 * MIB;
+const IN_FLIGHT_BYTES = 8 * MIB;
 
 /**
  * A batch costs a thread two messages: what is no larger shares one, up to the size of a group or until nobody adds more.
