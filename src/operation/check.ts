@@ -12,6 +12,7 @@ import type { CalendarSpan, Destination, Policy } from "../policy/index.ts";
 import {
   checkAndRemember,
   damagedSnapshots,
+  readableSnapshots,
   outcomeOf,
   parseReadSubset,
   proofsOf,
@@ -117,7 +118,7 @@ export async function checkRepository(
   const damaged = findings.some((finding) => finding.severity === "error");
   const allGood = read === "all" && !damaged && unreadPacks === 0 && readPacks === packs;
   const verified = allGood && remembered ? await verifyPoints(context, repository, points) : [];
-  const judged = damaged && remembered ? await judgePoints(context, repository, report) : NONE;
+  const judged = damaged ? await judgePoints(context, repository, report) : NONE;
   return {
     destination: destination.name,
     location: repository.location,
@@ -234,8 +235,12 @@ const NONE: Judged = { doubted: [] };
 async function judgePoints(
   context: OperationContext,
   repository: Repository,
-  report: { readonly findings: readonly CheckFinding[] },
+  report: { readonly findings: readonly CheckFinding[]; readonly remembered: boolean },
 ): Promise<Judged> {
+  if (!report.remembered) {
+    const message = "records may not be written beside this repository";
+    return { ...NONE, unjudged: { code: "operation.checks_not_remembered", message } };
+  }
   try {
     return { doubted: await doubtPoints(context, repository, report) };
   } catch (thrown) {
@@ -254,8 +259,8 @@ async function doubtPoints(
   { findings }: { readonly findings: readonly CheckFinding[] },
 ): Promise<readonly string[]> {
   const { signal, version, hostname } = context;
-  const points = await repository.snapshots({ signal });
-  const ours = points.filter((snapshot) => outcomeOf(snapshot) !== "foreign");
+  const { snapshots, damaged: unreadable } = await readableSnapshots(repository, { signal });
+  const ours = snapshots.filter((snapshot) => outcomeOf(snapshot) !== "foreign");
   const proofs = await proofsOf(repository, { signal });
   const by = `sparekeep ${version} on ${hostname}`;
   const codes = [
@@ -263,7 +268,10 @@ async function doubtPoints(
   ];
   const details = { how: "check", codes: codes.toSorted().join(" ") };
   const doubted: string[] = [];
-  for (const id of await damagedSnapshots(repository, ours, findings, { signal })) {
+  const damaged = await damagedSnapshots(repository, ours, findings, { signal });
+  // A file that cannot be read tells not even whether it was ours: its proof does.
+  const known = unreadable.flatMap(({ id }) => (proofs.has(id) ? id : []));
+  for (const id of [...damaged, ...known]) {
     if (proofs.get(id)?.state === "suspect") continue;
     await saveProof(repository, { snapshot: id, state: "suspect", by, details }, { signal });
     doubted.push(id);

@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createFsStore } from "../objectstore/index.ts";
 import { destinationNamed, parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { proofsOf, saveProof } from "../repository/index.ts";
@@ -121,16 +122,35 @@ describe("a check", () => {
     expect(again).toMatchObject({ outcome: "damaged", doubted: [] });
   });
 
-  test("that cannot list the points tells the damage, and that nothing was recorded", async () => {
+  test("that cannot read a point doubts it where it knows it for one of ours, and judges the others", async () => {
+    const lost = await savePoint("one");
+    await checkRepository(context, { ...local(), readData: true });
+    const before = await packsOf(folder);
+    const taken = await savePoint("two");
+    const whole = await savePoint("one");
+    for (const pack of await packsOf(folder)) if (!before.includes(pack)) await truncate(pack, 50);
+    const file = join(folder, "repo", "snapshots", lost);
+    await rm(file);
+    await writeFile(file, "damaged");
+    await writeFile(join(folder, "repo", "snapshots", "00".repeat(32)), "damaged too");
+    const found = await checkRepository(context, { ...local(), readData: false });
+    expect(found).toMatchObject({ outcome: "damaged", verified: [] });
+    expect(found.doubted).toContain(taken);
+    expect(found.doubted).toContain(lost);
+    expect(found.doubted).not.toContain("00".repeat(32));
+    expect(found.unjudged).toBeUndefined();
+    expect(whole).not.toBe(lost);
+  });
+
+  test("that may write no records says that no point was judged", async () => {
     await savePoint("one");
     await writeFile(join(folder, "repo", "snapshots", "00".repeat(32)), "damaged");
-    const found = await checkRepository(context, { ...local(), readData: true });
-    expect(found).toMatchObject({
-      outcome: "damaged",
-      verified: [],
-      doubted: [],
-      unjudged: { code: "repository.snapshot_damaged" },
-    });
+    // A server of restic's protocol has no room for records, and none was named beside it.
+    const store = createFsStore(join(folder, "repo"), { random: context.random });
+    const far = { ...context, storeAt: () => store };
+    const found = await checkRepository(far, { policy, destination: "far", readData: false });
+    expect(found).toMatchObject({ outcome: "damaged", doubted: [] });
+    expect(found.unjudged).toMatchObject({ code: "operation.checks_not_remembered" });
   });
 
   test("of a part reads a part; rolling reads what is due", async () => {

@@ -91,6 +91,9 @@ export const lastCheckOf = lazily(async () => (await import("./check/check-some.
 export const damagedSnapshots = lazily(
   async () => (await import("./check/damaged-snapshots.ts")).damagedSnapshots,
 );
+export const readableSnapshots = lazily(
+  async () => (await import("./check/damaged-snapshots.ts")).readableSnapshots,
+);
 export type { FoundByCheck } from "./check/read-log.ts";
 export type { ReadChoice, RememberedReport, RememberingCheckOptions } from "./check/check-some.ts";
 export type { ReadCoverage } from "./check/rolling.ts";

@@ -114,7 +114,8 @@ class SealThread {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#worker = options.threads?.take() ?? startThread(options.entry ?? SEAL_WORKER);
+    const { entry = SEAL_WORKER, threads } = options;
+    this.#worker = threads?.take(entry) ?? startThread(entry);
     this.#worker.on("message", (reply: unknown) => this.#receive(reply));
     this.#worker.on("messageerror", (cause) =>
       this.#end("sealing thread that was not understood", cause),

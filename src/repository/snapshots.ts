@@ -1,4 +1,5 @@
 import { AppError, asSnapshotId } from "../kernel/index.ts";
+import type { SnapshotId } from "../kernel/index.ts";
 import type { RepositoryCore } from "./core.ts";
 import { repositoryError } from "./errors.ts";
 import { listIds } from "./list.ts";
@@ -15,26 +16,49 @@ export async function loadSnapshots(
   core: RepositoryCore,
   signal?: AbortSignal,
 ): Promise<readonly Snapshot[]> {
+  const { snapshots, damaged } = await loadReadableSnapshots(core, signal);
+  for (const { error } of damaged) throw error;
+  return snapshots;
+}
+
+export interface ReadableSnapshots {
+  /** Oldest first. */
+  readonly snapshots: readonly Snapshot[];
+  /** Those whose file cannot be understood. */
+  readonly damaged: readonly { readonly id: SnapshotId; readonly error: AppError }[];
+}
+
+/** The same for those who go on without the damaged ones, and say so. */
+export async function loadReadableSnapshots(
+  core: RepositoryCore,
+  signal?: AbortSignal,
+): Promise<ReadableSnapshots> {
   const ids = await listIds(core.store, unpackedPrefix.snapshot, signal);
   const snapshots: Snapshot[] = [];
+  const damaged: { id: SnapshotId; error: AppError }[] = [];
   for (let at = 0; at < ids.length; at += PARALLEL) {
-    const loaded = ids.slice(at, at + PARALLEL).map((id) => loadIfThere(core, id, signal));
-    for (const snapshot of await Promise.all(loaded)) {
-      if (snapshot !== undefined) snapshots.push(snapshot);
+    const some = ids.slice(at, at + PARALLEL);
+    const loaded = await Promise.all(some.map((id) => loadIfThere(core, id, signal)));
+    for (const [i, one] of loaded.entries()) {
+      if (one instanceof AppError) damaged.push({ id: asSnapshotId(some[i] ?? ""), error: one });
+      else if (one !== undefined) snapshots.push(one);
     }
   }
-  return snapshots.sort((a, b) => a.time.getTime() - b.time.getTime() || (a.id < b.id ? -1 : 1));
+  snapshots.sort((a, b) => a.time.getTime() - b.time.getTime() || (a.id < b.id ? -1 : 1));
+  return { snapshots, damaged };
 }
 
 async function loadIfThere(
   core: RepositoryCore,
   id: string,
   signal?: AbortSignal,
-): Promise<Snapshot | undefined> {
+): Promise<Snapshot | AppError | undefined> {
   try {
     return await loadSnapshot(core, id, signal);
   } catch (thrown) {
-    if (thrown instanceof AppError && thrown.code === "objectstore.not_found") return undefined;
+    if (!(thrown instanceof AppError)) throw thrown;
+    if (thrown.code === "objectstore.not_found") return undefined;
+    if (thrown.kind === "corrupt") return thrown;
     throw thrown;
   }
 }

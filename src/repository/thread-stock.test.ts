@@ -6,11 +6,15 @@ import { BroadcastChannel } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { startThread, ThreadStock } from "./thread-stock.ts";
 
+const STOCK = fileURLToPath(new URL("thread-stock.ts", import.meta.url));
 const stocks: ThreadStock[] = [];
 
+function programOf(source: string): URL {
+  return new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+}
+
 function stockOf(source: string, count: number, idleMs?: number): ThreadStock {
-  const entry = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
-  const stock = new ThreadStock(entry, count, idleMs);
+  const stock = new ThreadStock(programOf(source), count, idleMs);
   stocks.push(stock);
   return stock;
 }
@@ -53,7 +57,8 @@ describe("threads started ahead", () => {
     const { channel, heard } = callers("taken");
     const stock = stockOf(answering("taken"), 2);
     await until(() => heard() === 2);
-    const threads = [stock.take(), stock.take(), stock.take()];
+    const program = programOf(answering("taken"));
+    const threads = [stock.take(program), stock.take(program), stock.take(program)];
     expect(new Set(threads).size).toBe(3);
     for (const thread of threads) {
       thread.postMessage("hello", []);
@@ -82,25 +87,42 @@ describe("threads started ahead", () => {
     channel.close();
   });
 
+  test("are not given to who wants another program", async () => {
+    const stock = stockOf(answering("one program"), 1);
+    const other = `import { parentPort } from "node:worker_threads"; parentPort.postMessage("other");`;
+    const worker = stock.take(programOf(other));
+    expect(await once(worker, "message")).toEqual(["other"]);
+    await worker.terminate();
+  });
+
+  test("that the system does not give are left out", () => {
+    const program = `import { ThreadStock, SEAL_WORKER } from ${JSON.stringify(STOCK)};
+      new ThreadStock(new URL("no-such-scheme://"), 2);
+      console.log("there");`;
+    const args = ["--input-type=module-typescript", "--eval", program];
+    const told = execFileSync(process.execPath, args, { env: {}, encoding: "utf8" });
+    expect(told).toBe("there\n");
+  });
+
   test("that ended are dropped, and the next one tells whoever took it", async () => {
     const stock = stockOf(`process.exit(7)`, 1);
     await sleep(500);
-    const worker = stock.take();
+    const worker = stock.take(programOf(`process.exit(7)`));
     expect(await once(worker, "exit")).toEqual([7]);
   });
 
   test("that fail are not unhandled", async () => {
     const stock = stockOf(`throw new Error("no")`, 1);
     await sleep(500);
-    const [thrown]: unknown[] = await once(stock.take(), "error").catch((error: unknown) => [
-      error,
-    ]);
+    const [thrown]: unknown[] = await once(
+      stock.take(programOf(`throw new Error("no")`)),
+      "error",
+    ).catch((error: unknown) => [error]);
     expect(thrown).toMatchObject({ message: "no" });
   });
 
   test("keep no process alive", () => {
-    const stock = fileURLToPath(new URL("thread-stock.ts", import.meta.url));
-    const program = `import { ThreadStock, SEAL_WORKER } from ${JSON.stringify(stock)};
+    const program = `import { ThreadStock, SEAL_WORKER } from ${JSON.stringify(STOCK)};
       new ThreadStock(SEAL_WORKER, 2, 600_000);`;
     const args = ["--input-type=module-typescript", "--eval", program];
     expect(execFileSync(process.execPath, args, { env: {}, timeout: 20_000 }).byteLength).toBe(0);

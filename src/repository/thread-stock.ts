@@ -28,15 +28,15 @@ export class ThreadStock implements AsyncDisposable {
 
   constructor(entry: URL, count: number, idleMs = IDLE_MS) {
     this.#entry = entry;
-    for (let i = 0; i < count; i += 1) this.#add(startThread(entry));
     this.#timer = setTimeout(() => void this[Symbol.asyncDispose](), idleMs);
     this.#timer.unref();
+    for (let i = 0; i < count; i += 1) this.#start();
   }
 
-  /** The caller's from here on. */
-  take(): Worker {
-    const [worker] = this.#idle;
-    if (worker === undefined) return startThread(this.#entry);
+  /** One that runs this program; the caller's from here on. */
+  take(entry: URL): Worker {
+    const [worker] = entry.href === this.#entry.href ? this.#idle : [];
+    if (worker === undefined) return startThread(entry);
     this.#idle.delete(worker);
     worker.removeAllListeners();
     worker.ref();
@@ -50,7 +50,14 @@ export class ThreadStock implements AsyncDisposable {
     await Promise.all(idle.map((worker) => worker.terminate()));
   }
 
-  #add(worker: Worker): void {
+  /** Where the system gives no thread, who needs one hears of it; many do not. */
+  #start(): void {
+    let worker: Worker;
+    try {
+      worker = startThread(this.#entry);
+    } catch {
+      return;
+    }
     worker.unref();
     worker.on("error", () => this.#idle.delete(worker));
     worker.on("exit", () => this.#idle.delete(worker));

@@ -24,6 +24,7 @@ import type { Fixture } from "../testing/fixtures.ts";
 import { addIndex, coreOf, poison, readIndexes } from "../testing/poison.ts";
 import { formatFileNode, formatTree } from "../tree/node.ts";
 import { saveUnpacked } from "../unpacked.ts";
+import { damagedSnapshots } from "./damaged-snapshots.ts";
 
 /** Damage, one kind a test, and exactly what a check finds of it: first without, then with reading the data. */
 
@@ -318,6 +319,9 @@ describe("a check of what a broken writer wrote finds", () => {
     expect(findings).toMatchObject([
       { severity: "error", code: "node_size_differs", subject: { name: "f" } },
     ]);
+    const snapshots = await fixture.repository.snapshots();
+    const damaged = await damagedSnapshots(fixture.repository, snapshots, findings);
+    expect(damaged).toEqual(snapshots.map(({ id }) => id));
   });
 
   test("a blob that no index has, and which file needs it", async () => {

@@ -1,12 +1,10 @@
-import { AppError, throwIfAborted } from "../../kernel/index.ts";
+import { throwIfAborted } from "../../kernel/index.ts";
 import type { RepositoryCore } from "../core.ts";
 import { BlobIndex } from "../index/blob-index.ts";
 import { takeIndexFiles } from "../index/load-index.ts";
-import { listIds } from "../list.ts";
 import { BlobReader } from "../read/blob-reader.ts";
-import { loadSnapshot } from "../snapshots.ts";
+import { loadReadableSnapshots } from "../snapshots.ts";
 import type { CheckablePack, CheckOptions, CheckReport, Snapshot } from "../types.ts";
-import { unpackedPrefix } from "../unpacked.ts";
 import { checkData } from "./check-data.ts";
 import { checkConflicts, checkKeys, checkLocks, checkPacks } from "./check-packs.ts";
 import type { CheckStep, KnownPacks } from "./check-packs.ts";
@@ -129,18 +127,12 @@ async function checkTrees(
   }
 }
 
-async function readSnapshots(step: CheckStep): Promise<readonly Snapshot[]> {
-  const found: Snapshot[] = [];
-  for (const id of await listIds(step.core.store, unpackedPrefix.snapshot, step.signal)) {
-    try {
-      found.push(await loadSnapshot(step.core, id, step.signal));
-    } catch (thrown) {
-      if (thrown instanceof AppError && thrown.code === "objectstore.not_found") continue;
-      if (!(thrown instanceof AppError) || thrown.kind !== "corrupt") throw thrown;
-      step.findings.add("snapshot_damaged", thrown.message, { snapshot: id });
-    }
+async function readSnapshots({ core, findings, signal }: CheckStep): Promise<readonly Snapshot[]> {
+  const { snapshots, damaged } = await loadReadableSnapshots(core, signal);
+  for (const { id, error } of damaged) {
+    findings.add("snapshot_damaged", error.message, { snapshot: id });
   }
-  return found;
+  return snapshots;
 }
 
 async function readIndex({ core, findings, signal }: CheckStep): Promise<BlobIndex> {

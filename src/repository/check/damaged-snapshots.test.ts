@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Bytes } from "../../kernel/index.ts";
 import { coreOf, objectKey } from "../core.ts";
 import { loadIndex } from "../index/load-index.ts";
 import {
@@ -32,9 +33,9 @@ async function placeOf({ repository }: Fixture, snapshot: { id: string }, path: 
   return index.at(index.position(Buffer.from(entry.content[0] ?? "", "hex"), "data"));
 }
 
-async function damagedOf(fixture: Fixture): Promise<readonly string[]> {
+async function damagedOf(fixture: Fixture, readData = true): Promise<readonly string[]> {
   const repository = await reopen(fixture, fixture.store);
-  const { findings } = await repository.check({ readData: true });
+  const { findings } = await repository.check({ readData });
   return damagedSnapshots(repository, await repository.snapshots(), findings);
 }
 
@@ -67,6 +68,46 @@ describe("the snapshots that damage takes", () => {
     const damaged = await damagedOf(fixture);
     expect(damaged).toEqual(expect.arrayContaining([first.id, second.id]));
     expect(damaged).not.toContain(third.id);
+  });
+
+  test.for([true, false])(
+    "a pack that was cut takes all that needs what is gone of it, also when no data is read (%s)",
+    async (readData) => {
+      const { fixture, third, ...others } = await three();
+      const { pack } = await placeOf(fixture, third, "c");
+      await overwrite(fixture.store, objectKey.pack(pack), (bytes) => bytes.subarray(0, 100));
+      expect(await damagedOf(fixture, readData)).toEqual([third.id]);
+      const shared = await placeOf(fixture, others.first, "folder/shared");
+      await overwrite(fixture.store, objectKey.pack(shared.pack), (bytes) => bytes.subarray(0, 9));
+      expect(await damagedOf(fixture, readData)).toHaveLength(3);
+    },
+  );
+
+  test("a pack that only grew takes none", async () => {
+    const { fixture, third } = await three();
+    const { pack } = await placeOf(fixture, third, "c");
+    const longer = (bytes: Bytes): Bytes => Buffer.concat([bytes, Buffer.alloc(7)]);
+    await overwrite(fixture.store, objectKey.pack(pack), longer);
+    const repository = await reopen(fixture, fixture.store);
+    const { findings } = await repository.check({ readData: false });
+    expect(findings.map(({ code }) => code)).toContain("pack_size_differs");
+    expect(await damagedOf(fixture, false)).toEqual([]);
+  });
+
+  test.for([
+    ["blob_damaged", 3],
+    ["index_differs", 3],
+    ["name_unusable", 0],
+    ["pack_damaged", 0],
+    ["pack_missing", 0],
+    ["tree_missing", 0],
+  ] as const)("more %s than a check lists: %i of three", async ([code, expected]) => {
+    const { fixture, first, second, third } = await three();
+    const repository = await reopen(fixture, fixture.store);
+    const further = { severity: "error", code: "further_findings", message: "" } as const;
+    const findings = [{ ...further, subject: { code, count: "7" } }];
+    const damaged = await damagedSnapshots(repository, [first, second, third], findings);
+    expect(damaged).toHaveLength(expected);
   });
 
   test("a blob that is whole at another place takes none", async () => {

@@ -4,7 +4,7 @@ import type { Bytes } from "../../kernel/index.ts";
 import { masterKeyOf } from "../crypto/master-key.ts";
 import { sealBytes } from "../crypto/sealed.ts";
 import { blobIdOf, sealBlob } from "../seal.ts";
-import { ThreadStock, VERIFY_WORKER } from "../thread-stock.ts";
+import { SEAL_WORKER, ThreadStock, VERIFY_WORKER } from "../thread-stock.ts";
 import { createPackVerifier } from "./verify-pool.ts";
 import type { VerifierOptions } from "./verify-pool.ts";
 
@@ -37,10 +37,13 @@ describe.for([
   ["in threads", { inlineBytes: 0 }],
   ["in threads started before", { inlineBytes: 0, ahead: true }],
   ["beside threads started before", { inlineBytes: 10, ahead: true }],
+  ["in threads of its own, where others were started", { inlineBytes: 0, ahead: "others" }],
 ] as const)("a pack verified %s", ([, given]) => {
   const options = (): Partial<VerifierOptions> => ({
     inlineBytes: given.inlineBytes,
-    ...("ahead" in given ? { threads: new ThreadStock(VERIFY_WORKER, 2) } : {}),
+    ...("ahead" in given
+      ? { threads: new ThreadStock(given.ahead === "others" ? SEAL_WORKER : VERIFY_WORKER, 2) }
+      : {}),
   });
 
   test("is told whole, and each damage of it", async () => {

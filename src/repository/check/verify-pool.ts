@@ -86,6 +86,8 @@ class PoolVerifier implements PackVerifier {
 /** Packs are nearly alike in size: each room has some to spare, so that it fits the next one too. */
 const ROOM_STEP_BYTES = 4 * MIB;
 const SPARE_ROOMS = WORKERS + 1;
+/** Larger packs are of other writers, and of any size: what they lay in is not kept. */
+const MOST_SPARE_BYTES = 24 * MIB;
 
 class Rooms {
   readonly #free: ArrayBuffer[] = [];
@@ -105,7 +107,8 @@ class Rooms {
   }
 
   giveBack(room: ArrayBuffer): void {
-    if (this.#free.length < SPARE_ROOMS) this.#free.push(room);
+    if (room.byteLength > MOST_SPARE_BYTES || this.#free.length >= SPARE_ROOMS) return;
+    this.#free.push(room);
   }
 }
 
@@ -117,9 +120,9 @@ class VerifyThread {
   #next = 0;
   #over: Error | undefined;
 
-  constructor({ keys, entry, threads }: VerifierOptions, rooms: Rooms) {
+  constructor({ keys, entry: program = VERIFY_WORKER, threads }: VerifierOptions, rooms: Rooms) {
     this.#rooms = rooms;
-    this.#worker = threads?.take() ?? startThread(entry ?? VERIFY_WORKER);
+    this.#worker = threads?.take(program) ?? startThread(program);
     this.#worker.on("message", (reply: unknown) => this.#receive(reply));
     this.#worker.on("messageerror", (cause) => this.#end("that was not understood", cause));
     this.#worker.on("error", (cause) => this.#end("that failed", cause));

@@ -52,6 +52,8 @@ class TreeSaver {
 
   /** Sorted as they are stored. Every folder below is, when this returns. */
   async children(folder: PendingFolder): Promise<TreeItem[]> {
+    // Off the caller's stack, which a thousand folders in each other would use up.
+    await Promise.resolve();
     throwIfAborted(this.#signal);
     const items: TreeItem[] = [];
     const folders: (readonly [string, PendingFolder])[] = [];
@@ -92,12 +94,12 @@ class TreeSaver {
   }
 
   async #store(items: readonly TreeItem[]): Promise<string> {
-    const jsonBytes = items.reduce((sum, item) => sum + item.jsonBytes, 0);
-    await this.#room.enter(jsonBytes, this.#signal);
+    const mostBytes = items.reduce((sum, item) => sum + item.mostBytes, 0);
+    await this.#room.enter(mostBytes, this.#signal);
     try {
       return await this.#save(formatTree(items.map((item) => item.json())));
     } finally {
-      this.#room.leave(jsonBytes);
+      this.#room.leave(mostBytes);
     }
   }
 

@@ -4,7 +4,9 @@ import { describe, expect, test } from "vitest";
 import type { Bytes } from "../../kernel/index.ts";
 import { PendingFolder, reservePath } from "./pending.ts";
 import { saveTree } from "./save-tree.ts";
+import { latin1 } from "./names.ts";
 import { needsShards, shardRanges } from "./shard.ts";
+import { FileItem, FolderItem, ShardedItem } from "./tree-item.ts";
 
 interface Saved {
   readonly trees: Map<string, Bytes>;
@@ -42,6 +44,47 @@ function keys(count: number): string[] {
     (_, i) => `${createHash("md5").update(String(i)).digest("hex")}.jpg`,
   );
 }
+
+test("folders as deep in each other as a path may be are stored", async () => {
+  const root = new PendingFolder();
+  const file = { mode: 0o600, modifiedAtMs: 0, sizeBytes: 0, content: "" };
+  reservePath(
+    root,
+    Array.from({ length: 1024 }, () => "d"),
+  ).save(file);
+  let trees = 0;
+  const saved = await saveTree(root, () => {
+    trees += 1;
+    return Promise.resolve("0".repeat(64));
+  });
+  expect(saved.files).toBe(1);
+  expect(trees).toBe(1024);
+});
+
+test("no entry's JSON is longer than is reckoned for it", () => {
+  const byte = fc.string({
+    unit: fc.constantFrom("%", "/", "\0", "\x01", '"', "&", "a", "\xff", "\x80", "\xe2", "\u2028"),
+  });
+  const name = fc
+    .oneof(byte, fc.string({ unit: "binary", maxLength: 300 }))
+    .map((text) => latin1(Buffer.from(text)));
+  fc.assert(
+    fc.property(name, name, fc.nat(40), (one, other, blobs) => {
+      const attributes = [[other, one]] as const;
+      const content = "x".repeat(32 * blobs);
+      const file = { mode: 0o7777, modifiedAtMs: 8.64e15, sizeBytes: 2 ** 52, content, attributes };
+      const id = "a".repeat(64);
+      const items = [
+        new FileItem(one, file),
+        new FolderItem(one, id, 8.64e15),
+        new ShardedItem(one.slice(0, 250), one, id, 8.64e15),
+      ];
+      for (const item of items) {
+        expect(Buffer.byteLength(item.json())).toBeLessThanOrEqual(item.mostBytes);
+      }
+    }),
+  );
+});
 
 describe("huge folders", () => {
   test(

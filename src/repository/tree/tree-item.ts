@@ -11,12 +11,24 @@ import type { ShardItem } from "./shard.ts";
  */
 export interface TreeItem extends ShardItem {
   readonly newestMs: number;
+  /** What the JSON can take at most. The estimate by which folders are cut must stay as it is: trees would change. */
+  readonly mostBytes: number;
   json(): string;
 }
 
 type Attributes = readonly (readonly [string, Bytes])[];
 
 const FOLDER_MODE = 0o700;
+
+/** Of a node without its name, its content and its attributes. */
+const MOST_FIXED = 512;
+/** A byte that needs both escapes: `\\\\x01`, or `\\\\u0026` of a character that JSON escapes for HTML's sake. */
+const MOST_OF_CHAR = 8;
+
+/** An attribute's name may need JSON's escapes, its value is base64. */
+function mostOf(key: string, value: string): number {
+  return 40 + key.length * 6 + Math.ceil(value.length / 3) * 4;
+}
 
 export class FileItem implements TreeItem {
   readonly name: string;
@@ -35,6 +47,13 @@ export class FileItem implements TreeItem {
 
   get jsonBytes(): number {
     return 200 + this.name.length + (this.#file.content.length / 32) * 67;
+  }
+
+  get mostBytes(): number {
+    const { content, attributes = [] } = this.#file;
+    const own = attributes.reduce((sum, [key, value]) => sum + mostOf(key, value), 0);
+    const named = mostOf(NAME_ATTRIBUTE, this.#trueName);
+    return MOST_FIXED + this.name.length * MOST_OF_CHAR + (content.length / 32) * 67 + own + named;
   }
 
   json(): string {
@@ -67,6 +86,11 @@ export class FolderItem implements TreeItem {
     return dirBytes(this.name);
   }
 
+  get mostBytes(): number {
+    const attribute = mostOf(NAME_ATTRIBUTE, this.#trueName);
+    return MOST_FIXED + this.name.length * MOST_OF_CHAR + attribute;
+  }
+
   json(): string {
     const attributes = attributesOf(this.name, this.#trueName);
     return dirNode(this.name, this.#tree, this.newestMs, attributes);
@@ -89,6 +113,10 @@ export class ShardedItem implements TreeItem {
 
   get jsonBytes(): number {
     return dirBytes(this.name);
+  }
+
+  get mostBytes(): number {
+    return MOST_FIXED + this.name.length * MOST_OF_CHAR;
   }
 
   json(): string {

@@ -1,6 +1,6 @@
 import { createHash, hash } from "node:crypto";
 import type { Hash } from "node:crypto";
-import { throwIfAborted } from "../../kernel/index.ts";
+import { MIB, throwIfAborted } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { createChunker } from "../chunker/chunker.ts";
 import type { Chunker, ChunkBatch } from "../chunker/chunker.ts";
@@ -10,6 +10,9 @@ import type { Content, EntryKind, SavedFile } from "../types.ts";
 import type { SealOutcome } from "../sealer.ts";
 import { SMALL_BYTES } from "./blob-pipeline.ts";
 import type { BlobPipeline } from "./blob-pipeline.ts";
+
+/** More than the least chunk of any kind. */
+const PIECE_BYTES = MIB;
 
 export interface StoredContent extends SavedFile {
   /** Ids of the blobs, 32 Latin-1 characters each. */
@@ -39,8 +42,9 @@ export async function storeContent(
       options.onRead(bytes.byteLength);
       for (const batch of cutter.push(bytes)) await batches.submit(batch);
     };
-    if (content instanceof Uint8Array) await take(content);
-    else for await (const bytes of content) await take(bytes);
+    for await (const bytes of content instanceof Uint8Array ? piecesOf(content) : content) {
+      await take(bytes);
+    }
     const last = cutter.finish();
     if (last !== undefined) await batches.submit(last);
   } finally {
@@ -53,6 +57,13 @@ export async function storeContent(
   return { sizeBytes, sha256: cutter.sha256(), ...stored };
 }
 
+/** A large file is cut piece by piece, and waits where there is no room for the next one. */
+function* piecesOf(content: Bytes): Generator<Bytes> {
+  for (let at = 0; at < content.byteLength; at += PIECE_BYTES) {
+    yield content.subarray(at, at + PIECE_BYTES);
+  }
+}
+
 const SHA256_OF_NOTHING = hash("sha256", "");
 
 /** A stream shorter than the least chunk is one blob, and needs no chunker with its buffers. */
@@ -60,7 +71,7 @@ class Cutter {
   readonly #options: ContentOptions;
   readonly #slabs: SlabPool;
   readonly #leastBytes: number;
-  /** One push, of memory that stays as it is. */
+  /** Of memory that stays as it is; what is not larger than the least chunk comes in one push. */
   readonly #isWhole: boolean;
   #held: Bytes[] = [];
   #heldBytes = 0;
