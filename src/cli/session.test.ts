@@ -37,7 +37,7 @@ async function said(flags: { readonly quiet?: boolean; readonly json?: boolean }
 test("a store that is waited for is told, once in ten seconds however many requests wait", async () => {
   const lines = (await said({})).split("\n").filter((line) => line !== "");
   expect(lines).toHaveLength(2);
-  expect(lines[0]).toMatch(/^no answer, trying again: connect.*refused$/);
+  expect(lines[0]).toMatch(/^trying again: connect.*refused$/);
   expect(lines[0]).not.toContain("\u001B");
   expect(await said({ quiet: true })).toBe("");
   expect(await said({ json: true })).toBe("");

@@ -33,7 +33,7 @@ function storeWaits(
     const nowMs = clock.monotonicMs();
     if (saidMs !== undefined && nowMs - saidMs < WAIT_NOTE_MS) return;
     saidMs = nowMs;
-    progress.note(printable(`no answer, trying again: ${error.message}`));
+    progress.note(printable(`trying again: ${error.message}`));
   };
 }
 

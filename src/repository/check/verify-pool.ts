@@ -3,6 +3,7 @@ import { bug, kernelError, MIB } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
 import { repositoryError } from "../errors.ts";
+import { PACK_TARGET_BYTES } from "../pack/header.ts";
 import { startThread, VERIFY_WORKER } from "../thread-stock.ts";
 import type { ThreadStock } from "../thread-stock.ts";
 import { createZstdSession } from "../zstd-session.ts";
@@ -83,21 +84,17 @@ class PoolVerifier implements PackVerifier {
   }
 }
 
-/** Packs are nearly alike in size: each room has some to spare, so that it fits the next one too. */
-const ROOM_STEP_BYTES = 4 * MIB;
+/** Any pack of ours or of restic's default fits: pages that none fills cost nothing. For larger ones no room is kept. */
+const ROOM_BYTES = PACK_TARGET_BYTES + 8 * MIB;
 const SPARE_ROOMS = WORKERS + 1;
-/** Larger packs are of other writers, and of any size: what they lay in is not kept. */
-const MOST_SPARE_BYTES = 24 * MIB;
 
 class Rooms {
   readonly #free: ArrayBuffer[] = [];
   readonly #ours = new WeakSet<ArrayBufferLike>();
 
   take(sizeBytes: number): Bytes {
-    const fits = this.#free.findIndex(({ byteLength }) => byteLength >= sizeBytes);
-    const [found] = fits < 0 ? [] : this.#free.splice(fits, 1);
-    const roomBytes = Math.max(1, Math.ceil(sizeBytes / ROOM_STEP_BYTES)) * ROOM_STEP_BYTES;
-    const room = found ?? new ArrayBuffer(roomBytes);
+    const found = sizeBytes > ROOM_BYTES ? undefined : this.#free.pop();
+    const room = found ?? new ArrayBuffer(Math.max(sizeBytes, ROOM_BYTES));
     this.#ours.add(room);
     return new Uint8Array(room, 0, sizeBytes);
   }
@@ -107,8 +104,7 @@ class Rooms {
   }
 
   giveBack(room: ArrayBuffer): void {
-    if (room.byteLength > MOST_SPARE_BYTES || this.#free.length >= SPARE_ROOMS) return;
-    this.#free.push(room);
+    if (room.byteLength === ROOM_BYTES && this.#free.length < SPARE_ROOMS) this.#free.push(room);
   }
 }
 
