@@ -1,4 +1,5 @@
 /** What a snapshot says that it contains: formats and the keyed row hash. Pure; where source and restore meet. */
+export * from "./platform.ts";
 export * from "./manifest.ts";
 export * from "./row-hash.ts";
 export { manifestError } from "./errors.ts";

@@ -92,6 +92,7 @@ const database = z.strictObject({
       .exactOptional(),
   }),
   clientTools: z.strictObject({ pgDump: name }),
+  platform: z.exactOptional(z.enum(["supabase"])),
   schema: storedFile,
   roles: z.array(role),
   tables: z.array(table),

@@ -3,6 +3,8 @@
  * Counts and LSNs are decimal strings: they outgrow a JSON number.
  */
 
+import type { PlatformName } from "./platform.ts";
+
 export const MANIFEST_FORMAT = "sparekeep.manifest/1";
 
 export interface Manifest {
@@ -27,6 +29,8 @@ export interface DatabaseManifest {
     readonly insertLsnAfter?: string;
   };
   readonly clientTools: { readonly pgDump: string };
+  /** Whose schemas and roles stand beside the customer's; absent on a server of one's own. */
+  readonly platform?: PlatformName;
   /** Path of the `pg_dump --format=custom --schema-only` archive. */
   readonly schema: StoredFile;
   readonly roles: readonly RoleManifest[];

@@ -15,6 +15,7 @@ export { clientProgramText, runClientProgram } from "./client-program.ts";
 export type { ClientProgram } from "./client-program.ts";
 export { describeTarget, formatTarget, parseTarget, withDatabase, withUser } from "./target.ts";
 export type { ConnectionTarget, SslMode } from "./target.ts";
+export { readPlatform } from "./platform.ts";
 export { quoteIdentifier, quoteLiteral, quoteQualified } from "./quote.ts";
 export { formatLsn, parseLsn } from "./lsn.ts";
 export type { Lsn } from "./lsn.ts";

@@ -2,6 +2,7 @@ import { toAppError } from "../kernel/index.ts";
 import type { AppError, Secret } from "../kernel/index.ts";
 import { connect } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
+import type { Platform } from "../manifest/index.ts";
 import type { SortedArchive, Withheld } from "./archive/sort.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RolePlan } from "./roles.ts";
@@ -12,6 +13,8 @@ import type { RestoreIssue, RestoreOptions, RestoreProgress } from "./types.ts";
 export interface Findings {
   readonly options: RestoreOptions;
   readonly archive: SortedArchive;
+  /** Of the target's platform, where it is one's. */
+  readonly platform: Platform | undefined;
   /** Name of the database as the archive writes it. */
   readonly archiveDatabase: string;
   readonly target: TargetFacts;
@@ -50,6 +53,11 @@ export function rethrowFatal(thrown: unknown): AppError {
   const error = toAppError(thrown);
   if (FATAL_KINDS.has(error.kind)) throw error;
   return error;
+}
+
+/** A table that the target's platform made: it gets rows, and is not ours to truncate, to own or to analyse. */
+export function isFurniture(work: Findings, { schema }: { readonly schema: string }): boolean {
+  return work.platform?.isSchema(schema) === true;
 }
 
 /** Runs one object's work; an error that concerns this object alone becomes an issue, and `false` comes back. */

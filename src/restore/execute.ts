@@ -13,6 +13,8 @@ import { createRoles, prepareDatabase } from "./step-prepare.ts";
 import { restorePreData } from "./step-schema.ts";
 import { selectTables } from "./step-select.ts";
 import { analyzeTables, restoreSequences } from "./step-settle.ts";
+import { clearDefaults } from "./step-defaults.ts";
+import { restorePlatformRoles } from "./step-platform-roles.ts";
 import { restoreTables } from "./step-tables.ts";
 import { verifyContents } from "./step-verify.ts";
 import type { Verified } from "./step-verify.ts";
@@ -60,7 +62,10 @@ async function runSteps(
   work: Work,
   timed: <Result>(step: string, run: () => Promise<Result>) => Promise<Result>,
 ): Promise<Verified> {
-  await timed("schema", () => restorePreData(work));
+  await timed("schema", async () => {
+    await clearDefaults(work);
+    await restorePreData(work);
+  });
   const tables = await selectTables(work);
   await timed("tables", () => restoreTables(work, tables));
   await timed("large objects", () => restoreLargeObjects(work));
@@ -131,6 +136,7 @@ async function hasMarker(builder: Connection): Promise<boolean> {
 /** The marker and the builder go last, in one transaction: until then the restore can be resumed. */
 async function finish(work: Work): Promise<void> {
   await finishRoles(work);
+  await restorePlatformRoles(work);
   await finishDatabase(work);
   await leaveRoles(work);
   if (work.builderRole === undefined) return await dropMarker(work.builder);

@@ -20,18 +20,24 @@ RESET SESSION AUTHORIZATION;
         grantor: undefined,
         system: false,
         defaultsOf: undefined,
+        verb: "REVOKE",
+        grantees: ["public"],
       },
       {
         sql: 'GRANT SELECT("on",name),UPDATE(name) ON TABLE "Odd ""schema"""."to" TO bob WITH GRANT OPTION',
         grantor: undefined,
         system: false,
         defaultsOf: undefined,
+        verb: "GRANT",
+        grantees: ["bob"],
       },
       {
         sql: "GRANT SELECT ON TABLE public.parts TO anon",
         grantor: "Bob's",
         system: false,
         defaultsOf: undefined,
+        verb: "GRANT",
+        grantees: ["anon"],
       },
     ]);
   });
@@ -46,6 +52,15 @@ RESET SESSION AUTHORIZATION;
   test("on the system's objects are marked", () => {
     const text = "GRANT ALL ON FUNCTION pg_catalog.pg_read_file(text) TO bob;";
     expect(parse(text)?.[0]?.system).toBe(true);
+  });
+
+  test.for([
+    ['GRANT SELECT ON TABLE public.t TO a,"B c";', ["a", "B c"]],
+    ["GRANT SELECT ON TABLE public.t TO a WITH GRANT OPTION;", ["a"]],
+    ["ALTER DEFAULT PRIVILEGES FOR ROLE x IN SCHEMA y GRANT SELECT ON TABLES TO a;", ["a"]],
+    ['GRANT SELECT ON TABLE public.t TO "with";', ["with"]],
+  ] as const)("name those who get it: %s", ([text, grantees]) => {
+    expect(parse(text)?.[0]?.grantees).toEqual(grantees);
   });
 
   test("name the role whose defaults they change", () => {
@@ -89,6 +104,8 @@ RESET SESSION AUTHORIZATION;
             grantor: undefined,
             system: ["pg_catalog", "information_schema", "pg_toast"].includes(schema),
             defaultsOf: undefined,
+            verb: "GRANT",
+            grantees: [role],
           },
         ]);
       }),

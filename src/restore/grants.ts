@@ -20,6 +20,9 @@ export interface GrantStatement {
   readonly system: boolean;
   /** `ALTER DEFAULT PRIVILEGES FOR ROLE` this one. */
   readonly defaultsOf: string | undefined;
+  readonly verb: "GRANT" | "REVOKE";
+  /** Names as the catalog has them; PUBLIC is `public`, which no role can be called. */
+  readonly grantees: readonly string[];
 }
 
 export interface GrantNames {
@@ -92,12 +95,13 @@ function parseGrant(
   if (kind === undefined) return undefined;
   const identity = parts.object.slice(kind.length);
   if (identity.length === 0) return undefined;
-  if (kind[0] === "DATABASE") return databaseGrant(statement, text, identity, names);
+  if (kind[0] === "DATABASE") return databaseGrant(statement, text, { ...parts, identity }, names);
   const schema = isSymbol(identity[1], ".") ? nameOf(identity[0]) : undefined;
   return {
     sql: textOf(statement, text),
     system: schema !== undefined && SYSTEM_SCHEMAS.has(schema),
     defaultsOf: undefined,
+    ...whoOf(statement, parts),
   };
 }
 
@@ -105,9 +109,10 @@ function parseGrant(
 function databaseGrant(
   statement: readonly Token[],
   text: string,
-  identity: readonly Token[],
+  parts: GrantParts & { readonly identity: readonly Token[] },
   names: GrantNames,
 ): Parsed | undefined {
+  const { identity } = parts;
   const [database] = identity;
   if (database === undefined || identity.length !== 1) return undefined;
   if (nameOf(database) !== names.sourceDatabase) return undefined;
@@ -118,7 +123,7 @@ function databaseGrant(
     text.slice(first.start, database.start) +
     quoteIdentifier(names.targetDatabase) +
     text.slice(database.end, last.end);
-  return { sql, system: false, defaultsOf: undefined };
+  return { sql, system: false, defaultsOf: undefined, ...whoOf(statement, parts) };
 }
 
 function parseDefaults(statement: readonly Token[], text: string): Parsed | undefined {
@@ -128,11 +133,32 @@ function parseDefaults(statement: readonly Token[], text: string): Parsed | unde
   let at = head.length + 1;
   if (isWord(statement[at], "IN") && isWord(statement[at + 1], "SCHEMA")) at += 3;
   const rest = statement.slice(at);
-  if (role === undefined || splitGrant(rest) === undefined) return undefined;
-  return { sql: textOf(statement, text), system: false, defaultsOf: role };
+  const parts = splitGrant(rest);
+  if (role === undefined || parts === undefined) return undefined;
+  return {
+    sql: textOf(statement, text),
+    system: false,
+    defaultsOf: role,
+    ...whoOf(rest, parts),
+  };
 }
 
-function splitGrant(statement: readonly Token[]): { object: readonly Token[] } | undefined {
+interface GrantParts {
+  readonly object: readonly Token[];
+  readonly grantees: readonly Token[];
+}
+
+function whoOf(
+  [verb]: readonly Token[],
+  { grantees }: GrantParts,
+): Pick<GrantStatement, "verb" | "grantees"> {
+  const end = grantees.findIndex((token) => isWord(token, "WITH", "GRANTED"));
+  const named = end < 0 ? grantees : grantees.slice(0, end);
+  const names = named.flatMap((token) => nameOf(token) ?? []);
+  return { verb: isWord(verb, "GRANT") ? "GRANT" : "REVOKE", grantees: names };
+}
+
+function splitGrant(statement: readonly Token[]): GrantParts | undefined {
   if (!isWord(statement[0], "GRANT", "REVOKE")) return undefined;
   const on = indexOutside(statement, 1, "ON");
   if (on < 2) return undefined;
@@ -141,7 +167,7 @@ function splitGrant(statement: readonly Token[]): { object: readonly Token[] } |
   const privileges = statement.slice(1, on);
   const grantees = statement.slice(to + 1);
   if (!privileges.every(isPrivilegePart) || !grantees.every(isGranteePart)) return undefined;
-  return { object: statement.slice(on + 1, to) };
+  return { object: statement.slice(on + 1, to), grantees };
 }
 
 const PRIVILEGE_WORDS = (

@@ -1,7 +1,10 @@
 import { sortArchive } from "./archive/sort.ts";
 import { loadArchive } from "./archive/load.ts";
+import { openAdmin } from "./context.ts";
 import type { Findings } from "./context.ts";
 import { restoreError } from "./errors.ts";
+import { readFurniture } from "./furniture.ts";
+import type { Furniture } from "./furniture.ts";
 import { executeRestore } from "./execute.ts";
 import { planRoles } from "./roles.ts";
 import { planSteps } from "./plan-steps.ts";
@@ -29,7 +32,8 @@ export const planRestore: PlanRestore = async (options) => {
 async function findOut(options: RestoreOptions): Promise<Findings> {
   const target = await inspectTarget(options);
   const toc = await loadArchive(options);
-  const archive = sortArchive(toc);
+  const furniture = target.exists ? await furnitureAt(options) : undefined;
+  const archive = sortArchive(toc, furniture?.decide);
   const { database } = options.manifest;
   const owners = new Set(
     [
@@ -49,5 +53,11 @@ async function findOut(options: RestoreOptions): Promise<Findings> {
       message: `owner ${roles.collisions.map((name) => JSON.stringify(name)).join(", ")} of the source, a superuser at the target`,
     });
   }
-  return { options, archive, archiveDatabase: toc.databaseName, target, roles };
+  const platform = furniture?.platform;
+  return { options, archive, archiveDatabase: toc.databaseName, target, roles, platform };
+}
+
+async function furnitureAt(options: RestoreOptions): Promise<Furniture | undefined> {
+  await using inside = await openAdmin(options.targetUrl, options.signal);
+  return await readFurniture(inside);
 }

@@ -47,7 +47,10 @@ export async function finishDatabase(work: Work): Promise<void> {
   const statements = work.target.superuser
     ? [`ALTER DATABASE ${database} OWNER TO ${quoteIdentifier(databaseOwner(work))}`]
     : [];
+  const there = await readDatabaseSettings(work);
   for (const text of server.settings) {
+    // A platform sets some that its customers may not.
+    if (there.has(text)) continue;
     const setting = parseSetting(text);
     const reason = reasonToWithholdSetting(setting, work.target.settingContexts);
     if (reason === undefined) statements.push(`ALTER DATABASE ${database} ${setClause(setting)}`);
@@ -65,6 +68,16 @@ export async function finishDatabase(work: Work): Promise<void> {
     });
   }
   await restoreDatabaseGrants(work);
+}
+
+async function readDatabaseSettings(work: Work): Promise<ReadonlySet<string>> {
+  const rows = await work.admin.query<{ setting: string }>(
+    `SELECT unnest(s.setconfig) AS setting FROM pg_db_role_setting AS s
+       JOIN pg_database AS d ON d.oid = s.setdatabase
+      WHERE s.setrole = 0 AND d.datname = $1`,
+    [work.target.databaseName],
+  );
+  return new Set(rows.map((row) => row.setting));
 }
 
 /** The source's owner where the target has that role, else the login itself. */

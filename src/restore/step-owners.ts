@@ -137,6 +137,7 @@ async function restoreGrants(work: Work): Promise<void> {
   for (const entry of work.archive.grants.filter((grant) => !isOfDatabase(grant))) {
     await runGrant(work, entry);
   }
+  for (const entry of work.archive.addedGrants) await runGrant(work, entry, isAdded(work));
   await restoreLargeObjectGrants(work);
 }
 
@@ -149,7 +150,21 @@ function isOfDatabase(entry: TocEntry): boolean {
   return entry.kind === "ACL" && entry.tag.startsWith("DATABASE ");
 }
 
-async function runGrant(work: Work, entry: TocEntry): Promise<void> {
+/** On objects of the platform: what a customer gave to roles of their own. The platform's own grants are there. */
+function isAdded({ platform }: Work): (grant: GrantStatement) => boolean {
+  return ({ verb, grantees }) =>
+    platform !== undefined &&
+    verb === "GRANT" &&
+    grantees.every(
+      (name) => name !== "public" && name !== platform.customer && !platform.isRole(name),
+    );
+}
+
+async function runGrant(
+  work: Work,
+  entry: TocEntry,
+  isWanted: (grant: GrantStatement) => boolean = () => true,
+): Promise<void> {
   const object = describeEntry(entry);
   const grants = parseGrants(entry.definition, {
     sourceDatabase: work.archiveDatabase,
@@ -164,7 +179,7 @@ async function runGrant(work: Work, entry: TocEntry): Promise<void> {
     });
     return;
   }
-  const allowed = grants.filter((grant) => isAllowed(work, object, grant));
+  const allowed = grants.filter((grant) => isWanted(grant) && isAllowed(work, object, grant));
   if (allowed.length === 0) return;
   await orIssue(work, { code: "grant_failed", object }, () =>
     inTransaction(work.admin, async () => {

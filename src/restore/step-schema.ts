@@ -35,13 +35,24 @@ export async function restoreInOrder(
   onDone: (count: number) => void,
 ): Promise<void> {
   for (const batch of batches(entries)) {
-    const left = batch.filter((entry) => !work.ledger.has(itemOf(entry)));
+    const left = batch.filter((entry) => !work.ledger.has(itemOf(entry)) && !isLeft(work, entry));
     const [only] = left;
     await work.builder.query(FRESH_SETTINGS);
     if (only?.kind === "EXTENSION") await restoreExtension(work, only);
     else if (left.length > 0) await restoreBatch(work, left);
     onDone(batch.length);
   }
+}
+
+/** Who made an extension alone may comment on it; what it says of itself came with it. */
+function isLeft(work: Work, entry: TocEntry): boolean {
+  if (entry.kind !== "COMMENT" || !entry.tag.startsWith("EXTENSION ")) return false;
+  return installsByAdmin(work, entry.tag.slice("EXTENSION ".length));
+}
+
+function installsByAdmin({ target }: Work, extension: string): boolean {
+  const offered = target.extensions.get(extension);
+  return offered?.trusted === false && target.superuser && SUPERUSER_EXTENSIONS.has(extension);
 }
 
 /** Neighbours of one owner share a transaction; the archive's order stays. */
@@ -121,8 +132,7 @@ async function restoreExtension(work: Work, entry: TocEntry): Promise<void> {
     });
     return;
   }
-  const byAdmin =
-    !offered.trusted && work.target.superuser && SUPERUSER_EXTENSIONS.has(extension.name);
+  const byAdmin = installsByAdmin(work, extension.name);
   await orIssue(work, { code: "entry_failed", object }, async () => {
     if (!byAdmin) return await restoreEntry(work, work.builder, entry);
     await refuseFunctions(work);

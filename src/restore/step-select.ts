@@ -9,7 +9,11 @@ import type { Work } from "./context.ts";
 export async function selectTables(work: Work): Promise<readonly TableManifest[]> {
   const selected: TableManifest[] = [];
   for (const table of work.options.manifest.database.tables) {
-    if (table.condition === undefined || (await openConfiguration(work, table))) {
+    const rows = work.platform?.rowsOf(table.schema, table.name);
+    if (typeof rows === "object") {
+      const object = `TABLE ${table.schema}.${table.name}`;
+      work.withheld.push({ object, reason: rows.reason });
+    } else if (table.condition === undefined || (await openConfiguration(work, table))) {
       selected.push(table);
     } else {
       work.withheld.push({

@@ -1,6 +1,6 @@
 import type { SequenceManifest, TableManifest } from "../manifest/index.ts";
 import { quoteLiteral, quoteQualified } from "../postgres/index.ts";
-import { orIssue } from "./context.ts";
+import { isFurniture, orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
 import { inTransaction } from "./ledger.ts";
 import { onEitherPath } from "./search-path.ts";
@@ -10,6 +10,8 @@ import { queueOf, runOnSessions } from "./pool.ts";
 
 export async function restoreSequences(work: Work): Promise<void> {
   for (const sequence of work.options.manifest.database.sequences) {
+    // Named after their table, and left with it.
+    if (typeof work.platform?.rowsOf(sequence.schema, sequence.name) === "object") continue;
     const item = `sequence:${JSON.stringify([sequence.schema, sequence.name])}`;
     if (work.ledger.has(item)) continue;
     const object = `SEQUENCE ${sequence.schema}.${sequence.name}`;
@@ -31,7 +33,7 @@ function setvalStatement(sequence: SequenceManifest): string {
 /** As the builder, while it owns the tables: ANALYZE computes index expressions with the owner's rights. */
 export async function analyzeTables(work: Work, tables: readonly TableManifest[]): Promise<void> {
   const left = tables
-    .filter((table) => table.condition === undefined)
+    .filter((table) => table.condition === undefined && !isFurniture(work, table))
     .filter((table) => !work.ledger.has(analyzeItem(table)))
     .toSorted((a, b) => bytesOf(b) - bytesOf(a));
   if (left.length === 0) return;

@@ -4,7 +4,7 @@ import { partPath } from "../manifest/index.ts";
 import type { TableManifest, TablePart } from "../manifest/index.ts";
 import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
-import { orIssue } from "./context.ts";
+import { isFurniture, orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
 import { queueOf, runOnSessions } from "./pool.ts";
 import { onEitherPath } from "./search-path.ts";
@@ -68,7 +68,10 @@ async function copyPiece(
   options: CopyOptions,
 ): Promise<void> {
   await onEitherPath(work, connection, async () => {
-    const alone = table.parts.length === 1 && table.condition === undefined;
+    const furniture = isFurniture(work, table);
+    const alone = table.parts.length === 1 && table.condition === undefined && !furniture;
+    // Triggers and foreign keys of the platform are there already; what they do was done at the source.
+    if (furniture) await connection.query("SET LOCAL session_replication_role = replica");
     // Truncated in the same transaction, a table may be filled with frozen rows: no vacuum has to freeze them later.
     if (alone) {
       await connection.query(`TRUNCATE ONLY ${quoteQualified(table.schema, table.name)}`);

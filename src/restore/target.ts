@@ -1,9 +1,11 @@
 import { AppError } from "../kernel/index.ts";
+import { platformNamed } from "../manifest/index.ts";
 import type { DatabaseManifest } from "../manifest/index.ts";
-import { parseTarget, withDatabase } from "../postgres/index.ts";
+import { parseTarget, readPlatform, withDatabase } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { openAdmin } from "./context.ts";
 import { restoreError } from "./errors.ts";
+import { furnishedContents } from "./furnished-contents.ts";
 import { MARK, MARKER_SCHEMA, markOf } from "./ledger.ts";
 import { SAFE_PREDEFINED_ROLES } from "./roles.ts";
 import type { TargetRole } from "./roles.ts";
@@ -197,8 +199,12 @@ async function inspectInside(
   await using inside = await openAdmin(options.targetUrl, options.signal);
   const [marker] = await inside.query<{ mark: string | null }>(MARKED);
   if (marker?.mark === markOf(snapshot)) return { contents: [], resumes: true };
-  const rows = await inside.query<{ object: string }>(CONTENTS);
-  return { contents: rows.map((row) => row.object), resumes: false };
+  const platform = await readPlatform(inside);
+  const contents =
+    platform === undefined
+      ? (await inside.query<{ object: string }>(CONTENTS)).map((row) => row.object)
+      : await furnishedContents(inside, platformNamed(platform), options.manifest.database);
+  return { contents, resumes: false };
 }
 
 function refuseContents(databaseName: string, contents: readonly string[]): void {

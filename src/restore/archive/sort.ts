@@ -1,4 +1,5 @@
 import { isWord, nameOf, tokenize } from "../tokens.ts";
+import type { Placement } from "../furniture.ts";
 import type { ArchiveToc, TocEntry } from "./toc.ts";
 
 /**
@@ -16,6 +17,8 @@ export interface SortedArchive {
   readonly preData: readonly TocEntry[];
   readonly postData: readonly TocEntry[];
   readonly grants: readonly TocEntry[];
+  /** Of these grants only what concerns roles that are not the target platform's. */
+  readonly addedGrants: readonly TocEntry[];
   readonly withheld: readonly Withheld[];
 }
 
@@ -61,14 +64,27 @@ const SKIPPED_KINDS = new Set([
   "STATISTICS DATA",
 ]);
 
-export function sortArchive(toc: ArchiveToc): SortedArchive {
+/** `decide`: where the target holds something before. Then `"build"` is for entries that it says so of. */
+export function sortArchive(
+  toc: ArchiveToc,
+  decide: (entry: TocEntry) => Placement = () => "build",
+): SortedArchive {
   const left = new Set<number>();
   const late = new Set<number>();
   const sorted = { preData: new Array<TocEntry>(), postData: new Array<TocEntry>() };
   const grants: TocEntry[] = [];
+  const addedGrants: TocEntry[] = [];
   const withheld: Withheld[] = [];
   for (const entry of toc.entries) {
     if (SKIPPED_KINDS.has(entry.kind) || isOfDatabase(entry)) continue;
+    const placement = decide(entry);
+    if (placement === "grants") addedGrants.push(entry);
+    if (typeof placement === "object")
+      withheld.push({ object: describeEntry(entry), reason: placement.reason });
+    if (placement !== "build") {
+      if (placement !== "grants") left.add(entry.dumpId);
+      continue;
+    }
     const reason = reasonToWithhold(entry, left);
     if (reason !== undefined) {
       left.add(entry.dumpId);
@@ -86,7 +102,7 @@ export function sortArchive(toc: ArchiveToc): SortedArchive {
       });
     }
   }
-  return { ...sorted, grants, withheld };
+  return { ...sorted, grants, addedGrants, withheld };
 }
 
 function reasonToWithhold(entry: TocEntry, left: ReadonlySet<number>): string | undefined {

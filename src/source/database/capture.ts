@@ -9,7 +9,14 @@
  * 6. the manifest is made of what was really stored
  */
 import { AppError, throwIfAborted } from "../../kernel/index.ts";
-import type { DatabaseManifest, RoleManifest, ServerIdentity } from "../../manifest/index.ts";
+import { platformNamed } from "../../manifest/index.ts";
+import type {
+  DatabaseManifest,
+  Platform,
+  RoleManifest,
+  ServerIdentity,
+} from "../../manifest/index.ts";
+import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
 import type { CaptureContext } from "./context.ts";
@@ -18,7 +25,7 @@ import { copyTables, refusedBefore } from "./copy-tables.ts";
 import type { TableWork } from "./copy-tables.ts";
 import { captureIssue, displayName } from "./issues.ts";
 import { copyLargeObjects, listLargeObjects } from "./large-objects.ts";
-import { leftOutBySchema, readLeftOut } from "./left-out.ts";
+import { leftOutByPlatform, leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -99,8 +106,10 @@ async function captureOnce(
 async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const { meter, control, snapshot } = context;
   const catalog = await readCatalog(context);
-  const sequences = await readSequences(control, catalog.sequences);
-  const reach = await sortOut(context, catalog.relations);
+  const { platform } = catalog;
+  const ofCustomers = catalog.sequences.filter((one) => isCaptured(platform, one));
+  const sequences = await readSequences(control, ofCustomers);
+  const reach = await sortOut(context, catalog);
   meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
   const work = await sizeUp(context, reach.readable);
@@ -121,13 +130,18 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
       ...(snapshot.insertLsnAfter === undefined ? {} : { insertLsnAfter: snapshot.insertLsnAfter }),
     },
     clientTools: { pgDump: await pgDumpVersion(context) },
+    ...(platform === undefined ? {} : { platform: platform.name }),
     schema: schema.file,
     roles: catalog.roles,
     tables: tables.tables,
     sequences: sequences.sequences,
     largeObjects: largeObjects.largeObjects,
     materializedViews: catalog.materializedViews,
-    leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema)],
+    leftOut: [
+      ...catalog.leftOut,
+      ...reach.platforms.flatMap((relation) => leftOutByPlatform(platform, relation)),
+      ...schema.warnings.map(leftOutBySchema),
+    ],
   };
   const issues = [...reach.issues, ...tables.issues, ...sequences.issues, ...largeObjects.issues];
   return { database, issues };
@@ -136,6 +150,7 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
 interface Catalog {
   readonly server: ServerIdentity;
   readonly roles: readonly RoleManifest[];
+  readonly platform: Platform | undefined;
   readonly relations: readonly Relation[];
   readonly sequences: Awaited<ReturnType<typeof listSequences>>;
   readonly largeObjects: Awaited<ReturnType<typeof listLargeObjects>>;
@@ -151,8 +166,10 @@ async function readCatalog(context: CaptureContext): Promise<Catalog> {
 
 async function readAll(session: Connection): Promise<Catalog> {
   const relations = await readRelations(session);
+  const platform = await readPlatform(session);
   return {
     server: await readServerIdentity(session),
+    platform: platform === undefined ? undefined : platformNamed(platform),
     roles: await readRoles(session),
     relations,
     sequences: await listSequences(session),
@@ -167,15 +184,22 @@ interface Reach {
   readonly readable: readonly Relation[];
   /** Not even described: pg_dump could not lock them. */
   readonly excluded: readonly Relation[];
+  /** The platform's own: described where that is possible, their rows never read. */
+  readonly platforms: readonly Relation[];
   readonly issues: readonly CaptureIssue[];
 }
 
-async function sortOut(context: CaptureContext, relations: readonly Relation[]): Promise<Reach> {
-  const ours = relations.filter(
+async function sortOut(
+  context: CaptureContext,
+  { relations, platform }: Pick<Catalog, "relations" | "platform">,
+): Promise<Reach> {
+  const described = relations.filter(
     (one) =>
       one.kind !== "foreign" &&
       (one.extension === undefined || one.extensionCondition !== undefined),
   );
+  const ours = described.filter((one) => isCaptured(platform, one));
+  const platforms = described.filter((one) => !isCaptured(platform, one));
   const locked = new Set(await stayLocked(context.control, ours));
   const out = new Map<number, CaptureIssue>();
   for (const relation of ours) {
@@ -189,9 +213,30 @@ async function sortOut(context: CaptureContext, relations: readonly Relation[]):
   });
   return {
     readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid)),
-    excluded: undescribed,
+    excluded: [
+      ...undescribed,
+      ...withChildren(platforms, platforms.filter(isUnreadable), () => undefined),
+    ],
+    platforms,
     issues: [...out.values()],
   };
+}
+
+function isUnreadable({ readable }: Relation): boolean {
+  return !readable;
+}
+
+/** What of a platform's own may not be read is no fault of the role. */
+function isCaptured(
+  platform: Platform | undefined,
+  {
+    schema,
+    name,
+    readable,
+  }: { readonly schema: string; readonly name: string; readonly readable?: boolean },
+): boolean {
+  const rows = platform?.rowsOf(schema, name);
+  return typeof rows !== "object" || (rows.captured && readable !== false);
 }
 
 /** A partition or child without its parent's definition could not be created. */

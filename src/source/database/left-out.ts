@@ -1,5 +1,5 @@
 /** Whatever of the source is not in the snapshot, each with its reason: said aloud, never silently (I8). */
-import type { DatabaseManifest } from "../../manifest/index.ts";
+import type { DatabaseManifest, Platform } from "../../manifest/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { displayName } from "./issues.ts";
 import type { Relation } from "./relations.ts";
@@ -23,6 +23,14 @@ export async function readLeftOut(
 /** pg_dump ends well although it left something out: subscriptions, where the role is no superuser. */
 export function leftOutBySchema(warning: string): LeftOut {
   return { object: "schema", reason: `pg_dump warned: ${warning}` };
+}
+
+export function leftOutByPlatform(
+  platform: Platform | undefined,
+  relation: Relation,
+): readonly LeftOut[] {
+  const rows = platform?.rowsOf(relation.schema, relation.name);
+  return typeof rows === "object" ? [{ object: displayName(relation), reason: rows.reason }] : [];
 }
 
 function relationLeftOut(relation: Relation): readonly LeftOut[] {

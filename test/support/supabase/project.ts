@@ -1,0 +1,42 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { startCluster } from "../cluster.ts";
+import type { Cluster } from "../cluster.ts";
+
+/** A database as Supabase's platform lays it out for a new project; what stands in for what, layout.sql says. */
+export interface SupabaseProject extends AsyncDisposable {
+  readonly cluster: Cluster;
+  /** Of `postgres`, who is all that a customer has, and no superuser. */
+  readonly url: string;
+  /** As `postgres`. */
+  query<Row extends Record<string, unknown>>(sql: string): Promise<Row[]>;
+  /** As the platform's superuser. */
+  psql(script: string): Promise<string>;
+}
+
+const PASSWORD = "of the platform";
+
+export async function startSupabaseProject(): Promise<SupabaseProject> {
+  const cluster = await startCluster({ superuser: "supabase_admin" });
+  try {
+    const layout = await readFile(join(import.meta.dirname, "layout.sql"), "utf8");
+    await cluster.psql(`\\set password '${PASSWORD}'\n${layout}`, "postgres");
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+  const role = { name: "postgres", password: PASSWORD };
+  return {
+    cluster,
+    url: cluster.url("postgres", role),
+    query: (sql) => cluster.query(sql, { database: "postgres", role }),
+    psql: (script) => cluster.psql(script, "postgres"),
+    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
+  };
+}
+
+/** With the application in it. */
+export async function fillProject(project: SupabaseProject): Promise<void> {
+  const app = await readFile(join(import.meta.dirname, "app.sql"), "utf8");
+  await project.psql(`SET SESSION AUTHORIZATION postgres;\n${app}`);
+}
