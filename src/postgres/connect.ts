@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { throwIfAborted } from "../kernel/index.ts";
+import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { SessionKey } from "./cancel.ts";
 import { PgConnection } from "./connection.ts";
 import { postgresError } from "./errors.ts";
@@ -12,6 +12,7 @@ import {
   wantedSettings,
 } from "./session-settings.ts";
 import type { SessionLimits } from "./session-settings.ts";
+import { supabaseHint } from "./supabase-address.ts";
 import { describeTarget, parseTarget } from "./target.ts";
 import type { ConnectionTarget } from "./target.ts";
 import { tlsOptions } from "./tls.ts";
@@ -42,11 +43,18 @@ export const connect: Connect = async (options) => {
   } catch (error) {
     client.connection.stream.destroy();
     throwIfAborted(options.signal);
-    throw translateError(error, { server: describeTarget(target) });
+    throw withHint(translateError(error, { server: describeTarget(target) }), target);
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
   }
 };
+
+function withHint(error: AppError, target: ConnectionTarget): AppError {
+  const hint = supabaseHint(error.code, target);
+  if (hint === undefined) return error;
+  const { code, kind, message, subject, cause } = error;
+  return new AppError(code, kind, { message, subject, cause, hint });
+}
 
 /** Every field is given, so that the driver takes none from the environment. */
 async function createClient(

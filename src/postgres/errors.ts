@@ -11,6 +11,12 @@ export const postgresError = errorTable("postgres", {
     meaning: "An sslmode weaker than verify-full towards a server that is not on this machine.",
     hint: "Use sslmode=verify-full, with sslrootcert naming the provider's certificate where it is not a public one.",
   },
+  transaction_pooler: {
+    kind: "config",
+    meaning:
+      "An address of Supabase's pooler in transaction mode, where a session does not stay the same and no snapshot holds.",
+    hint: "Use the session pooler (port 5432 of the same host), or the project's own address db.REF.supabase.co:5432.",
+  },
   tls_failed: {
     kind: "auth",
     meaning:

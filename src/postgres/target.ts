@@ -4,6 +4,7 @@
  */
 import { Secret } from "../kernel/index.ts";
 import { postgresError } from "./errors.ts";
+import { supabaseAddress } from "./supabase-address.ts";
 
 export type SslMode = "disable" | "require" | "verify-full";
 
@@ -213,10 +214,17 @@ function targetOf(parameters: ReadonlyMap<string, string>): ConnectionTarget {
   }
   if (user === undefined) throw invalid("connection string names no user");
   const local = isLocal(host);
+  const port = portOf(parameters.get("port"));
+  if (supabaseAddress(host, port) === "transaction pooler") {
+    throw postgresError("transaction_pooler", {
+      message: `transaction pooler ${host}:${port}`,
+      subject: { host, port },
+    });
+  }
   const password = parameters.get("password");
   return {
     host,
-    port: portOf(parameters.get("port")),
+    port,
     user,
     database: parameters.get("dbname") ?? user,
     ...(password === undefined ? {} : { password: new Secret(password) }),

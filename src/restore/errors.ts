@@ -31,6 +31,11 @@ export const restoreError = errorTable("restore", {
     kind: "auth",
     meaning: "The login at the target may not do what the restore must do there.",
   },
+  platform_superuser: {
+    kind: "usage",
+    meaning: "The target is a project of a platform, and the login its superuser.",
+    hint: "Connect as postgres: whose objects are whose is told by who made them.",
+  },
   role_collision: {
     kind: "usage",
     meaning:

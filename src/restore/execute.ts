@@ -1,4 +1,5 @@
 import type { Secret } from "../kernel/index.ts";
+import type { TableManifest } from "../manifest/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { acquireBuilder } from "./builder.ts";
 import { openAdmin, openBuilder } from "./context.ts";
@@ -30,7 +31,7 @@ interface Timed {
 }
 
 export async function executeRestore(findings: Findings): Promise<RestoreResult> {
-  const { clock, manifest } = findings.options;
+  const { clock } = findings.options;
   const startedMs = clock.monotonicMs();
   const steps: Timed[] = [];
   const timed = async <Result>(step: string, run: () => Promise<Result>): Promise<Result> => {
@@ -44,14 +45,13 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
   await using admin = await openAdmin(findings.options.targetUrl, findings.options.signal);
   await using builder = await openBuilder(prepared.builderUrl, findings.options.signal);
   const work = await openWork(findings, { ...prepared, admin, builder, issues });
-  const verified = await runSteps(work, timed);
-  const { database } = manifest;
+  const { tables, verified } = await runSteps(work, timed);
   return {
     outcome: issues.length === 0 ? "complete" : "incomplete",
     issues,
     withheld: work.withheld,
-    tables: database.tables.length,
-    rows: database.tables.reduce((sum, table) => sum + BigInt(table.rows), 0n),
+    tables: tables.length,
+    rows: tables.reduce((sum, table) => sum + BigInt(table.rows), 0n),
     durationMs: clock.monotonicMs() - startedMs,
     steps,
     verified,
@@ -61,7 +61,7 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
 async function runSteps(
   work: Work,
   timed: <Result>(step: string, run: () => Promise<Result>) => Promise<Result>,
-): Promise<Verified> {
+): Promise<{ readonly tables: readonly TableManifest[]; readonly verified: Verified }> {
   await timed("schema", async () => {
     await clearDefaults(work);
     await restorePreData(work);
@@ -78,7 +78,7 @@ async function runSteps(
   await timed("owners", () => restoreOwners(work));
   await timed("views", () => refreshViews(work));
   await timed("finish", () => finish(work));
-  return verified;
+  return { tables, verified };
 }
 
 interface Prepared {

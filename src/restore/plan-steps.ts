@@ -4,14 +4,14 @@ import { tableBytes } from "./step-tables.ts";
 
 /** The plan, line by line, as it is shown before it is executed. */
 export function planSteps(findings: Findings): readonly string[] {
-  const { options, target, roles, archive } = findings;
+  const { options, roles, archive, platform } = findings;
   const { database } = options.manifest;
-  const rows = database.tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
-  const name = JSON.stringify(target.databaseName);
+  const tables = database.tables.filter(
+    ({ schema, name }) => typeof platform?.rowsOf(schema, name) !== "object",
+  );
+  const rows = tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
   return [
-    target.resumes
-      ? `resume the interrupted restore into database ${name}`
-      : `${target.exists ? "take the empty database" : "create database"} ${name}`,
+    targetLine(findings),
     builderLine(findings),
     ...(roles.create.length > 0
       ? [`create ${roles.create.length} roles: ${roles.create.map((role) => role.name).join(", ")}`]
@@ -20,7 +20,7 @@ export function planSteps(findings: Findings): readonly string[] {
       ? [`keep ${roles.kept.length} roles of the target as they are: ${roles.kept.join(", ")}`]
       : []),
     `build ${formatCount(archive.preData.length)} definitions (schemas, types, functions, tables, views)`,
-    `load ${formatCount(rows)} rows of ${formatCount(database.tables.length)} tables, ${formatBytes(tableBytes(database.tables))}, on ${options.connections} connections`,
+    `load ${formatCount(rows)} rows of ${formatCount(tables.length)} tables, ${formatBytes(tableBytes(tables))}, on ${options.connections} connections`,
     ...(database.largeObjects.length > 0
       ? [`load ${formatCount(database.largeObjects.length)} large objects`]
       : []),
@@ -32,6 +32,15 @@ export function planSteps(findings: Findings): readonly string[] {
       ? [`refresh ${formatCount(database.materializedViews.length)} materialised views`]
       : []),
   ];
+}
+
+function targetLine({ target, platform }: Findings): string {
+  const name = JSON.stringify(target.databaseName);
+  if (target.resumes) return `resume the interrupted restore into database ${name}`;
+  if (!target.exists) return `create database ${name}`;
+  return platform === undefined
+    ? `take the empty database ${name}`
+    : `take database ${name} of a new ${platform.name} project: what the platform made there stays as it is`;
 }
 
 function builderLine({ target, options }: Findings): string {

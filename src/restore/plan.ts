@@ -33,6 +33,11 @@ async function findOut(options: RestoreOptions): Promise<Findings> {
   const target = await inspectTarget(options);
   const toc = await loadArchive(options);
   const furniture = target.exists ? await furnitureAt(options) : undefined;
+  if (furniture !== undefined && target.superuser) {
+    throw restoreError("platform_superuser", {
+      message: `login ${JSON.stringify(target.adminName)}, a superuser of a ${furniture.platform.name} project`,
+    });
+  }
   const archive = sortArchive(toc, furniture?.decide);
   const { database } = options.manifest;
   const owners = new Set(

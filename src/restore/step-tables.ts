@@ -6,6 +6,7 @@ import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { isFurniture, orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
+import { copyShared, sharedColumns } from "./older-table.ts";
 import { queueOf, runOnSessions } from "./pool.ts";
 import { onEitherPath } from "./search-path.ts";
 import { countingFile } from "./snapshot-file.ts";
@@ -77,11 +78,13 @@ async function copyPiece(
       await connection.query(`TRUNCATE ONLY ${quoteQualified(table.schema, table.name)}`);
     }
     const file = countingFile(work.options, part, options.signal, partPath(table, part));
-    const rows = await connection.copyIn(
-      copyStatement(table, alone),
-      watch(file, options.onBytes),
-      { signal: options.signal },
-    );
+    const source = watch(file, options.onBytes);
+    const { signal } = options;
+    const shared = furniture ? await sharedColumns(connection, table) : undefined;
+    const rows =
+      shared === undefined
+        ? await connection.copyIn(copyStatement(table, alone), source, { signal })
+        : await copyShared(work, connection, table, shared, { file: source, signal });
     equalText(part.path, "rows", part.rows, String(rows));
     await work.ledger.record(connection, partItem(part));
   });

@@ -70,6 +70,7 @@ export function sortArchive(
   decide: (entry: TocEntry) => Placement = () => "build",
 ): SortedArchive {
   const left = new Set<number>();
+  const callOut = new Set(toc.entries.filter(callsOut).map(({ dumpId }) => dumpId));
   const late = new Set<number>();
   const sorted = { preData: new Array<TocEntry>(), postData: new Array<TocEntry>() };
   const grants: TocEntry[] = [];
@@ -85,7 +86,7 @@ export function sortArchive(
       if (placement !== "grants") left.add(entry.dumpId);
       continue;
     }
-    const reason = reasonToWithhold(entry, left);
+    const reason = reasonToWithhold(entry, { left, callOut });
     if (reason !== undefined) {
       left.add(entry.dumpId);
       if (!followsItsObject(entry)) withheld.push({ object: describeEntry(entry), reason });
@@ -105,7 +106,17 @@ export function sortArchive(
   return { ...sorted, grants, addedGrants, withheld };
 }
 
-function reasonToWithhold(entry: TocEntry, left: ReadonlySet<number>): string | undefined {
+/** Functions that send requests: a trigger that runs one is a webhook. */
+function callsOut({ kind, schema }: TocEntry): boolean {
+  return kind === "FUNCTION" && (schema === "supabase_functions" || schema === "net");
+}
+
+function reasonToWithhold(
+  entry: TocEntry,
+  { left, callOut }: Readonly<Record<"left" | "callOut", ReadonlySet<number>>>,
+): string | undefined {
+  if (entry.kind === "TRIGGER" && entry.dependencies.some((id) => callOut.has(id)))
+    return "a webhook, which sends requests; create it again when the database is released";
   if (entry.kind === "EXTENSION") {
     const reason = WITHHELD_EXTENSIONS[extensionOf(entry)?.name ?? ""];
     if (reason !== undefined) return reason;

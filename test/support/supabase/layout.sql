@@ -143,6 +143,18 @@ CREATE FUNCTION pgbouncer.get_auth(usename text) RETURNS TABLE (username text, p
   $$ SELECT rolname::text, rolpassword::text FROM pg_authid WHERE rolname = usename $$;
 REVOKE ALL ON FUNCTION pgbouncer.get_auth FROM public;
 GRANT EXECUTE ON FUNCTION pgbouncer.get_auth TO pgbouncer;
+CREATE SCHEMA supabase_functions AUTHORIZATION supabase_admin;
+GRANT USAGE ON SCHEMA supabase_functions TO postgres, anon, authenticated, service_role;
+CREATE TABLE supabase_functions.hooks (id bigserial PRIMARY KEY, hook_table_id integer NOT NULL, hook_name text NOT NULL, request_id bigint);
+CREATE FUNCTION supabase_functions.http_request() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+  INSERT INTO supabase_functions.hooks (hook_table_id, hook_name) VALUES (TG_RELID::integer, TG_NAME);
+  RETURN NEW;
+END $$;
+ALTER FUNCTION supabase_functions.http_request OWNER TO supabase_functions_admin;
+ALTER TABLE supabase_functions.hooks OWNER TO supabase_functions_admin;
+GRANT USAGE ON SCHEMA supabase_functions TO supabase_functions_admin;
+GRANT EXECUTE ON FUNCTION supabase_functions.http_request TO postgres, anon, authenticated, service_role;
+
 CREATE SCHEMA vault AUTHORIZATION supabase_admin;
 GRANT USAGE ON SCHEMA vault TO postgres, service_role;
 CREATE TABLE vault.secrets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text, description text NOT NULL DEFAULT '', secret text NOT NULL, key_id uuid, nonce bytea);
