@@ -1,4 +1,5 @@
 import { formatBytes, formatCount } from "../kernel/index.ts";
+import type { DatabaseManifest } from "../manifest/index.ts";
 import type { Findings } from "./context.ts";
 import { tableBytes } from "./step-tables.ts";
 
@@ -9,6 +10,7 @@ export function planSteps(findings: Findings): readonly string[] {
   const rows = database.tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
   const name = JSON.stringify(target.databaseName);
   return [
+    ...limitLines(options.manifest.database),
     target.resumes
       ? `resume the interrupted restore into database ${name}`
       : `${target.exists ? "take the empty database" : "create database"} ${name}`,
@@ -31,6 +33,14 @@ export function planSteps(findings: Findings): readonly string[] {
     ...(database.materializedViews.length > 0
       ? [`refresh ${formatCount(database.materializedViews.length)} materialised views`]
       : []),
+  ];
+}
+
+function limitLines({ limitedTo, tables }: DatabaseManifest): readonly string[] {
+  if (limitedTo === undefined) return [];
+  const names = limitedTo.named.map(({ schema, name }) => `${schema}.${name}`).join(", ");
+  return [
+    `this point is no whole database: it holds the rows of ${formatCount(tables.length)} tables (${names}); all others are built empty`,
   ];
 }
 

@@ -29,8 +29,8 @@ export const planRestore: PlanRestore = async (options) => {
 async function findOut(options: RestoreOptions): Promise<Findings> {
   const target = await inspectTarget(options);
   const toc = await loadArchive(options);
-  const archive = sortArchive(toc);
   const { database } = options.manifest;
+  const archive = sortArchive(toc, database.limitedTo);
   const owners = new Set(
     [
       ...[...archive.preData, ...archive.postData].map((entry) => entry.owner),

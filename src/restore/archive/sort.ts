@@ -1,3 +1,4 @@
+import type { Limits } from "../../manifest/index.ts";
 import { isWord, nameOf, tokenize } from "../tokens.ts";
 import type { ArchiveToc, TocEntry } from "./toc.ts";
 
@@ -61,7 +62,8 @@ const SKIPPED_KINDS = new Set([
   "STATISTICS DATA",
 ]);
 
-export function sortArchive(toc: ArchiveToc): SortedArchive {
+/** `limits`: of a point that holds the rows of some tables alone. */
+export function sortArchive(toc: ArchiveToc, limits?: Limits): SortedArchive {
   const left = new Set<number>();
   const late = new Set<number>();
   const sorted = { preData: new Array<TocEntry>(), postData: new Array<TocEntry>() };
@@ -69,7 +71,7 @@ export function sortArchive(toc: ArchiveToc): SortedArchive {
   const withheld: Withheld[] = [];
   for (const entry of toc.entries) {
     if (SKIPPED_KINDS.has(entry.kind) || isOfDatabase(entry)) continue;
-    const reason = reasonToWithhold(entry, left);
+    const reason = reasonToWithhold(entry, left) ?? dangling(entry, limits);
     if (reason !== undefined) {
       left.add(entry.dumpId);
       if (!followsItsObject(entry)) withheld.push({ object: describeEntry(entry), reason });
@@ -98,6 +100,17 @@ function reasonToWithhold(entry: TocEntry, left: ReadonlySet<number>): string | 
   if (own !== undefined) return own;
   const follows = followsItsObject(entry) && entry.dependencies.some((id) => left.has(id));
   return follows ? "part of something that was left out" : undefined;
+}
+
+/** The rows that it refers to are not in the point: it could not hold. */
+function dangling(entry: TocEntry, limits: Limits | undefined): string | undefined {
+  if (entry.kind !== "FK CONSTRAINT" || limits === undefined) return undefined;
+  const found = limits.foreignKeys.some(
+    ({ schema, table, name }) => entry.schema === schema && entry.tag === `${table} ${name}`,
+  );
+  return found
+    ? "refers to a table whose rows are not in this point; add it again when they are there"
+    : undefined;
 }
 
 /** Comments, labels and grants: nothing without the object that they are about. */

@@ -18,6 +18,8 @@ import { copyTables, refusedBefore } from "./copy-tables.ts";
 import type { TableWork } from "./copy-tables.ts";
 import { captureIssue, displayName } from "./issues.ts";
 import { copyLargeObjects, listLargeObjects } from "./large-objects.ts";
+import { leftOutByLimit, limitTo, readLimitFacts } from "./limit.ts";
+import type { Limit, LimitFacts } from "./limit.ts";
 import { leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
@@ -32,6 +34,7 @@ import { readServerIdentity } from "./server-identity.ts";
 import { exportSnapshot, openSession, underSnapshot } from "./snapshot.ts";
 import type { CaptureDatabase, CaptureIssue, CaptureOptions, CaptureResult } from "./types.ts";
 import type { SnapshotWriter } from "../../repository/index.ts";
+import { sourceError } from "../errors.ts";
 
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 /** A migration that meets pg_dump makes it fail as a whole; nothing is stored yet, so a new snapshot costs little. */
@@ -99,8 +102,10 @@ async function captureOnce(
 async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const { meter, control, snapshot } = context;
   const catalog = await readCatalog(context);
-  const sequences = await readSequences(control, catalog.sequences);
-  const reach = await sortOut(context, catalog.relations);
+  const limit = limitOf(context, catalog);
+  const wanted = catalog.sequences.filter((one) => limit?.usesSequence(one) ?? true);
+  const sequences = await readSequences(control, wanted);
+  const reach = await sortOut(context, catalog.relations, limit);
   meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
   const work = await sizeUp(context, reach.readable);
@@ -110,7 +115,8 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   });
   const tables = await copyTables(context, work, catalog.blockBytes);
   meter.begin("large-objects");
-  const largeObjects = await copyLargeObjects(context, catalog.largeObjects);
+  const listed = limit === undefined ? catalog.largeObjects : [];
+  const largeObjects = await copyLargeObjects(context, listed);
   meter.begin("finish");
   const database: DatabaseManifest = {
     source: context.options.source.name,
@@ -126,11 +132,32 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
     tables: tables.tables,
     sequences: sequences.sequences,
     largeObjects: largeObjects.largeObjects,
-    materializedViews: catalog.materializedViews,
-    leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema)],
+    // Computed from what is not there, they would say something that was never so.
+    materializedViews: limit === undefined ? catalog.materializedViews : [],
+    leftOut: [
+      ...catalog.leftOut,
+      ...(limit === undefined ? [] : leftOutByLimit(limit, catalog.relations, reach.excluded)),
+      ...schema.warnings.map(leftOutBySchema),
+    ],
+    ...(limit === undefined ? {} : { limitedTo: limit.limits }),
   };
-  const issues = [...reach.issues, ...tables.issues, ...sequences.issues, ...largeObjects.issues];
+  const issues = [
+    ...(limit?.issues ?? []),
+    ...reach.issues,
+    ...tables.issues,
+    ...sequences.issues,
+    ...largeObjects.issues,
+  ];
   return { database, issues };
+}
+
+function limitOf({ options }: CaptureContext, catalog: Catalog): Limit | undefined {
+  if (options.only === undefined || catalog.limitFacts === undefined) return undefined;
+  const limit = limitTo(options.only.tables, catalog.relations, catalog.limitFacts);
+  if (limit.issues.length < options.only.tables.length) return limit;
+  throw sourceError("no_table_found", {
+    message: limit.issues.map(({ message }) => message).join("; "),
+  });
 }
 
 interface Catalog {
@@ -142,14 +169,18 @@ interface Catalog {
   readonly materializedViews: DatabaseManifest["materializedViews"];
   readonly leftOut: DatabaseManifest["leftOut"];
   readonly blockBytes: number;
+  /** Only of a capture of some tables. */
+  readonly limitFacts?: LimitFacts;
 }
 
 async function readCatalog(context: CaptureContext): Promise<Catalog> {
   await using session = await openSession(context.session, "catalog");
-  return await underSnapshot(session, context.snapshot.id, () => readAll(session));
+  return await underSnapshot(session, context.snapshot.id, () =>
+    readAll(session, context.options.only !== undefined),
+  );
 }
 
-async function readAll(session: Connection): Promise<Catalog> {
+async function readAll(session: Connection, limited: boolean): Promise<Catalog> {
   const relations = await readRelations(session);
   return {
     server: await readServerIdentity(session),
@@ -160,6 +191,7 @@ async function readAll(session: Connection): Promise<Catalog> {
     materializedViews: await readMaterializedViews(session),
     leftOut: await readLeftOut(session, relations),
     blockBytes: await readBlockBytes(session),
+    ...(limited ? { limitFacts: await readLimitFacts(session) } : {}),
   };
 }
 
@@ -170,7 +202,11 @@ interface Reach {
   readonly issues: readonly CaptureIssue[];
 }
 
-async function sortOut(context: CaptureContext, relations: readonly Relation[]): Promise<Reach> {
+async function sortOut(
+  context: CaptureContext,
+  relations: readonly Relation[],
+  limit: Limit | undefined,
+): Promise<Reach> {
   const ours = relations.filter(
     (one) =>
       one.kind !== "foreign" &&
@@ -187,10 +223,11 @@ async function sortOut(context: CaptureContext, relations: readonly Relation[]):
     const code = out.get(parent)?.code ?? "permission_denied";
     if (!out.has(child.oid)) out.set(child.oid, parentIssue(child, code));
   });
+  const selected = (oid: number): boolean => limit?.selected.has(oid) ?? true;
   return {
-    readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid)),
+    readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid) && selected(one.oid)),
     excluded: undescribed,
-    issues: [...out.values()],
+    issues: [...out].filter(([oid]) => selected(oid)).map(([, issue]) => issue),
   };
 }
 
