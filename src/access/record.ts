@@ -11,6 +11,7 @@ export type AccessAction =
   | "snapshots"
   | "ls"
   | "dump"
+  | "export"
   | "recover-versions"
   | "restore"
   | "check"

@@ -7,6 +7,7 @@ import { copyVerb } from "./commands/copy.ts";
 import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { estimateVerb } from "./commands/estimate.ts";
+import { exportVerb } from "./commands/export.ts";
 import { forgetVerb } from "./commands/forget.ts";
 import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
@@ -23,7 +24,10 @@ import type { Verb } from "./verb.ts";
 
 /** Every verb by its purpose, in the order in which `--help` shows them. */
 export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly Verb[]])[] = [
-  ["The day's work", [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, diffVerb]],
+  [
+    "The day's work",
+    [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, exportVerb, diffVerb],
+  ],
   ["The bad day", [restoreVerb, recoverVersionsVerb, repairVerb]],
   ["Proof and copies", [checkVerb, copyVerb, copiesVerb, estimateVerb, acceptVerb]],
   ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],

@@ -8,7 +8,13 @@ export const manifestError = errorTable("manifest", {
   },
   damaged_copy: {
     kind: "corrupt",
-    meaning: "A binary COPY stream does not have the structure that PostgreSQL documents.",
+    meaning: "A COPY stream does not have the structure that PostgreSQL documents.",
+  },
+  not_utf8: {
+    kind: "incompatible",
+    meaning:
+      "A value is not UTF-8, which JSON must be; every server that keeps its word sends UTF-8.",
+    hint: "Export the table as CSV or SQL, which carry the bytes as they are.",
   },
   damaged: {
     kind: "corrupt",

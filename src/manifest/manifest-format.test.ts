@@ -36,7 +36,7 @@ describe("manifest.json", () => {
   });
 
   test("is refused when its format is another one", () => {
-    const error = errorOf(text({ ...sampleManifest(), format: "sparekeep.manifest/2" }));
+    const error = errorOf(text({ ...sampleManifest(), format: "sparekeep.manifest/3" }));
     expect(error.code).toBe("manifest.unsupported");
   });
 

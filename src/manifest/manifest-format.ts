@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Bytes } from "../kernel/index.ts";
 import { manifestError } from "./errors.ts";
-import { MANIFEST_FORMAT } from "./manifest.ts";
+import { LIMITED_MANIFEST_FORMAT, MANIFEST_FORMAT } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
 
 /**
@@ -114,14 +114,35 @@ const database = z.strictObject({
   leftOut: z.array(z.strictObject({ object: name, reason: name })),
 });
 
-const manifestSchema = z.strictObject({
-  format: z.literal(MANIFEST_FORMAT),
+const namedTable = { schema: name, name };
+
+const limitedDatabase = database.extend({
+  tables: z.array(
+    table.extend({
+      exports: z
+        .array(z.strictObject({ ...storedFileShape, format: z.enum(["csv", "jsonl"]) }))
+        .exactOptional(),
+    }),
+  ),
+  limitedTo: z.strictObject({
+    named: z.array(z.strictObject({ ...namedTable, tables: z.array(z.strictObject(namedTable)) })),
+    foreignKeys: z.array(z.strictObject({ schema: name, table: name, name })),
+  }),
+});
+
+const head = {
   plan: name,
   startedAt: time,
   completedAt: time,
   tool: z.strictObject({ name: z.literal("sparekeep"), version: name }),
   rowHashKey: hash,
-  database,
+};
+
+const manifestSchema = z.strictObject({ format: z.literal(MANIFEST_FORMAT), ...head, database });
+const limitedManifestSchema = z.strictObject({
+  format: z.literal(LIMITED_MANIFEST_FORMAT),
+  ...head,
+  database: limitedDatabase,
 });
 
 const formatLine = z.looseObject({ format: z.string() });
@@ -133,13 +154,15 @@ export function formatManifest(manifest: Manifest): Bytes {
 export function parseManifest(bytes: Bytes): Manifest {
   const json = parseJson(bytes);
   const named = formatLine.safeParse(json);
-  if (named.success && named.data.format !== MANIFEST_FORMAT) {
+  const format = named.success ? named.data.format : MANIFEST_FORMAT;
+  if (named.success && format !== MANIFEST_FORMAT && format !== LIMITED_MANIFEST_FORMAT) {
     throw manifestError("unsupported", {
       message: `manifest format ${JSON.stringify(named.data.format.slice(0, 80))}`,
-      subject: { expected: MANIFEST_FORMAT },
+      subject: { expected: `${MANIFEST_FORMAT} or ${LIMITED_MANIFEST_FORMAT}` },
     });
   }
-  const parsed = manifestSchema.safeParse(json);
+  const schema = format === LIMITED_MANIFEST_FORMAT ? limitedManifestSchema : manifestSchema;
+  const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const where = issue === undefined ? "" : issue.path.map(String).join(".");

@@ -6,9 +6,11 @@
 import type { PlatformName } from "./platform.ts";
 
 export const MANIFEST_FORMAT = "sparekeep.manifest/1";
+/** Of a point that holds the rows of some tables alone: whoever knows only the first must not take it for a whole. */
+export const LIMITED_MANIFEST_FORMAT = "sparekeep.manifest/2";
 
 export interface Manifest {
-  readonly format: typeof MANIFEST_FORMAT;
+  readonly format: typeof MANIFEST_FORMAT | typeof LIMITED_MANIFEST_FORMAT;
   readonly plan: string;
   readonly startedAt: string;
   readonly completedAt: string;
@@ -45,6 +47,24 @@ export interface DatabaseManifest {
   }[];
   /** Whatever of the source is not in the snapshot, each with its reason. */
   readonly leftOut: readonly { readonly object: string; readonly reason: string }[];
+  /** Format 2, always: what the capture was limited to. */
+  readonly limitedTo?: Limits;
+}
+
+export interface NamedTable {
+  readonly schema: string;
+  readonly name: string;
+}
+
+export interface Limits {
+  /** As the plan named them, each with the tables whose rows stand for it: itself, or partitions and children. */
+  readonly named: readonly (NamedTable & { readonly tables: readonly NamedTable[] })[];
+  /** From tables with rows to tables without all of theirs: a restore cannot make them hold. */
+  readonly foreignKeys: readonly {
+    readonly schema: string;
+    readonly table: string;
+    readonly name: string;
+  }[];
 }
 
 export interface ServerIdentity {
@@ -115,6 +135,12 @@ export interface TableManifest {
   readonly rowHash: string;
   /** Concatenated in order they are the table; restored in any order. A table without rows has none. */
   readonly parts: readonly TablePart[];
+  /** Format 2: the same rows for other programs. */
+  readonly exports?: readonly TableExport[];
+}
+
+export interface TableExport extends StoredFile {
+  readonly format: "csv" | "jsonl";
 }
 
 export interface TablePart extends StoredFile {

@@ -1,4 +1,4 @@
-import type { Manifest } from "./manifest.ts";
+import type { DatabaseManifest, Manifest } from "./manifest.ts";
 import { plainLine } from "./sql-text.ts";
 
 /** RECOVERY.md: for a tired person at three in the morning who has the repository, its password and no Sparekeep. */
@@ -12,7 +12,7 @@ export function renderGuide(manifest: Manifest): string {
   );
   return `# How to bring this database back
 
-This folder is a backup of database **${plainLine(database.server.databaseName)}** (PostgreSQL ${plainLine(database.server.version)}), taken ${database.snapshot.takenAt}: ${database.tables.length} tables, ${rows} rows, ${database.largeObjects.length} large objects. Everything that is needed is here. You need \`psql\` and \`pg_restore\` of version ${major} or newer, and nothing else.
+This folder is a backup of database **${plainLine(database.server.databaseName)}** (PostgreSQL ${plainLine(database.server.version)}), taken ${database.snapshot.takenAt}: ${database.tables.length} tables, ${rows} rows, ${database.largeObjects.length} large objects. ${limitText(database)} You need \`psql\` and \`pg_restore\` of version ${major} or newer, and nothing else.
 
 ## If you have Sparekeep
 
@@ -44,7 +44,7 @@ It checks more than the script below. Use it if you can.
 ## What does not come back by itself
 
 - Passwords of roles: they are in no backup. \`ALTER ROLE … PASSWORD\` for each role that logs in.
-- Publications, subscriptions, event triggers and user mappings: left out, so that a restored database does nothing by itself. They are in \`${archive}\`; \`pg_restore --list ${archive}\` shows them.
+${limitedForeignKeys(database)}- Publications, subscriptions, event triggers and user mappings: left out, so that a restored database does nothing by itself. They are in \`${archive}\`; \`pg_restore --list ${archive}\` shows them.
 ${leftOut.length === 0 ? "" : `\nNot in this backup:\n\n${leftOut.join("\n")}\n`}
 ## What is where
 
@@ -53,9 +53,25 @@ ${leftOut.length === 0 ? "" : `\nNot in this backup:\n\n${leftOut.join("\n")}\n`
 | \`manifest.json\` | what this backup says that it holds: tables, rows, checksums |
 | \`${archive}\` | definitions, \`pg_dump --format=custom --schema-only\` |
 | \`database/tables/SCHEMA/TABLE/\` | rows, as COPY writes them (\`manifest.json\` names the columns) |
-| \`database/large-objects/\` | large objects by their oid |
+${exportsRow(database)}| \`database/large-objects/\` | large objects by their oid |
 | \`database/*.sql\` | roles, sequences, materialised views, row counts |
 
 One table only: \`psql -c "COPY schema.table (columns) FROM STDIN" < database/tables/…/0000.copy\`. In names of files, \`%2F\` stands for \`/\`, \`%25\` for \`%\`; folders that begin with \`%-\` only divide a huge folder.
 `;
+}
+
+function limitText({ limitedTo, tables }: DatabaseManifest): string {
+  if (limitedTo === undefined) return "Everything that is needed is here.";
+  const names = limitedTo.named.map(({ schema, name }) => plainLine(`${schema}.${name}`));
+  return `**It is no whole database**: it holds the rows of these tables alone: ${names.join(", ")} (${tables.length} with partitions and children). All definitions are here; every other table comes back empty. Look for a point of another plan (\`restic snapshots\`, without the tag \`scope=tables\`) before you take this one for all that is left.`;
+}
+
+function limitedForeignKeys({ limitedTo }: DatabaseManifest): string {
+  if (limitedTo === undefined) return "";
+  return "- Foreign keys: tables that they refer to may have no rows here. The script writes them to `foreign-keys.sql`; run the lines that you want once the rows are there.\n";
+}
+
+function exportsRow({ tables }: DatabaseManifest): string {
+  if (tables.every((table) => table.exports === undefined)) return "";
+  return "| `exports/SCHEMA/TABLE.csv`, `.jsonl` | the same rows for other programs |\n";
 }

@@ -18,6 +18,7 @@ source_version=@SOURCE_VERSION@
 owner_name=@OWNER@
 owner_text=@OWNER_TEXT@
 roles=@ROLES@
+limited=@LIMITED@
 missing=0
 builder=
 work=$(mktemp -d)
@@ -101,6 +102,17 @@ pg_restore -l "$archive" >"$work/all.list"
 awk '!/^;/ && !($4 == "EVENT" && $5 == "TRIGGER") && $4 != "PUBLICATION" && $4 != "SUBSCRIPTION" &&
      !($4 == "USER" && $5 == "MAPPING") && !($4 == "COMMENT" && ($6 == "EVENT" || $6 == "PUBLICATION" || $6 == "SUBSCRIPTION"))' \
   "$work/all.list" >"$work/wanted.list"
+if [ "$limited" = 1 ]; then
+  say "this backup is no whole database: it holds the rows of some tables alone (RECOVERY.md names them); the others come back empty"
+  # Rows that foreign keys refer to may not be here: what they are is kept for later.
+  awk '($4 == "FK" && $5 == "CONSTRAINT") || ($4 == "COMMENT" && $6 == "CONSTRAINT")' "$work/wanted.list" >"$work/foreign.list"
+  awk '!($4 == "FK" && $5 == "CONSTRAINT") && !($4 == "COMMENT" && $6 == "CONSTRAINT")' "$work/wanted.list" >"$work/kept.list"
+  mv "$work/kept.list" "$work/wanted.list"
+  if [ -s "$work/foreign.list" ]; then
+    pg_restore -f foreign-keys.sql -L "$work/foreign.list" "$archive" || stop "foreign-keys.sql cannot be written" 1
+    say "foreign keys are left out; they are in foreign-keys.sql"
+  fi
+fi
 awk '$4 == "SCHEMA"' "$work/wanted.list" >"$work/schemas.list"
 awk '$4 == "ACL" || ($4 == "DEFAULT" && $5 == "ACL")' "$work/wanted.list" >"$work/grants.list"
 awk '$4 != "SCHEMA" && $4 != "ACL" && !($4 == "DEFAULT" && $5 == "ACL")' "$work/wanted.list" >"$work/objects.list"
@@ -236,5 +248,9 @@ EOF
 fi
 
 [ "$missing" = 0 ] || stop "done, but something is missing: see above" 3
+if [ "$limited" = 1 ]; then
+  say "done: the rows of the tables that this backup holds are there; every other table is empty, and foreign keys are in foreign-keys.sql."
+  exit 0
+fi
 say "done: everything is there. Roles that log in need passwords: ALTER ROLE ... PASSWORD."
 `.replaceAll("$SPAREKEEP_TRUST_SOURCE", "${SPAREKEEP_TRUST_SOURCE:-0}");

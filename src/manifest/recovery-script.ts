@@ -18,6 +18,7 @@ export function renderScript(manifest: Manifest, options: RecoveryOptions): stri
     .replace("@OWNER@", () => shellWord(sqlName(database.server.owner)))
     .replace("@OWNER_TEXT@", () => shellWord(sqlText(database.server.owner)))
     .replace("@ROLES@", () => shellWord(roles === "" ? "''" : roles))
+    .replace("@LIMITED@", () => (database.limitedTo === undefined ? "0" : "1"))
     .replace("@LOAD@", () => ["  :", ...tables, ...objects].join("\n  "));
 }
 

@@ -8,10 +8,15 @@
  */
 import { MIB } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
-import { formatManifest, MANIFEST_FORMAT, renderRecoveryFiles } from "../manifest/index.ts";
+import {
+  formatManifest,
+  LIMITED_MANIFEST_FORMAT,
+  MANIFEST_FORMAT,
+  renderRecoveryFiles,
+} from "../manifest/index.ts";
 import type { Manifest } from "../manifest/index.ts";
 import { destinationNamed, planNamed, sourceNamed } from "../policy/index.ts";
-import type { Policy } from "../policy/index.ts";
+import type { Capture, Policy } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
 import { storedNameOf, tagsOf } from "../repository/index.ts";
@@ -22,7 +27,7 @@ import type {
   SnapshotWriter,
 } from "../repository/index.ts";
 import { captureDatabase } from "../source/index.ts";
-import type { CaptureIssue, CaptureProgress, CaptureResult } from "../source/index.ts";
+import type { CaptureIssue, CaptureOnly, CaptureProgress, CaptureResult } from "../source/index.ts";
 import type { Secret } from "../kernel/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
@@ -138,7 +143,7 @@ async function toolsFor(context: OperationContext, url: Secret): Promise<ClientT
 
 interface Run {
   readonly repository: Repository;
-  readonly plan: { readonly name: string };
+  readonly plan: { readonly name: string; readonly capture: Capture };
   readonly source: { readonly name: string };
   readonly url: Secret;
   readonly tools: ClientTools;
@@ -172,13 +177,15 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     connections: options.connections ?? CONNECTIONS,
     splitBytes: SPLIT_BYTES,
     rowHashKey,
+    ...(run.plan.capture === "everything" ? {} : { only: onlyOf(run.plan.capture) }),
     clock,
     log,
     signal,
     ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(shown(progress)) }),
   });
+  const limited = capture.database.limitedTo !== undefined;
   const manifest: Manifest = {
-    format: MANIFEST_FORMAT,
+    format: limited ? LIMITED_MANIFEST_FORMAT : MANIFEST_FORMAT,
     plan: run.plan.name,
     startedAt: run.startedAt.toISOString(),
     completedAt: clock.now().toISOString(),
@@ -190,14 +197,20 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
   onProgress?.({ step: "commit", doneBytes: 0, totalBytes: 0 });
   const summary = await writer.commit({
     time: run.startedAt,
-    paths: [`/${options.policy.name}/${run.source.name}`],
+    // A place of its own: restic's own forget groups by it, and must not count a few tables for the whole.
+    paths: [`/${options.policy.name}/${run.source.name}${limited ? `/${run.plan.name}` : ""}`],
     tags: tagsOf({
       plan: run.plan.name,
       source: run.source.name,
       incomplete: capture.issues.length > 0,
+      ofTables: limited,
     }),
   });
   return { summary, capture, manifestBytes, files };
+}
+
+function onlyOf({ tables, formats }: Exclude<Capture, "everything">): CaptureOnly {
+  return { tables, formats: formats.map((format) => (format === "json" ? "jsonl" : format)) };
 }
 
 function shown(progress: CaptureProgress): Parameters<OnProgress>[0] {

@@ -37,13 +37,42 @@ export const operationError = errorTable("operation", {
   },
   file_exists: {
     kind: "usage",
-    meaning: "`init` or `dump` was to write a file where one already is.",
+    meaning: "`init`, `dump` or `export` was to write a file where one already is.",
     hint: "Name another file (of `init`: with --policy); an existing one is never overwritten.",
   },
   file_unwritable: {
     kind: "exhausted",
     meaning: "A file that was asked for cannot be written.",
     hint: "Check the folder, its rights and the free space.",
+  },
+  export_option: {
+    kind: "usage",
+    meaning:
+      "What an export is to hold is not said, or is said in a way that cannot be carried out.",
+    hint: "See `sparekeep export --help`.",
+  },
+  export_binary: {
+    kind: "incompatible",
+    meaning:
+      "The table is stored as COPY binary, since it holds values that text cannot carry; CSV, JSON and SQL are text.",
+    hint: "Restore the snapshot and read the table there, or load its files with `COPY … FROM STDIN (FORMAT binary)`.",
+  },
+  export_differs: {
+    kind: "corrupt",
+    meaning:
+      "The rows of an export are not those that the manifest counts: what came out is no copy of the table.",
+    hint: "Throw the output away, run `sparekeep check --read-data`, and export from another snapshot.",
+  },
+  table_not_in_snapshot: {
+    kind: "not-found",
+    meaning:
+      "The snapshot holds no rows of a table by that name. A partitioned table's rows are in its partitions; views hold none.",
+    hint: "Look with `sparekeep ls SNAPSHOT database/tables`; of a partitioned table name the partitions.",
+  },
+  no_point_of_plan: {
+    kind: "not-found",
+    meaning: "The repository holds no snapshot of the plan.",
+    hint: "See `sparekeep snapshots`.",
   },
   no_keep_rules: {
     kind: "usage",

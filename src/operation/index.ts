@@ -48,6 +48,10 @@ export type {
   PlanKeep,
   RunEstimate,
 } from "./estimate.ts";
+export const exportTable = lazily(async () => (await import("./export.ts")).exportTable);
+export const saveExport = lazily(async () => (await import("./export.ts")).saveExport);
+export type { ExportedTable, ExportOptions, SavedExport, SavedTable } from "./export.ts";
+export type { ExportFormat } from "./export/choose.ts";
 export const planForgetting = lazily(async () => (await import("./forget.ts")).planForgetting);
 export type { ForgetOptions, ForgetPreview, PlannedForget } from "./forget.ts";
 export const endHold = lazily(async () => (await import("./hold.ts")).endHold);

@@ -18,6 +18,7 @@ import {
   planOf,
   proofOf,
   proofsOf,
+  scopeOf,
   sourceOf,
 } from "../repository/index.ts";
 import type { Hold, Proof, ProofState, Repository, Snapshot } from "../repository/index.ts";
@@ -35,6 +36,8 @@ export interface SnapshotLine {
   readonly plan?: string;
   readonly source?: string;
   readonly outcome: "complete" | "incomplete" | "foreign";
+  /** `tables`: the rows of some tables alone, no whole database. */
+  readonly scope?: "everything" | "tables";
   readonly tags: readonly string[];
   readonly paths: readonly string[];
   /** Only when locks were asked for; `null` where something that the point needs carries none. */
@@ -130,6 +133,7 @@ async function locksOf(
 export function describeSnapshot(snapshot: Snapshot): SnapshotLine {
   const plan = planOf(snapshot);
   const source = sourceOf(snapshot);
+  const scope = scopeOf(snapshot);
   return {
     id: snapshot.id,
     time: snapshot.time.toISOString(),
@@ -138,6 +142,7 @@ export function describeSnapshot(snapshot: Snapshot): SnapshotLine {
     ...(plan === undefined ? {} : { plan }),
     ...(source === undefined ? {} : { source }),
     outcome: outcomeOf(snapshot),
+    ...(scope === undefined ? {} : { scope }),
     tags: snapshot.tags,
     paths: snapshot.paths,
     ...(snapshot.original === undefined ? {} : { original: snapshot.original }),

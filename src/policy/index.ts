@@ -21,6 +21,8 @@ export {
 } from "./select.ts";
 export type { Named } from "./select.ts";
 export type {
+  Capture,
+  CaptureTables,
   ConnectionReference,
   Credentials,
   Destination,
@@ -35,5 +37,7 @@ export type {
 export { addSpan } from "./add-span.ts";
 export { parseSpan } from "./duration.ts";
 export type { CalendarSpan } from "./duration.ts";
+export { parseTableName, tableNameText } from "./table-name.ts";
+export type { TableName } from "./table-name.ts";
 export { parseMoment } from "./moment.ts";
 export type { ParsedMoment } from "./moment.ts";

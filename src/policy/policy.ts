@@ -3,6 +3,8 @@ import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
 import { recipientProblem } from "./recipient.ts";
+import { capture } from "./capture.ts";
+import type { TableName } from "./table-name.ts";
 
 /**
  * The schema of the policy file, version 1. Only what this version carries out is a key here; everything else is an
@@ -183,7 +185,7 @@ const destination = z.strictObject({
 });
 const plan = z.strictObject({
   source: z.string(),
-  capture: z.enum(["everything"]),
+  capture,
   to: z.string(),
   keep: keep.optional(),
 });
@@ -268,9 +270,17 @@ export interface Destination {
   readonly check?: { readonly everything_every: CalendarSpan } | undefined;
 }
 
+export type Capture = "everything" | CaptureTables;
+
+/** Rows of these tables alone; with formats also for other programs. */
+export interface CaptureTables {
+  readonly tables: readonly TableName[];
+  readonly formats: readonly ("csv" | "json")[];
+}
+
 export interface Plan {
   readonly source: string;
-  readonly capture: "everything";
+  readonly capture: Capture;
   readonly to: string;
   /** Without it nothing of the plan is ever forgotten. */
   readonly keep?: KeepRules | undefined;

@@ -2,6 +2,7 @@ import type { Snapshot } from "./types.ts";
 
 /** What the tags of a snapshot of ours say; restic keeps tags and nothing else of what we would add. */
 
+const OF_TABLES = "scope=tables";
 const INCOMPLETE = "outcome=incomplete";
 /** Restic's word as well: what was gone was cut out. */
 export const REPAIRED_TAG = "repaired";
@@ -22,14 +23,22 @@ export function outcomeOf(snapshot: Pick<Snapshot, "tags">): "complete" | "incom
   return lacks ? "incomplete" : "complete";
 }
 
+/** What a point holds: the whole of its source, or the rows of some tables alone. */
+export function scopeOf(snapshot: Pick<Snapshot, "tags">): "everything" | "tables" | undefined {
+  if (planOf(snapshot) === undefined) return undefined;
+  return snapshot.tags.includes(OF_TABLES) ? "tables" : "everything";
+}
+
 /** The tags of a recovery point. */
 export function tagsOf(point: {
   readonly plan: string;
   readonly source: string;
   readonly incomplete: boolean;
+  readonly ofTables?: boolean;
 }): readonly string[] {
   const outcome = point.incomplete ? [INCOMPLETE] : [];
-  return [`plan=${point.plan}`, `source=${point.source}`, ...outcome];
+  const scope = point.ofTables === true ? [OF_TABLES] : [];
+  return [`plan=${point.plan}`, `source=${point.source}`, ...scope, ...outcome];
 }
 
 function tagValue(snapshot: Pick<Snapshot, "tags">, key: string): string | undefined {

@@ -1,4 +1,5 @@
 import { formatBytes, formatCount } from "../kernel/index.ts";
+import type { DatabaseManifest } from "../manifest/index.ts";
 import type { Findings } from "./context.ts";
 import { tableBytes } from "./step-tables.ts";
 
@@ -11,6 +12,7 @@ export function planSteps(findings: Findings): readonly string[] {
   );
   const rows = tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
   return [
+    ...limitLines(options.manifest.database),
     targetLine(findings),
     builderLine(findings),
     ...(roles.create.length > 0
@@ -41,6 +43,14 @@ function targetLine({ target, platform }: Findings): string {
   return platform === undefined
     ? `take the empty database ${name}`
     : `take database ${name} of a new ${platform.name} project: what the platform made there stays as it is`;
+}
+
+function limitLines({ limitedTo, tables }: DatabaseManifest): readonly string[] {
+  if (limitedTo === undefined) return [];
+  const names = limitedTo.named.map(({ schema, name }) => `${schema}.${name}`).join(", ");
+  return [
+    `this point is no whole database: it holds the rows of ${formatCount(tables.length)} tables (${names}); all others are built empty`,
+  ];
 }
 
 function builderLine({ target, options }: Findings): string {

@@ -38,8 +38,8 @@ async function findOut(options: RestoreOptions): Promise<Findings> {
       message: `login ${JSON.stringify(target.adminName)}, a superuser of a ${furniture.platform.name} project`,
     });
   }
-  const archive = sortArchive(toc, furniture?.decide);
   const { database } = options.manifest;
+  const archive = sortArchive(toc, { limits: database.limitedTo, decide: furniture?.decide });
   const owners = new Set(
     [
       ...[...archive.preData, ...archive.postData].map((entry) => entry.owner),

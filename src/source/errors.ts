@@ -13,6 +13,12 @@ export const sourceError = errorTable("source", {
       "Reading took longer, or held VACUUM back further, than a capture may; nothing was stored as a snapshot.",
     hint: "Run it with more connections, from nearer to the server, or at a quieter hour.",
   },
+  no_table_found: {
+    kind: "not-found",
+    meaning:
+      "None of the tables that the plan names is in the database, or none of them holds rows.",
+    hint: "Correct the names in the plan; a name with upper-case letters stands as it is in the database.",
+  },
   row_count_differs: {
     kind: "corrupt",
     meaning: "The rows received are not as many as the server says that it sent.",

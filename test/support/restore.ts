@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { Secret, silentLog, systemClock } from "../../src/kernel/index.ts";
-import { MANIFEST_FORMAT } from "../../src/manifest/index.ts";
+import { LIMITED_MANIFEST_FORMAT, MANIFEST_FORMAT } from "../../src/manifest/index.ts";
 import type { Manifest } from "../../src/manifest/index.ts";
 import type { RestoreOptions } from "../../src/restore/index.ts";
 import { captureDatabase } from "../../src/source/index.ts";
+import type { CaptureOptions } from "../../src/source/index.ts";
 import { ROW_HASH_KEY, testTools } from "./capture.ts";
 import { testPrograms } from "./cluster.ts";
 import { MemorySnapshot } from "./memory-snapshot.ts";
@@ -15,7 +16,10 @@ export interface Made {
 }
 
 /** By the real capture. */
-export async function captureForRestore(url: string): Promise<Made> {
+export async function captureForRestore(
+  url: string,
+  more: Pick<CaptureOptions, "only"> = {},
+): Promise<Made> {
   const files = new MemorySnapshot();
   const { database, issues } = await captureDatabase(files.writer(), {
     source: { name: "app", url: new Secret(url) },
@@ -25,10 +29,11 @@ export async function captureForRestore(url: string): Promise<Made> {
     rowHashKey: ROW_HASH_KEY,
     clock: systemClock,
     log: silentLog,
+    ...more,
   });
   if (issues.length > 0) throw new Error(`capture is incomplete: ${JSON.stringify(issues)}`);
   const manifest: Manifest = {
-    format: MANIFEST_FORMAT,
+    format: database.limitedTo === undefined ? MANIFEST_FORMAT : LIMITED_MANIFEST_FORMAT,
     plan: "test",
     startedAt: database.snapshot.takenAt,
     completedAt: database.snapshot.takenAt,

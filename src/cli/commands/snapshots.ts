@@ -60,7 +60,9 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
   const locks = snapshots.some(({ lock }) => lock !== undefined);
   const columns = ["ID", "TIME", "PLAN", "SOURCE", "OUTCOME", "STATE", "HOST"];
   const held = snapshots.some(({ holds }) => holds.length > 0);
-  const head = [...columns, ...(held ? ["HELD"] : []), ...(locks ? ["LOCKED"] : [])];
+  const limited = snapshots.some(({ scope }) => scope === "tables");
+  const scopes = limited ? ["HOLDS"] : [];
+  const head = [...columns, ...scopes, ...(held ? ["HELD"] : []), ...(locks ? ["LOCKED"] : [])];
   const rows = snapshots.map((snapshot) => [
     snapshot.id.slice(0, 8),
     timeText(snapshot.time),
@@ -69,6 +71,7 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
     snapshot.outcome === "foreign" ? "not ours" : snapshot.outcome,
     snapshot.state,
     snapshot.hostname,
+    ...(limited ? [snapshot.scope ?? "-"] : []),
     ...(held ? [snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; ")] : []),
     ...(locks ? [lockText(snapshot.lock)] : []),
   ]);

@@ -1,3 +1,4 @@
+import type { Limits } from "../../manifest/index.ts";
 import { isWord, nameOf, tokenize } from "../tokens.ts";
 import type { Placement } from "../furniture.ts";
 import type { ArchiveToc, TocEntry } from "./toc.ts";
@@ -64,10 +65,16 @@ const SKIPPED_KINDS = new Set([
   "STATISTICS DATA",
 ]);
 
-/** `decide`: where the target holds something before. Then `"build"` is for entries that it says so of. */
+export interface SortOptions {
+  /** Of a point that holds the rows of some tables alone. */
+  readonly limits?: Limits | undefined;
+  /** Where the target holds something before. Then `"build"` is for entries that it says so of. */
+  readonly decide?: ((entry: TocEntry) => Placement) | undefined;
+}
+
 export function sortArchive(
   toc: ArchiveToc,
-  decide: (entry: TocEntry) => Placement = () => "build",
+  { limits, decide = (): Placement => "build" }: SortOptions = {},
 ): SortedArchive {
   const left = new Set<number>();
   const callOut = new Set(toc.entries.filter(callsOut).map(({ dumpId }) => dumpId));
@@ -86,7 +93,7 @@ export function sortArchive(
       if (placement !== "grants") left.add(entry.dumpId);
       continue;
     }
-    const reason = reasonToWithhold(entry, { left, callOut });
+    const reason = reasonToWithhold(entry, { left, callOut }) ?? dangling(entry, limits);
     if (reason !== undefined) {
       left.add(entry.dumpId);
       if (!followsItsObject(entry)) withheld.push({ object: describeEntry(entry), reason });
@@ -125,6 +132,17 @@ function reasonToWithhold(
   if (own !== undefined) return own;
   const follows = followsItsObject(entry) && entry.dependencies.some((id) => left.has(id));
   return follows ? "part of something that was left out" : undefined;
+}
+
+/** The rows that it refers to are not in the point: it could not hold. */
+function dangling(entry: TocEntry, limits: Limits | undefined): string | undefined {
+  if (entry.kind !== "FK CONSTRAINT" || limits === undefined) return undefined;
+  const found = limits.foreignKeys.some(
+    ({ schema, table, name }) => entry.schema === schema && entry.tag === `${table} ${name}`,
+  );
+  return found
+    ? "refers to a table whose rows are not in this point; add it again when they are there"
+    : undefined;
 }
 
 /** Comments, labels and grants: nothing without the object that they are about. */

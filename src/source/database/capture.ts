@@ -25,6 +25,8 @@ import { copyTables, refusedBefore } from "./copy-tables.ts";
 import type { TableWork } from "./copy-tables.ts";
 import { captureIssue, displayName } from "./issues.ts";
 import { copyLargeObjects, listLargeObjects } from "./large-objects.ts";
+import { leftOutByLimit, limitTo, readLimitFacts } from "./limit.ts";
+import type { Limit, LimitFacts } from "./limit.ts";
 import { leftOutByPlatform, leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
@@ -39,6 +41,7 @@ import { readServerIdentity } from "./server-identity.ts";
 import { exportSnapshot, openSession, underSnapshot } from "./snapshot.ts";
 import type { CaptureDatabase, CaptureIssue, CaptureOptions, CaptureResult } from "./types.ts";
 import type { SnapshotWriter } from "../../repository/index.ts";
+import { sourceError } from "../errors.ts";
 
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 /** A migration that meets pg_dump makes it fail as a whole; nothing is stored yet, so a new snapshot costs little. */
@@ -107,9 +110,12 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const { meter, control, snapshot } = context;
   const catalog = await readCatalog(context);
   const { platform } = catalog;
-  const ofCustomers = catalog.sequences.filter((one) => isCaptured(platform, one));
-  const sequences = await readSequences(control, ofCustomers);
-  const reach = await sortOut(context, catalog);
+  const limit = limitOf(context, catalog);
+  const wanted = catalog.sequences.filter(
+    (one) => isCaptured(platform, one) && (limit?.usesSequence(one) ?? true),
+  );
+  const sequences = await readSequences(control, wanted);
+  const reach = await sortOut(context, catalog, limit);
   meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
   const work = await sizeUp(context, reach.readable);
@@ -119,7 +125,8 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   });
   const tables = await copyTables(context, work, catalog.blockBytes);
   meter.begin("large-objects");
-  const largeObjects = await copyLargeObjects(context, catalog.largeObjects);
+  const listed = limit === undefined ? catalog.largeObjects : [];
+  const largeObjects = await copyLargeObjects(context, listed);
   meter.begin("finish");
   const database: DatabaseManifest = {
     source: context.options.source.name,
@@ -136,15 +143,35 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
     tables: tables.tables,
     sequences: sequences.sequences,
     largeObjects: largeObjects.largeObjects,
-    materializedViews: catalog.materializedViews,
+    // Computed from what is not there, they would say something that was never so.
+    materializedViews: limit === undefined ? catalog.materializedViews : [],
     leftOut: [
       ...catalog.leftOut,
-      ...reach.platforms.flatMap((relation) => leftOutByPlatform(platform, relation)),
+      ...(limit === undefined ? [] : leftOutByLimit(limit, catalog.relations, reach.excluded)),
+      ...(limit === undefined
+        ? reach.platforms.flatMap((relation) => leftOutByPlatform(platform, relation))
+        : []),
       ...schema.warnings.map(leftOutBySchema),
     ],
+    ...(limit === undefined ? {} : { limitedTo: limit.limits }),
   };
-  const issues = [...reach.issues, ...tables.issues, ...sequences.issues, ...largeObjects.issues];
+  const issues = [
+    ...(limit?.issues ?? []),
+    ...reach.issues,
+    ...tables.issues,
+    ...sequences.issues,
+    ...largeObjects.issues,
+  ];
   return { database, issues };
+}
+
+function limitOf({ options }: CaptureContext, catalog: Catalog): Limit | undefined {
+  if (options.only === undefined || catalog.limitFacts === undefined) return undefined;
+  const limit = limitTo(options.only.tables, catalog.relations, catalog.limitFacts);
+  if (limit.issues.length < options.only.tables.length) return limit;
+  throw sourceError("no_table_found", {
+    message: limit.issues.map(({ message }) => message).join("; "),
+  });
 }
 
 interface Catalog {
@@ -157,14 +184,18 @@ interface Catalog {
   readonly materializedViews: DatabaseManifest["materializedViews"];
   readonly leftOut: DatabaseManifest["leftOut"];
   readonly blockBytes: number;
+  /** Only of a capture of some tables. */
+  readonly limitFacts?: LimitFacts;
 }
 
 async function readCatalog(context: CaptureContext): Promise<Catalog> {
   await using session = await openSession(context.session, "catalog");
-  return await underSnapshot(session, context.snapshot.id, () => readAll(session));
+  return await underSnapshot(session, context.snapshot.id, () =>
+    readAll(session, context.options.only !== undefined),
+  );
 }
 
-async function readAll(session: Connection): Promise<Catalog> {
+async function readAll(session: Connection, limited: boolean): Promise<Catalog> {
   const relations = await readRelations(session);
   const platform = await readPlatform(session);
   return {
@@ -177,6 +208,7 @@ async function readAll(session: Connection): Promise<Catalog> {
     materializedViews: await readMaterializedViews(session),
     leftOut: await readLeftOut(session, relations),
     blockBytes: await readBlockBytes(session),
+    ...(limited ? { limitFacts: await readLimitFacts(session) } : {}),
   };
 }
 
@@ -192,6 +224,7 @@ interface Reach {
 async function sortOut(
   context: CaptureContext,
   { relations, platform }: Pick<Catalog, "relations" | "platform">,
+  limit: Limit | undefined,
 ): Promise<Reach> {
   const described = relations.filter(
     (one) =>
@@ -211,14 +244,15 @@ async function sortOut(
     const code = out.get(parent)?.code ?? "permission_denied";
     if (!out.has(child.oid)) out.set(child.oid, parentIssue(child, code));
   });
+  const selected = (oid: number): boolean => limit?.selected.has(oid) ?? true;
   return {
-    readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid)),
+    readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid) && selected(one.oid)),
     excluded: [
       ...undescribed,
       ...withChildren(platforms, platforms.filter(isUnreadable), () => undefined),
     ],
     platforms,
-    issues: [...out.values()],
+    issues: [...out].filter(([oid]) => selected(oid)).map(([, issue]) => issue),
   };
 }
 

@@ -7,13 +7,16 @@
  * 3. COPY its columns, by number as the snapshot sees them, straight into the repository
  * 4. compare again before the stream ends, so that a refused part is not kept
  */
-import { createRowHasher } from "../../manifest/index.ts";
+import { createRowHasher, storedExportPath } from "../../manifest/index.ts";
 import type { TablePart } from "../../manifest/index.ts";
 import { quoteIdentifier, quoteQualified } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
+import type { EntryPath, SavedFile } from "../../repository/index.ts";
 import { sourceError } from "../errors.ts";
 import type { CaptureContext } from "./context.ts";
+import { exportFormats, noRows, saveExports, saveWithExports } from "./exports.ts";
+import type { ExportsOfPart } from "./exports.ts";
 import { PartRefused, captureIssue, displayName } from "./issues.ts";
 import { partName, rangeCondition } from "./parts.ts";
 import type { PageRange } from "./parts.ts";
@@ -28,22 +31,27 @@ export interface PartRequest {
   readonly format: "text" | "binary";
 }
 
-/** `undefined`: the part holds no rows, and no file is kept. Nor is one of a part that fails, however late. */
+export interface CopiedPart extends ExportsOfPart {
+  /** `undefined`: the part holds no rows, and no file is kept. */
+  readonly part: TablePart | undefined;
+}
+
+/** No file is kept of a part that fails, however late. */
 export async function copyPart(
   context: CaptureContext,
   session: Connection,
   request: PartRequest,
-): Promise<TablePart | undefined> {
-  let stored = false;
+): Promise<CopiedPart> {
+  const stored: EntryPath[] = [];
   try {
     return await underSnapshot(session, context.snapshot.id, async () => {
       const current = await lockTable(context, session, request.table);
       const sql = copyStatement(request, current);
-      return await storePart(context, session, request, sql, () => (stored = true));
+      return await storePart(context, session, request, sql, (path) => stored.push(path));
     });
   } catch (error) {
-    // A session lost at its COMMIT: the part is read again, and its path must be free.
-    if (stored) discardPart(context, request);
+    // A session lost at its COMMIT: the part is read again, and its paths must be free.
+    for (const path of stored) context.writer.discard(path);
     throw error;
   }
 }
@@ -51,9 +59,13 @@ export async function copyPart(
 /** Takes a stored part out of the snapshot again. */
 export function discardPart(
   context: CaptureContext,
-  part: Pick<PartRequest, "table" | "index" | "format">,
+  request: Pick<PartRequest, "table" | "index" | "format">,
+  { part, exports }: CopiedPart,
 ): void {
-  context.writer.discard(pathOfPart(part));
+  if (part !== undefined) context.writer.discard(pathOfPart(request));
+  for (const { format } of exports) {
+    context.writer.discard(storedExportPath(request.table, format));
+  }
 }
 
 function pathOfPart({
@@ -131,8 +143,8 @@ async function storePart(
   session: Connection,
   request: PartRequest,
   sql: string,
-  onStored: () => void,
-): Promise<TablePart | undefined> {
+  onStored: (path: EntryPath) => void,
+): Promise<CopiedPart> {
   const { table, format } = request;
   const hasher = createRowHasher(context.options.rowHashKey, format);
   const sent: { rows?: bigint } = {};
@@ -142,28 +154,45 @@ async function storePart(
     onEnd: (count) => (sent.rows = count),
   });
   const copy = rows[Symbol.asyncIterator]();
+  const formats = exportFormats(context.options, request);
   try {
     const first = await copy.next();
     if (first.done === true) {
       await requireUnchanged(context, table);
-      return undefined;
+      const exported = await saveExports(context, table, formats, noRows(), onStored);
+      return { part: undefined, ...exported };
     }
     const content = observed(context, table, copy, first.value, (chunk) => hasher.update(chunk));
     const path = pathOfPart(request);
-    const saved = await context.writer.saveFile(path, content, {
-      kind: "table",
-      modifiedAt: context.takenAt,
-    });
-    onStored();
+    const save = async (chunks: AsyncIterable<Bytes>): Promise<SavedFile> => {
+      const saved = await context.writer.saveFile(path, chunks, {
+        kind: "table",
+        modifiedAt: context.takenAt,
+      });
+      onStored(path);
+      return saved;
+    };
+    const { saved, ...exported } = await saveWithExports(
+      context,
+      table,
+      formats,
+      content,
+      save,
+      onStored,
+    );
     const sum = hasher.finish();
     if (sum.rows !== sent.rows) throw countDiffers(table, sum.rows, sent.rows);
-    return {
+    for (const one of exported.exports) {
+      if (one.rows !== sum.rows) throw countDiffers(table, one.rows, sum.rows);
+    }
+    const part = {
       path: path.join("/"),
       sizeBytes: saved.sizeBytes,
       sha256: saved.sha256,
       rows: String(sum.rows),
       rowHash: sum.hash,
     };
+    return { part, ...exported };
   } finally {
     // Where the repository refused the stream, the COPY is still under way.
     await copy.return?.();

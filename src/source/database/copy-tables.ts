@@ -4,11 +4,13 @@
  * given up, and says so. What was already stored of either leaves the snapshot again.
  */
 import { AppError } from "../../kernel/index.ts";
-import type { TableManifest, TablePart } from "../../manifest/index.ts";
+import { addHashes } from "../../manifest/index.ts";
+import type { TableExport, TableManifest } from "../../manifest/index.ts";
 import type { Connection } from "../../postgres/index.ts";
-import { addHashes } from "./add-hashes.ts";
 import type { CaptureContext } from "./context.ts";
 import { copyPart, discardPart } from "./copy-part.ts";
+import type { CopiedPart } from "./copy-part.ts";
+import { exportFormats } from "./exports.ts";
 import { holdsHugeValue } from "./huge-values.ts";
 import { PartRefused, captureIssue, displayName, tableIssue } from "./issues.ts";
 import type { PageRange } from "./parts.ts";
@@ -30,7 +32,7 @@ interface TableState {
   /** Goes up when all parts are read again in another format; what older tasks bring is dropped. */
   generation: number;
   formatKnown: Promise<void> | undefined;
-  parts: Map<number, TablePart>;
+  parts: Map<number, CopiedPart>;
   done: Set<number>;
   issue: CaptureIssue | undefined;
 }
@@ -72,12 +74,26 @@ export async function copyTables(
   }
   return {
     tables: states.filter((state) => state.issue === undefined).map(tableManifest),
-    issues: states.map((state) => state.issue).filter((issue) => issue !== undefined),
+    issues: states.flatMap((state) => issuesOf(context, state)),
   };
+}
+
+function issuesOf(context: CaptureContext, state: TableState): readonly CaptureIssue[] {
+  if (state.issue !== undefined) return [state.issue];
+  const own = [...state.parts.values()].flatMap(({ exportIssues }) => exportIssues);
+  const { format, work } = state;
+  if (format === "text" || exportFormats(context.options, { format: "text" }).length === 0) {
+    return own;
+  }
+  const name = displayName(work.table);
+  const message = `table ${name} holds values that text cannot carry: it is stored as COPY binary alone`;
+  return [...own, captureIssue("export_failed", name, message)];
 }
 
 function newState(context: CaptureContext, work: TableWork, blockBytes: number): TableState {
   const splittable =
+    // What is stored for other programs is one file, so its rows come in one stream.
+    exportFormats(context.options, { format: "text" }).length === 0 &&
     work.table.heap &&
     work.table.extension === undefined &&
     context.snapshot.versionNum >= TID_RANGE_SCAN_VERSION_NUM;
@@ -122,7 +138,7 @@ async function runTask(
     // Given up, or begun anew, while this part was read.
     const stale = state.issue !== undefined || task.generation !== state.generation;
     if (!stale) finishPart(context, state, index, part);
-    else if (part !== undefined) discardPart(context, request);
+    else discardPart(context, request, part);
     return true;
   } catch (error) {
     return judge(context, error, task, again);
@@ -137,7 +153,7 @@ function giveUp(context: CaptureContext, state: TableState, issue: CaptureIssue)
 function discardParts(context: CaptureContext, state: TableState): void {
   const { format } = state;
   const { table } = state.work;
-  for (const index of state.parts.keys()) discardPart(context, { table, index, format });
+  for (const [index, part] of state.parts) discardPart(context, { table, index, format }, part);
   state.parts = new Map();
 }
 
@@ -145,10 +161,10 @@ function finishPart(
   context: CaptureContext,
   state: TableState,
   index: number,
-  part: TablePart | undefined,
+  part: CopiedPart,
 ): void {
   state.done.add(index);
-  if (part !== undefined) state.parts.set(index, part);
+  state.parts.set(index, part);
   if (state.done.size === state.ranges.length) context.meter.tableDone(rowsOf(state));
 }
 
@@ -209,12 +225,14 @@ function startBinary(context: CaptureContext, state: TableState, again: PartTask
 }
 
 function rowsOf(state: TableState): bigint {
-  return [...state.parts.values()].reduce((sum, part) => sum + BigInt(part.rows), 0n);
+  return [...state.parts.values()].reduce((sum, { part }) => sum + BigInt(part?.rows ?? 0), 0n);
 }
 
 function tableManifest(state: TableState): TableManifest {
   const { table } = state.work;
-  const parts = [...state.parts.entries()].toSorted(([a], [b]) => a - b).map(([, part]) => part);
+  const copied = [...state.parts.entries()].toSorted(([a], [b]) => a - b).map(([, part]) => part);
+  const parts = copied.map(({ part }) => part).filter((part) => part !== undefined);
+  const exports = copied.flatMap((one) => one.exports.map(exportManifest));
   return {
     schema: table.schema,
     name: table.name,
@@ -227,7 +245,12 @@ function tableManifest(state: TableState): TableManifest {
     rows: String(rowsOf(state)),
     rowHash: addHashes(parts.map((part) => part.rowHash)),
     parts,
+    ...(exports.length === 0 ? {} : { exports }),
   };
+}
+
+function exportManifest({ format, path, sizeBytes, sha256 }: TableExport): TableExport {
+  return { format, path, sizeBytes, sha256 };
 }
 
 /** For tables that are known to be out of reach before anything is read. */

@@ -28,6 +28,10 @@ const HINTS: Readonly<Record<CaptureIssueCode, string>> = {
   value_too_large: "Split the value: PostgreSQL cannot send it in one message.",
   sequence_unreadable: "Grant the backup role SELECT on it, then run again.",
   large_object_unreadable: "Grant the backup role SELECT on the large object.",
+  table_missing: "Correct the name in the plan, or take it out.",
+  table_not_captured: "Name the tables that hold the rows.",
+  export_failed:
+    "Its rows are in the snapshot all the same; take the format out of the plan for this table.",
 };
 
 export function captureIssue(

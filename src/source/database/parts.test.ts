@@ -1,6 +1,6 @@
 import { assert as check, integer, property } from "fast-check";
 import { describe, expect, test } from "vitest";
-import { addHashes } from "./add-hashes.ts";
+import { addHashes } from "../../manifest/index.ts";
 import { copyStatement } from "./copy-part.ts";
 import { orderByDependency } from "./order.ts";
 import { partName, rangeCondition, splitByPages } from "./parts.ts";

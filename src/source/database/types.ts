@@ -1,5 +1,5 @@
 import type { Bytes, Clock, Log, Secret } from "../../kernel/index.ts";
-import type { DatabaseManifest } from "../../manifest/index.ts";
+import type { DatabaseManifest, NamedTable, TableExport } from "../../manifest/index.ts";
 import type { ClientTools } from "../../postgres/index.ts";
 import type { SnapshotWriter } from "../../repository/index.ts";
 
@@ -24,6 +24,8 @@ export interface CaptureOptions {
   /** Tables and leaves above this (heap and TOAST) are read in parts by ctid. */
   readonly splitBytes: number;
   readonly rowHashKey: Bytes;
+  /** Rows of these tables alone; everything where left out. */
+  readonly only?: CaptureOnly;
   /** How long a read waits for another session's lock before the table is an issue; tried three times. */
   readonly lockTimeoutMs?: number;
   /** By default a day, and 200,000,000 transactions. */
@@ -32,6 +34,12 @@ export interface CaptureOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: CaptureProgress) => void;
+}
+
+export interface CaptureOnly {
+  readonly tables: readonly NamedTable[];
+  /** In which the rows of each are stored as well, from the stream that is captured. */
+  readonly formats: readonly TableExport["format"][];
 }
 
 export interface CaptureProgress {
@@ -64,7 +72,10 @@ export type CaptureIssueCode =
   | "row_security_hidden"
   | "value_too_large"
   | "sequence_unreadable"
-  | "large_object_unreadable";
+  | "large_object_unreadable"
+  | "table_missing"
+  | "table_not_captured"
+  | "export_failed";
 
 export interface CaptureResult {
   readonly database: DatabaseManifest;
