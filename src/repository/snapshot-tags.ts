@@ -3,6 +3,8 @@ import type { Snapshot } from "./types.ts";
 /** What the tags of a snapshot of ours say; restic keeps tags and nothing else of what we would add. */
 
 const INCOMPLETE = "outcome=incomplete";
+/** Of a store that has no room for records: there is nowhere else to say it. */
+const GUARD_DOUBT = "guard=suspect";
 /** Restic's word as well: what was gone was cut out. */
 export const REPAIRED_TAG = "repaired";
 
@@ -22,14 +24,22 @@ export function outcomeOf(snapshot: Pick<Snapshot, "tags">): "complete" | "incom
   return lacks ? "incomplete" : "complete";
 }
 
+/** A guard spoke when the point was made, and only the point itself could say so. */
+export function isTaggedSuspect({ tags }: { readonly tags?: readonly string[] }): boolean {
+  return tags?.includes(GUARD_DOUBT) === true;
+}
+
 /** The tags of a recovery point. */
 export function tagsOf(point: {
   readonly plan: string;
   readonly source: string;
   readonly incomplete: boolean;
+  /** Only where no record can say it. */
+  readonly suspect?: boolean;
 }): readonly string[] {
   const outcome = point.incomplete ? [INCOMPLETE] : [];
-  return [`plan=${point.plan}`, `source=${point.source}`, ...outcome];
+  const doubt = point.suspect === true ? [GUARD_DOUBT] : [];
+  return [`plan=${point.plan}`, `source=${point.source}`, ...outcome, ...doubt];
 }
 
 function tagValue(snapshot: Pick<Snapshot, "tags">, key: string): string | undefined {
