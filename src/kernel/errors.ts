@@ -40,6 +40,8 @@ export const KIND_RULES: Readonly<Record<ErrorKind, KindRule>> = {
 
 /** Exit code of a run whose outcome is `incomplete`: a value, not an error. */
 export const EXIT_INCOMPLETE = 3;
+/** Of a run whose point is `suspect`: like a drill that failed, it was no proof. */
+export const EXIT_SUSPECT = KIND_RULES["objective-missed"].exitCode;
 
 export type Subject = Readonly<Record<string, string | number | bigint | boolean>>;
 

@@ -56,6 +56,7 @@ const table = z.strictObject({
   format: z.enum(["text", "binary"]),
   unlogged: z.boolean(),
   condition: z.string().exactOptional(),
+  partitionOf: z.strictObject({ schema: name, name }).exactOptional(),
   columns: z.array(z.strictObject({ name, type: name })),
   rows: count,
   rowHash: hash,

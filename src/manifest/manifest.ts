@@ -127,6 +127,8 @@ export interface TableManifest {
   readonly unlogged: boolean;
   /** A configuration table of an extension: only the rows that this `WHERE …` of the extension selects are ours. */
   readonly condition?: string;
+  /** Of a partition: the partitioned table above all others that it belongs to. */
+  readonly partitionOf?: { readonly schema: string; readonly name: string };
   /** In COPY order, generated columns left out. */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** GENERATED ALWAYS AS IDENTITY columns take COPY values as they are; listed for the reader. */

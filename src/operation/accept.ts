@@ -47,7 +47,8 @@ export async function acceptPoint(
   const found = await repository.resolveSnapshot(options.snapshot, { signal });
   const doubted = proofOf(await proofsOf(repository, { signal }), found);
   const snapshot = doubted?.snapshot ?? found.id;
-  await acceptSuspect(repository, { snapshot, by, reason }, { signal });
+  const tagged = doubted?.state === "suspect" && doubted.open.length === 0;
+  await acceptSuspect(repository, { snapshot, by, reason, tagged }, { signal });
   const now = proofOf(await proofsOf(repository, { signal }), found);
   return { snapshot: found.id, by, reason, state: now?.state ?? "stored" };
 }

@@ -1,10 +1,10 @@
 /*
  * effects
- *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; snapshots and indexes of the repository
+ *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; snapshots, proofs, indexes and the manifest of the newest good point of the repository
  *   writes        one audit record; packs, indexes and one snapshot of the repository; a record that it is verified or suspect
  *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read; with `lock:` Object Lock on everything that the snapshot needs
  *   leaves behind nothing at the source; interrupted: packs that nothing refers to
- *   exit codes    0; 3 incomplete; 1 source or store not reachable; 10 no repository; 11 locked; 12 wrong password; 130
+ *   exit codes    0; 3 incomplete; 21 suspect: a guard spoke, the point counts for nothing until it is accepted; 1 source or store not reachable; 10 no repository; 11 locked; 12 wrong password; 130
  */
 import { MIB } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
@@ -16,10 +16,10 @@ import {
 } from "../manifest/index.ts";
 import type { Manifest } from "../manifest/index.ts";
 import { destinationNamed, planNamed, sourceNamed } from "../policy/index.ts";
-import type { Capture, Policy } from "../policy/index.ts";
+import type { Capture, Named, Plan, Policy } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
-import { storedNameOf, tagsOf } from "../repository/index.ts";
+import { saveProof, storedNameOf, tagsOf } from "../repository/index.ts";
 import type {
   PointLock,
   Repository,
@@ -31,10 +31,14 @@ import type { CaptureIssue, CaptureOnly, CaptureProgress, CaptureResult } from "
 import type { Secret } from "../kernel/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
+import { doubtDetails, guardPoint } from "./guard/guard.ts";
+import type { GuardReport } from "./guard/guard.ts";
+import { findYardstick } from "./guard/yardstick.ts";
+import type { Yardstick } from "./guard/yardstick.ts";
 import { MANIFEST_PATH } from "./manifest-of.ts";
 import { connectionUrl, openDestination } from "./open.ts";
 import { pointLock } from "./point-lock.ts";
-import { hasRoomForRecords, provePoint } from "./prove.ts";
+import { hasRoomForRecords, provePoint, proverOf } from "./prove.ts";
 import type { ProvenPoint } from "./prove.ts";
 import { readBack } from "./read-back.ts";
 import { trackFiles } from "./track-files.ts";
@@ -49,8 +53,10 @@ export interface BackupOptions {
   readonly onProgress?: OnProgress;
 }
 
-export interface BackupResult extends ProvenPoint, UsedConnection {
-  readonly outcome: "complete" | "incomplete";
+export interface BackupResult extends Omit<ProvenPoint, "state">, UsedConnection {
+  /** `suspect`: a guard spoke; the point is stored, and counts for nothing until a named person accepts it. */
+  readonly outcome: "complete" | "incomplete" | "suspect";
+  readonly state: ProvenPoint["state"] | "suspect";
   readonly plan: string;
   readonly source: string;
   readonly destination: string;
@@ -67,6 +73,7 @@ export interface BackupResult extends ProvenPoint, UsedConnection {
   readonly blobsKnown: number;
   readonly issues: readonly CaptureIssue[];
   readonly leftOut: Manifest["database"]["leftOut"];
+  readonly guards: GuardReport;
   /** Of a destination with a lock: until when nobody deletes the point, as read back from the store. */
   readonly lockedUntil?: string;
 }
@@ -96,18 +103,22 @@ export async function backup(
   const url = await connectionUrl(context, source.connection);
   const tools = await toolsFor(context, url);
   const lock = pointLock(policy, destination);
-  const run = { repository, plan, source, url, tools, startedAt };
+  const records = hasRoomForRecords(destination);
+  options.onProgress?.({ step: "yardstick", doneBytes: 0, totalBytes: 0 });
+  const asked = { plan: plan.name, source: source.name, records, signal: context.signal };
+  const yardstick = await findYardstick(repository, asked);
+  const run = { repository, plan, source, url, tools, startedAt, records, yardstick };
   const stored = await store(context, options, lock === undefined ? run : { ...run, lock });
   options.onProgress?.({ step: "read back", doneBytes: 0, totalBytes: 0 });
   const { summary, manifestBytes, files } = stored;
-  const point = { repository, snapshot: summary.id, records: hasRoomForRecords(destination) };
+  const point = { repository, snapshot: summary.id, records };
   const proven = await provePoint(context, point, () =>
     readBack(repository, summary, manifestBytes, files, context.signal),
   );
   const { tables, leftOut } = stored.capture.database;
   const { lockedUntil } = stored.summary;
   return {
-    outcome: stored.capture.issues.length === 0 ? "complete" : "incomplete",
+    outcome: outcomeOf(stored),
     plan: plan.name,
     source: source.name,
     destination: destination.name,
@@ -125,9 +136,21 @@ export async function backup(
     issues: stored.capture.issues,
     leftOut,
     ...(lockedUntil === undefined ? {} : { lockedUntil: lockedUntil.toISOString() }),
+    guards: stored.guards,
     ...proven,
+    state: isDoubted(stored) ? "suspect" : proven.state,
     ...usedConnection(repository),
   };
+}
+
+function isDoubted({ guards }: Stored): boolean {
+  return guards.findings.length > 0;
+}
+
+/** A point that counts for nothing is not one that merely lacks something: suspect says more than incomplete. */
+function outcomeOf(stored: Stored): BackupResult["outcome"] {
+  if (isDoubted(stored)) return "suspect";
+  return stored.capture.issues.length === 0 ? "complete" : "incomplete";
 }
 
 async function toolsFor(context: OperationContext, url: Secret): Promise<ClientTools> {
@@ -143,8 +166,11 @@ async function toolsFor(context: OperationContext, url: Secret): Promise<ClientT
 
 interface Run {
   readonly repository: Repository;
-  readonly plan: { readonly name: string; readonly capture: Capture };
+  readonly plan: Named<Plan>;
   readonly source: { readonly name: string };
+  /** Whether the destination has room for records. */
+  readonly records: boolean;
+  readonly yardstick: Yardstick;
   readonly url: Secret;
   readonly tools: ClientTools;
   readonly startedAt: Date;
@@ -154,6 +180,7 @@ interface Run {
 interface Stored {
   readonly summary: SnapshotSummary;
   readonly capture: CaptureResult;
+  readonly guards: GuardReport;
   readonly manifestBytes: Bytes;
   readonly files: ReadonlyMap<string, number>;
 }
@@ -195,6 +222,8 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
   };
   const manifestBytes = await saveDescription(writer, manifest, run.startedAt);
   onProgress?.({ step: "commit", doneBytes: 0, totalBytes: 0 });
+  const guards = guardPoint(run.yardstick, capture, run.plan.guards ?? {});
+  const doubted = guards.findings.length > 0;
   const summary = await writer.commit({
     time: run.startedAt,
     // A place of its own: restic's own forget groups by it, and must not count a few tables for the whole.
@@ -204,9 +233,24 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
       source: run.source.name,
       incomplete: capture.issues.length > 0,
       ofTables: limited,
+      suspect: doubted && !run.records,
     }),
+    ...(doubted && run.records ? { beforeSnapshot: doubtBefore(context, run, guards) } : {}),
   });
-  return { summary, capture, manifestBytes, files };
+  return { summary, capture, guards, manifestBytes, files };
+}
+
+/** Durable before the snapshot is: whoever sees the point sees the doubt, also where the run ends in between. */
+function doubtBefore(
+  context: OperationContext,
+  { repository }: Run,
+  guards: GuardReport,
+): (snapshot: string) => Promise<void> {
+  return async (snapshot) => {
+    const details = doubtDetails(guards);
+    const doubt = { snapshot, state: "suspect", by: proverOf(context), details } as const;
+    await saveProof(repository, doubt, { signal: context.signal });
+  };
 }
 
 function onlyOf({ tables, formats }: Exclude<Capture, "everything">): CaptureOnly {

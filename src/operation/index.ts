@@ -19,6 +19,8 @@ export type { AcceptedPoint, AcceptOptions } from "./accept.ts";
 export { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 export const backup = lazily(async () => (await import("./backup.ts")).backup);
 export type { BackupOptions, BackupResult } from "./backup.ts";
+export type { GuardFinding } from "./guard/judge.ts";
+export type { GuardReport } from "./guard/guard.ts";
 export const checkRepository = lazily(async () => (await import("./check.ts")).checkRepository);
 export type { CheckRepositoryOptions, CheckResult } from "./check.ts";
 export const diffPoints = lazily(async () => (await import("./diff.ts")).diffPoints);

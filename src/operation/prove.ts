@@ -34,6 +34,11 @@ export interface ProvenPoint {
   readonly readBack: ReadBack;
 }
 
+/** In records of what a program saw, not a person. */
+export function proverOf({ version, hostname }: OperationContext): string {
+  return `sparekeep ${version} on ${hostname}`;
+}
+
 /**
  * Looks at a new point (`readBack`) and records what that showed: `verified` is durable before the run is called a success, `suspect`
  * before the difference is thrown. A store that is away proves nothing and leaves the point `stored`.
@@ -44,7 +49,7 @@ export async function provePoint(
   look: () => Promise<ReadBack>,
 ): Promise<ProvenPoint> {
   const { signal } = context;
-  const by = `sparekeep ${context.version} on ${context.hostname}`;
+  const by = proverOf(context);
   let seen: ReadBack;
   try {
     seen = await look();

@@ -64,6 +64,8 @@ export interface ListedSnapshot extends SnapshotLine {
   readonly state: ProofState;
   /** Those in force. */
   readonly holds: readonly ListedHold[];
+  /** Of a suspect one: the last record that doubts it. */
+  readonly doubt?: Pick<Proof, "by" | "details"> & { readonly at: string };
 }
 
 export async function listSnapshots(
@@ -103,11 +105,17 @@ async function recordsOf(
 
 function withRecords(snapshot: Snapshot, { proofs, standing }: Records): ListedSnapshot {
   const point = { ...snapshot, plan: planOf(snapshot) };
+  const proof = proofOf(proofs, snapshot);
   return {
     ...describeSnapshot(snapshot),
-    state: proofOf(proofs, snapshot)?.state ?? "stored",
+    state: proof?.state ?? "stored",
+    ...(proof?.state === "suspect" ? { doubt: doubtOf(proof) } : {}),
     holds: standing.filter((hold) => holds(hold, point)).map(listedHold),
   };
+}
+
+function doubtOf({ by, at, details }: Proof): NonNullable<ListedSnapshot["doubt"]> {
+  return { by, at: at.toISOString(), details };
 }
 
 function listedHold({ id, by, reason, until }: Hold): ListedHold {

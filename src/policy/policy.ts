@@ -2,6 +2,10 @@ import { z } from "zod";
 import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
+import { guardsSchema } from "./guards.ts";
+import type { Guards } from "./guards.ts";
+import { readBy, refuse } from "./read-by.ts";
+import type { Refine } from "./read-by.ts";
 import { recipientProblem } from "./recipient.ts";
 import { capture } from "./capture.ts";
 import type { TableName } from "./table-name.ts";
@@ -19,13 +23,6 @@ export type ConnectionReference = SecretReference | { readonly text: string };
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-type Refine = { issues: z.core.$ZodRawIssue[] };
-
-function refuse(context: Refine, input: unknown, message: string, fix: string): never {
-  context.issues.push({ code: "custom", message, params: { fix }, input });
-  return z.NEVER;
-}
 
 function readReference(value: unknown, context: Refine): SecretReference {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -81,18 +78,6 @@ const connection = z.unknown().transform((value, context): ConnectionReference =
 });
 
 const name = z.string().regex(NAME, "a name of small letters, digits and dashes");
-
-/** Read by `read`, refused with `fix` where it answers `undefined`. */
-function readBy<Value>(
-  what: string,
-  fix: string,
-  read: (text: string) => Value | undefined,
-): z.ZodType<Value> {
-  return z.unknown().transform((value, context): Value => {
-    const found = typeof value === "string" ? read(value) : undefined;
-    return found ?? refuse(context, value, what, fix);
-  });
-}
 
 const span = readBy("no length of time", 'Write for example "30 days" or "1 year".', parseSpan);
 const byteRate = readBy("no rate", 'Write for example "10 MiB/s".', parseByteRate);
@@ -188,6 +173,7 @@ const plan = z.strictObject({
   capture,
   to: z.string(),
   keep: keep.optional(),
+  guards: guardsSchema.optional(),
 });
 
 export const policySchema = z.strictObject({
@@ -284,6 +270,8 @@ export interface Plan {
   readonly to: string;
   /** Without it nothing of the plan is ever forgotten. */
   readonly keep?: KeepRules | undefined;
+  /** Every guard is on where nothing is said of it. */
+  readonly guards?: Guards | undefined;
 }
 
 export interface Policy {

@@ -45,7 +45,7 @@ export type { Hold, HoldTerms } from "./hold/hold.ts";
 export const addHold = lazily(async () => (await import("./hold/holds.ts")).addHold);
 export const listHolds = lazily(async () => (await import("./hold/holds.ts")).listHolds);
 export const releaseHold = lazily(async () => (await import("./hold/holds.ts")).releaseHold);
-export type { Proof, ProofState } from "./proof/proof.ts";
+export type { Proof, ProofDetails, ProofState } from "./proof/proof.ts";
 export { proofOf } from "./proof/proof.ts";
 export const acceptSuspect = lazily(async () => (await import("./proof/proofs.ts")).acceptSuspect);
 export const proofsOf = lazily(async () => (await import("./proof/proofs.ts")).proofsOf);

@@ -4,6 +4,8 @@ import type { Snapshot } from "./types.ts";
 
 const OF_TABLES = "scope=tables";
 const INCOMPLETE = "outcome=incomplete";
+/** Of a store that has no room for records: there is nowhere else to say it. */
+const GUARD_DOUBT = "guard=suspect";
 /** Restic's word as well: what was gone was cut out. */
 export const REPAIRED_TAG = "repaired";
 
@@ -29,16 +31,24 @@ export function scopeOf(snapshot: Pick<Snapshot, "tags">): "everything" | "table
   return snapshot.tags.includes(OF_TABLES) ? "tables" : "everything";
 }
 
+/** A guard spoke when the point was made, and only the point itself could say so. */
+export function isTaggedSuspect({ tags }: { readonly tags?: readonly string[] }): boolean {
+  return tags?.includes(GUARD_DOUBT) === true;
+}
+
 /** The tags of a recovery point. */
 export function tagsOf(point: {
   readonly plan: string;
   readonly source: string;
   readonly incomplete: boolean;
   readonly ofTables?: boolean;
+  /** Only where no record can say it. */
+  readonly suspect?: boolean;
 }): readonly string[] {
   const outcome = point.incomplete ? [INCOMPLETE] : [];
   const scope = point.ofTables === true ? [OF_TABLES] : [];
-  return [`plan=${point.plan}`, `source=${point.source}`, ...scope, ...outcome];
+  const doubt = point.suspect === true ? [GUARD_DOUBT] : [];
+  return [`plan=${point.plan}`, `source=${point.source}`, ...scope, ...outcome, ...doubt];
 }
 
 function tagValue(snapshot: Pick<Snapshot, "tags">, key: string): string | undefined {

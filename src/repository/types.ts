@@ -131,6 +131,11 @@ export interface SnapshotOptions {
   readonly time: Date;
   readonly paths: readonly string[];
   readonly tags: readonly string[];
+  /**
+   * Everything that the snapshot needs is durable, the snapshot itself is not there yet: what is recorded of it here, nobody
+   * ever sees it without. What this throws ends the commit.
+   */
+  readonly beforeSnapshot?: (id: SnapshotId) => Promise<void>;
 }
 
 export interface SnapshotSummary {

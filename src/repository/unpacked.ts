@@ -36,15 +36,17 @@ export interface SavedUnpacked {
   readonly sizeBytes: number;
 }
 
-/** Durable under the returned id when this returns. */
+/** Durable under the returned id when this returns. `beforePut` learns the id while nobody can see the file yet. */
 export async function saveUnpacked(
   core: RepositoryCore,
   kind: UnpackedKind,
   json: Bytes,
   signal?: AbortSignal,
+  beforePut?: (id: string) => Promise<void>,
 ): Promise<SavedUnpacked> {
   const sealed = sealUnpacked(core, json);
   const id = hash("sha256", sealed, "hex");
+  await beforePut?.(id);
   await core.store.put(`${unpackedPrefix[kind]}${id}`, [sealed], {
     ifAbsent: true,
     ...(signal === undefined ? {} : { signal }),

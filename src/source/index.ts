@@ -1,4 +1,5 @@
 /** What is protected, each kind read into an open snapshot. */
 export type * from "./database/types.ts";
 export { sourceError } from "./errors.ts";
+export { displayName } from "./database/issues.ts";
 export { captureDatabase } from "./database/capture.ts";

@@ -1,7 +1,13 @@
 import type { Command } from "commander";
-import { counted, EXIT_INCOMPLETE, formatBytes, formatDuration } from "../../kernel/index.ts";
+import {
+  counted,
+  EXIT_INCOMPLETE,
+  EXIT_SUSPECT,
+  formatBytes,
+  formatDuration,
+} from "../../kernel/index.ts";
 import { backup, loadPolicy } from "../../operation/index.ts";
-import type { BackupResult } from "../../operation/index.ts";
+import type { BackupResult, GuardReport } from "../../operation/index.ts";
 import {
   addOutputOptions,
   addPolicyOption,
@@ -27,7 +33,9 @@ export const backupVerb: Verb = {
   ],
   register: (program: Command, run) =>
     addOutputOptions(addPolicyOption(program.command("backup")))
-      .description("run a plan once: one new recovery point (exit 3 where something is missing)")
+      .description(
+        "run a plan once: one new recovery point (exit 3: something is missing, 21: suspect)",
+      )
       .argument("[plan]", "plan of the policy; needed where it has several")
       .option("--connections <count>", "connections that read tables (default: 2)", parseCount)
       .action((plan: string | undefined, flags: BackupFlags) =>
@@ -41,10 +49,14 @@ export const backupVerb: Verb = {
           progress.finish();
           if (json) await document(result);
           else for (const line of describe(result, flags)) await output.line(line);
-          return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
+          return EXIT_CODES[result.outcome];
         }),
       ),
 };
+
+const EXIT_CODES = { complete: 0, incomplete: EXIT_INCOMPLETE, suspect: EXIT_SUSPECT } as const;
+/** `--json` names every one. */
+const SHOWN_FINDINGS = 50;
 
 function describe(result: BackupResult, flags: OutputFlags): string[] {
   const { issues, leftOut, readBack, lockedUntil } = result;
@@ -54,6 +66,7 @@ function describe(result: BackupResult, flags: OutputFlags): string[] {
       ...(hint === undefined ? [] : [printable(`  fix: ${hint}`)]),
     ]),
     ...leftOut.map(({ object, reason }) => printable(`left out: ${object}: ${reason}`)),
+    ...guardLines(result.guards),
     `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
     `  ${formatBytes(result.readBytes)} read, ${formatBytes(result.writtenBytes)} written to ${printable(result.location)}`,
     `  read back: ${counted(readBack.files, "file")}, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
@@ -62,5 +75,53 @@ function describe(result: BackupResult, flags: OutputFlags): string[] {
       : [`  locked with all that it needs until ${timeText(lockedUntil)}`]),
     ...connectionLines(result, flags),
     `  state: ${result.state}${result.stateReason === undefined ? "" : ` (${result.stateReason})`}`,
+    ...(result.outcome === "suspect" ? suspectLines(result) : []),
+  ];
+}
+
+function guardLines({ findings, off, ...seen }: GuardReport): string[] {
+  const shown = findings.slice(0, SHOWN_FINDINGS);
+  const [more, gone] = [findings.length - shown.length, seen.partitionsGone.length];
+  const exceptions = seen.unusedExceptions.map(
+    (name) => `guards: except ${name}, which is no table`,
+  );
+  return [
+    ...shown.map(({ message }) => `suspect: ${message}`),
+    ...(more === 0 ? [] : [`suspect: ${counted(more, "more finding")}; --json names each`]),
+    ...(gone === 0
+      ? []
+      : [
+          `guards: ${counted(gone, "partition")} gone, as by rotation: ${someOf(seen.partitionsGone)}`,
+        ]),
+    ...exceptions,
+    ...off.map(({ guard, because }) => `guards: ${guard} is off because ${because}`),
+    ...(seen.nothingToCompare === undefined
+      ? []
+      : [`guards: nothing to compare with: ${seen.nothingToCompare}`]),
+  ].map(printable);
+}
+
+const SHOWN_NAMES = 5;
+
+function someOf(names: readonly string[]): string {
+  const more = names.length - SHOWN_NAMES;
+  return `${names.slice(0, SHOWN_NAMES).join(", ")}${more > 0 ? `, and ${more} more` : ""}`;
+}
+
+function suspectLines({ snapshot, guards, stateReason, plan }: BackupResult): string[] {
+  const id = snapshot.slice(0, 8);
+  const { comparedWith } = guards;
+  const than =
+    comparedWith === null
+      ? ""
+      : `  compared with snapshot ${comparedWith.snapshot.slice(0, 8)} of ${timeText(comparedWith.time)}, which stays what is compared with`;
+  const accept =
+    stateReason === undefined
+      ? `  fix: if it was meant: sparekeep accept ${id} --reason "..."; else restore what was lost`
+      : "  fix: name a folder with `beside:` at the destination, so that it can be accepted; or restore what was lost";
+  return [
+    ...(than === "" ? [] : [than]),
+    `  it counts for nothing: forget removes nothing of plan ${plan} until it is accepted or a good one comes`,
+    accept,
   ];
 }

@@ -4,6 +4,7 @@ import type { ListedSnapshot, SnapshotLine } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
 import { cliError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 import { formatTable } from "../table.ts";
 import { timeText } from "../time-text.ts";
@@ -75,7 +76,18 @@ function describe(snapshots: readonly ListedSnapshot[]): string[] {
     ...(held ? [snapshot.holds.map(({ by, reason }) => `${by}: ${reason}`).join("; ")] : []),
     ...(locks ? [lockText(snapshot.lock)] : []),
   ]);
-  return formatTable(head, rows);
+  return [...formatTable(head, rows), ...snapshots.flatMap(doubtLines)];
+}
+
+/** What a person who is to accept it has to know; `--json` has all of it. */
+function doubtLines({ id, doubt }: ListedSnapshot): string[] {
+  if (doubt === undefined) return [];
+  const { details } = doubt;
+  const said = Object.entries(details).filter(([key]) => /^(message|finding \d+|said)$/.test(key));
+  const [first, ...rest] = said.map(([, value]) => String(value));
+  const count = Number(details["findings"] ?? said.length) - 1;
+  const more = first === undefined || rest.length === 0 ? "" : ` (and ${count} more: --json)`;
+  return [printable(`suspect ${id.slice(0, 8)}: ${first ?? String(details["how"] ?? "")}${more}`)];
 }
 
 function lockText(lock: SnapshotLine["lock"]): string {

@@ -1,6 +1,7 @@
 import { hexIdOf, objectOf, stringOf, timeOf } from "../json.ts";
 import type { JsonObject } from "../json.ts";
 import type { FoundRecord } from "../record/record.ts";
+import { isTaggedSuspect } from "../snapshot-tags.ts";
 
 /**
  * What is proven of each recovery point, as records say: one that proves, one that doubts, one in which a named person
@@ -44,6 +45,8 @@ export interface Proof {
   readonly details: ProofDetails;
   /** Records that doubt and that nobody accepted. */
   readonly open: readonly string[];
+  /** Somebody accepted a doubt in it. */
+  readonly accepted?: true;
 }
 
 /** The state of each snapshot that a record names. A doubt stays, whatever is proven after it, until its own acceptance. */
@@ -59,17 +62,33 @@ export function foldProofs(
   return proofs;
 }
 
+export interface ProvenSnapshot {
+  readonly id: string;
+  readonly original?: string;
+  readonly tags?: readonly string[];
+}
+
 /**
  * Of this snapshot. A tag or a rewrite, by any tool, makes another id of it: a doubt in what it was made from is one in it,
- * and is accepted there.
+ * and is accepted there. A doubt that the snapshot's own tag states is over when any doubt in it was accepted.
  */
 export function proofOf(
   proofs: ReadonlyMap<string, Proof>,
-  { id, original }: { readonly id: string; readonly original?: string },
+  snapshot: ProvenSnapshot,
 ): Proof | undefined {
+  const { id, original } = snapshot;
   const own = proofs.get(id);
   const before = original === undefined ? undefined : proofs.get(original);
-  return own?.state !== "suspect" && before?.state === "suspect" ? before : own;
+  if (own?.state === "suspect") return own;
+  if (before?.state === "suspect") return before;
+  const accepted = own?.accepted === true || before?.accepted === true;
+  return isTaggedSuspect(snapshot) && !accepted ? taggedDoubt(id, own) : own;
+}
+
+function taggedDoubt(snapshot: string, own: Proof | undefined): Proof {
+  const details = { how: "guards", said: "by a tag of the snapshot" };
+  const { at = new Date(0), by = "the run that made it" } = own ?? {};
+  return { snapshot, state: "suspect", at, by, details, open: [] };
 }
 
 function foldOne(
@@ -91,11 +110,12 @@ function foldOne(
   }
   if (best !== undefined) {
     const { state, at, by, details } = best;
-    return { snapshot, state, at, by, details, open };
+    const accepted = acceptance === undefined ? {} : ({ accepted: true } as const);
+    return { snapshot, state, at, by, details, open, ...accepted };
   }
   if (acceptance === undefined) return undefined;
   const { at, by, reason } = acceptance;
-  return { snapshot, state: "stored", at, by, details: { accepted: reason }, open };
+  return { snapshot, state: "stored", at, by, details: { accepted: reason }, open, accepted: true };
 }
 
 function rankOf(state: ProofState): number {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { codeOf } from "../../objectstore/testing/index.ts";
 import type { FoundRecord } from "../record/record.ts";
 import { createFixture } from "../testing/fixtures.ts";
-import { foldProofs, formatProofRecord, parseProofRecord } from "./proof.ts";
+import { foldProofs, formatProofRecord, parseProofRecord, proofOf } from "./proof.ts";
 import type { ProofRecord, SavedState } from "./proof.ts";
 import { acceptSuspect, proofsOf, saveProof } from "./proofs.ts";
 
@@ -58,6 +58,21 @@ test("what nobody doubts cannot be accepted", async () => {
     details: { accepted: "seen" },
   });
   expect(await codeOf(accept)).toBe("repository.not_suspect");
+});
+
+test("a doubt that the snapshot's own tag states holds, whatever is proven, until somebody accepts it", async () => {
+  const { repository } = await createFixture();
+  const tagged = { id: SNAPSHOT, tags: ["plan=p", "guard=suspect"] };
+  const stateNow = async () => proofOf(await proofsOf(repository), tagged)?.state;
+  expect(await stateNow()).toBe("suspect");
+  await saveProof(repository, { snapshot: SNAPSHOT, state: "verified", by: BY });
+  expect(await stateNow()).toBe("suspect");
+  const acceptance = { snapshot: SNAPSHOT, by: "ann", reason: "seen" };
+  expect(await codeOf(() => acceptSuspect(repository, acceptance))).toBe("repository.not_suspect");
+  await acceptSuspect(repository, { ...acceptance, tagged: true });
+  expect(await stateNow()).toBe("verified");
+  const rewritten = { ...tagged, id: "e".repeat(64), original: SNAPSHOT };
+  expect(proofOf(await proofsOf(repository), rewritten)?.state).toBeUndefined();
 });
 
 describe("the state", () => {

@@ -24,6 +24,8 @@ export interface Acceptance {
   /** The person who answers for it. */
   readonly by: string;
   readonly reason: string;
+  /** The snapshot's own tag doubts it: there need not be a record that does. */
+  readonly tagged?: boolean;
 }
 
 /** Durable when this returns. */
@@ -48,12 +50,12 @@ export async function proofsOf(
 /** Closes every doubt that is open now, by name and with a reason; a later one is open again. */
 export async function acceptSuspect(
   repository: Repository,
-  { snapshot, by, reason }: Acceptance,
+  { snapshot, by, reason, tagged = false }: Acceptance,
   options: WaitOptions = {},
 ): Promise<Proof> {
   const core = coreOf(repository);
   const accepts = (await proofsOf(repository, options)).get(snapshot)?.open ?? [];
-  if (accepts.length === 0) {
+  if (accepts.length === 0 && !tagged) {
     throw repositoryError("not_suspect", {
       message: `snapshot ${snapshot.slice(0, 8)} that nothing casts doubt on`,
       subject: { snapshot },

@@ -237,8 +237,15 @@ class Writer implements SnapshotWriter {
   async #saveSnapshot(tree: string, options: SnapshotOptions): Promise<string> {
     const { hostname, username } = this.#options;
     const programVersion = this.#programVersion;
-    const json = formatSnapshot({ ...options, tree, hostname, username, programVersion });
-    const { id, sizeBytes } = await saveUnpacked(this.#core, "snapshot", json, this.#signal);
+    const { beforeSnapshot, ...said } = options;
+    const json = formatSnapshot({ ...said, tree, hostname, username, programVersion });
+    const { id, sizeBytes } = await saveUnpacked(
+      this.#core,
+      "snapshot",
+      json,
+      this.#signal,
+      async (snapshot) => beforeSnapshot?.(asSnapshotId(snapshot)),
+    );
     this.#wrote(sizeBytes);
     return id;
   }

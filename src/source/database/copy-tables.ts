@@ -241,6 +241,7 @@ function tableManifest(state: TableState): TableManifest {
     ...(table.extensionCondition === undefined || table.extensionCondition === ""
       ? {}
       : { condition: table.extensionCondition }),
+    ...(table.partitionOf === undefined ? {} : { partitionOf: table.partitionOf }),
     columns: table.columns.map(({ name, type }) => ({ name, type })),
     rows: String(rowsOf(state)),
     rowHash: addHashes(parts.map((part) => part.rowHash)),

@@ -20,6 +20,8 @@ export interface Relation {
   /** Policies would hide rows from this role. */
   readonly rowSecurity: boolean;
   readonly parents: readonly number[];
+  /** Of a partition: the partitioned table above all others that it belongs to. */
+  readonly partitionOf?: { readonly schema: string; readonly name: string };
   readonly extension?: string;
   /** Rows of an extension's table that belong to a dump; absent: none do. */
   readonly extensionCondition?: string;
@@ -77,7 +79,22 @@ const COLUMNS = `
 export async function readRelations(session: Connection): Promise<readonly Relation[]> {
   const rows = await session.query<RelationRow>(RELATIONS);
   const columns = await readColumns(session);
-  return rows.map((row) => relationOf(row, columns.get(row.oid) ?? []));
+  return withRoots(rows.map((row) => relationOf(row, columns.get(row.oid) ?? [])));
+}
+
+function withRoots(relations: readonly Relation[]): readonly Relation[] {
+  const partitioned = new Map(
+    relations.filter(({ kind }) => kind === "partitioned").map((one) => [one.oid, one]),
+  );
+  const above = (relation: Relation): Relation | undefined =>
+    relation.parents.map((oid) => partitioned.get(oid)).find((one) => one !== undefined);
+  return relations.map((relation) => {
+    let root = above(relation);
+    // The catalog has no circles: each step is one level up.
+    for (let next = root; next !== undefined; next = above(next)) root = next;
+    if (root === undefined) return relation;
+    return { ...relation, partitionOf: { schema: root.schema, name: root.name } };
+  });
 }
 
 async function readColumns(session: Connection): Promise<ReadonlyMap<number, readonly Column[]>> {

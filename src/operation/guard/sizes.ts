@@ -1,0 +1,67 @@
+import type { DatabaseManifest } from "../../manifest/index.ts";
+import { displayName } from "../../source/index.ts";
+
+/** How much a point holds of each table, from its manifest alone. */
+
+export interface Size {
+  readonly rows: bigint;
+  /** As stored: COPY text or binary, before compression. */
+  readonly bytes: bigint;
+  /** Bytes of two formats are not compared: a bytea is twice as long in text. Of a partitioned table the formats of its partitions. */
+  readonly format: string;
+}
+
+export interface TableSize extends Size {
+  /** As people are told it. */
+  readonly name: string;
+  /** Of a partition: the name of the partitioned table above all others. */
+  readonly root?: string;
+}
+
+export interface PointSizes {
+  readonly tables: ReadonlyMap<string, TableSize>;
+  /** Partitioned tables by name: their partitions. */
+  readonly roots: ReadonlyMap<string, readonly TableSize[]>;
+  readonly largeObjects: Size;
+}
+
+export function sizesOf(database: Pick<DatabaseManifest, "tables" | "largeObjects">): PointSizes {
+  const tables = database.tables.map((table): TableSize => {
+    const { rows, format, partitionOf } = table;
+    const bytes = table.parts.reduce((sum, part) => sum + BigInt(part.sizeBytes), 0n);
+    const size = { name: displayName(table), rows: BigInt(rows), bytes, format };
+    return partitionOf === undefined ? size : { ...size, root: displayName(partitionOf) };
+  });
+  const { largeObjects } = database;
+  return {
+    tables: new Map(tables.map((table) => [table.name, table])),
+    roots: byRoot(tables),
+    largeObjects: {
+      rows: BigInt(largeObjects.length),
+      bytes: largeObjects.reduce((sum, { sizeBytes }) => sum + BigInt(sizeBytes), 0n),
+      format: "binary",
+    },
+  };
+}
+
+function byRoot(tables: readonly TableSize[]): ReadonlyMap<string, readonly TableSize[]> {
+  const roots = new Map<string, TableSize[]>();
+  for (const table of tables) {
+    if (table.root === undefined) continue;
+    const partitions = roots.get(table.root);
+    if (partitions === undefined) roots.set(table.root, [table]);
+    else partitions.push(table);
+  }
+  return roots;
+}
+
+export function sumOf(sizes: Iterable<Size>): Size {
+  let [rows, bytes] = [0n, 0n];
+  const formats = new Set<string>();
+  for (const size of sizes) {
+    rows += size.rows;
+    bytes += size.bytes;
+    formats.add(size.format);
+  }
+  return { rows, bytes, format: [...formats].toSorted().join(" and ") };
+}
