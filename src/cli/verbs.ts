@@ -13,6 +13,7 @@ import { initVerb } from "./commands/init.ts";
 import { keyVerb } from "./commands/key.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
+import { providerVerb } from "./commands/provider.ts";
 import { pruneVerb } from "./commands/prune.ts";
 import { rekeyVerb } from "./commands/rekey.ts";
 import { repairVerb } from "./commands/repair.ts";
@@ -25,7 +26,7 @@ import type { Verb } from "./verb.ts";
 export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly Verb[]])[] = [
   ["The day's work", [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, diffVerb]],
   ["The bad day", [restoreVerb, recoverVersionsVerb, repairVerb]],
-  ["Proof and copies", [checkVerb, copyVerb, copiesVerb, estimateVerb, acceptVerb]],
+  ["Proof and copies", [checkVerb, copyVerb, copiesVerb, providerVerb, estimateVerb, acceptVerb]],
   ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],
   ["Keys", [keyVerb, rekeyVerb]],
 ];

@@ -27,6 +27,7 @@ export type {
   KeepRules,
   Plan,
   Policy,
+  ProviderPolicy,
   SecretReference,
   Source,
   Target,
