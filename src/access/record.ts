@@ -27,6 +27,9 @@ export type AccessAction =
   | "rekey"
   | "key"
   | "repair"
+  | "provider"
+  | "project"
+  | "recover"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

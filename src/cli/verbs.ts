@@ -14,6 +14,7 @@ import { initVerb } from "./commands/init.ts";
 import { keyVerb } from "./commands/key.ts";
 import { lsVerb } from "./commands/ls.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
+import { providerVerb } from "./commands/provider.ts";
 import { pruneVerb } from "./commands/prune.ts";
 import { rekeyVerb } from "./commands/rekey.ts";
 import { repairVerb } from "./commands/repair.ts";
@@ -29,7 +30,7 @@ export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly V
     [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, exportVerb, diffVerb],
   ],
   ["The bad day", [restoreVerb, recoverVersionsVerb, repairVerb]],
-  ["Proof and copies", [checkVerb, copyVerb, copiesVerb, estimateVerb, acceptVerb]],
+  ["Proof and copies", [checkVerb, copyVerb, copiesVerb, providerVerb, estimateVerb, acceptVerb]],
   ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],
   ["Keys", [keyVerb, rekeyVerb]],
 ];

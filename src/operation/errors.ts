@@ -90,6 +90,16 @@ export const operationError = errorTable("operation", {
     meaning: "The snapshot holds no manifest.json: it was not written by a backup of Sparekeep.",
     hint: "Choose a snapshot that `sparekeep snapshots` shows with a plan, or read it with `sparekeep ls` and `dump`.",
   },
+  no_provider: {
+    kind: "usage",
+    meaning: "The policy says nothing of the provider's own backups, or not of this source.",
+    hint: "Add `provider:` with the source's name and what you expect to the policy.",
+  },
+  no_management_token: {
+    kind: "usage",
+    meaning: "The source has no access token of Supabase's Management API.",
+    hint: "Give the source kind: supabase, its project and a management_token.",
+  },
   no_copies: {
     kind: "usage",
     meaning: "A copy was asked for that the policy does not name under `copies` of a destination.",

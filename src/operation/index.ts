@@ -107,6 +107,8 @@ export type {
   RecoverVersionsOfOptions,
   RecoveryOfVersions,
 } from "./recover-versions.ts";
+export const watchProviders = lazily(async () => (await import("./provider.ts")).watchProviders);
+export type { ProviderLine, ProvidersResult, WatchProvidersOptions } from "./provider.ts";
 export const planRepositoryPrune = lazily(
   async () => (await import("./prune.ts")).planRepositoryPrune,
 );

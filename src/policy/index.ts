@@ -30,6 +30,7 @@ export type {
   KeepRules,
   Plan,
   Policy,
+  ProviderPolicy,
   SecretReference,
   Source,
   Target,

@@ -65,6 +65,28 @@ describe("a good policy", () => {
     });
   });
 
+  test("may name a Supabase project, its provider's backups, and where secrets are kept", () => {
+    const source =
+      "{ kind: supabase, project: abcdefghijklmnopqrst, management_token: { file: t }, connection: { env: DB_URL } }";
+    const text = `${GOOD.replace("{ kind: postgres, connection: { env: DB_URL } }", source)}outside: { STRIPE_KEY: { file: s } }\nprovider: { db: { expect: { one_of: [pitr, daily_backup], window: 7 days, newest_within: 26h } } }\n`;
+    const none = { years: 0, months: 0, days: 0, hours: 0, minutes: 0, seconds: 0 };
+    expect(parse(text)).toMatchObject({
+      sources: {
+        db: { project: "abcdefghijklmnopqrst", management_token: { file: "/etc/shop/t" } },
+      },
+      outside: { STRIPE_KEY: { file: "/etc/shop/s" } },
+      provider: {
+        db: {
+          expect: {
+            one_of: ["pitr", "daily_backup"],
+            window: { ...none, days: 7 },
+            newest_within: { ...none, hours: 26 },
+          },
+        },
+      },
+    });
+  });
+
   test("is what examples/minimal.yaml holds", () => {
     const text = readFileSync(new URL("../../examples/minimal.yaml", import.meta.url), "utf8");
     expect(parsePolicy({ text, file: "minimal.yaml", directory: "/x" })).toMatchObject({
@@ -158,7 +180,7 @@ const BAD: readonly Bad[] = [
     what: "an unknown key at the top",
     text: `${GOOD}alert: {}\n`,
     message: 'p.yaml:9:1: unknown key "alert" at the top',
-    hint: "Remove it; known are: sparekeep, name, state, timezone, tls, sources, destinations, plans, targets.",
+    hint: "Remove it; known are: sparekeep, name, state, timezone, tls, sources, destinations, plans, targets, outside, provider.",
   },
   {
     what: "a misspelled key",
@@ -175,9 +197,60 @@ const BAD: readonly Bad[] = [
   },
   {
     what: "an unknown kind",
+    text: GOOD.replace("kind: postgres", "kind: mysql"),
+    message: 'p.yaml:4:15: sources.db.kind "mysql", which is not known',
+    hint: "Write one of: postgres, supabase.",
+  },
+  {
+    what: "a project without its reference",
     text: GOOD.replace("kind: postgres", "kind: supabase"),
-    message: 'p.yaml:4:15: sources.db.kind "supabase", which is not known',
-    hint: "Write postgres.",
+    message: "p.yaml:4:7: sources.db of kind: supabase without its project",
+    hint: "Add project: REFERENCE, the twenty letters in the dashboard's address.",
+  },
+  {
+    what: "a reference that is none",
+    text: GOOD.replace("kind: postgres", "kind: supabase, project: ../x"),
+    message: 'p.yaml:4:34: sources.db.project "../x", which is no project reference',
+    hint: "Write the twenty small letters in the dashboard's address.",
+  },
+  {
+    what: "a token for what is no project",
+    text: GOOD.replace("kind: postgres", "kind: postgres, management_token: { env: T }"),
+    message: "p.yaml:4:25: sources.db.management_token, which means nothing for kind: postgres",
+    hint: "Remove it, or write kind: supabase.",
+  },
+  {
+    what: "a token in the policy",
+    text: GOOD.replace("kind: postgres", "kind: supabase, management_token: sbp_4711"),
+    message: "p.yaml:4:43: sources.db.management_token: a plain password in the policy",
+    hint: "Put the password into a file that only you can read and write { file: PATH } here, or { env: NAME }.",
+  },
+  {
+    what: "an address without a token",
+    text: GOOD.replace(
+      "kind: postgres",
+      "kind: supabase, project: abcdefghijklmnopqrst, management_api: x",
+    ),
+    message: "p.yaml:4:56: sources.db.management_api without a token",
+    hint: "Add management_token, or remove management_api.",
+  },
+  {
+    what: "a provider of no source",
+    text: `${GOOD}provider: { other: { expect: { one_of: [pitr] } } }\n`,
+    message: "p.yaml:9:13: provider.other, which is no source",
+    hint: "Write one of: db.",
+  },
+  {
+    what: "a provider that nobody can ask",
+    text: `${GOOD}provider: { db: { expect: { one_of: [pitr] } } }\n`,
+    message: "p.yaml:9:13: provider.db, whose provider nobody can ask",
+    hint: "Give sources.db kind: supabase and a management_token.",
+  },
+  {
+    what: "a secret outside, as it is",
+    text: `${GOOD}outside: { STRIPE_KEY: sk_live_4711 }\n`,
+    message: "p.yaml:9:24: outside.STRIPE_KEY: a plain password in the policy",
+    hint: "Put the password into a file that only you can read and write { file: PATH } here, or { env: NAME }.",
   },
   {
     what: "a capture that comes later",

@@ -2,10 +2,11 @@ import { isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument, YAMLMap } from "yaml";
 import type { Document, YAMLError } from "yaml";
 import { quoted, schemaProblems } from "./issues.ts";
+import { providerProblems, sourceProblems } from "./source-problems.ts";
 import { destinationProblems, schemeOf } from "./destination-problems.ts";
 import { Places } from "./places.ts";
 import { policySchema } from "./policy.ts";
-import type { ConnectionReference, Policy, SecretReference } from "./policy.ts";
+import type { ConnectionReference, Policy, SecretReference, Source } from "./policy.ts";
 import { problemsError } from "./problem.ts";
 import type { PolicyProblem } from "./problem.ts";
 import { nearest } from "./nearest.ts";
@@ -113,6 +114,10 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
       demand(["destinations", name, "copies", String(i)], copy, others);
     }
   }
+  for (const [name, source] of Object.entries(policy.sources)) {
+    problems.push(...sourceProblems(name, source, places));
+  }
+  problems.push(...providerProblems(policy.provider ?? {}, policy.sources, places));
   return problems;
 }
 
@@ -122,14 +127,15 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
     "file" in reference ? { file: path(reference.file) } : reference;
   const connection = (reference: ConnectionReference): ConnectionReference =>
     "text" in reference ? reference : secret(reference);
-  const database = (entry: Parsed["sources"][string]): Policy["sources"][string] => ({
+  const source = ({ management_token: token, ...entry }: Source): Source => ({
     ...entry,
     connection: connection(entry.connection),
+    ...(token === undefined ? {} : { management_token: secret(token) }),
   });
   return {
     name: parsed.name,
     ...(parsed.state === undefined ? {} : { state: path(parsed.state) }),
-    sources: mapValues(parsed.sources, database),
+    sources: mapValues(parsed.sources, source),
     ...(parsed.timezone === undefined ? {} : { timezone: parsed.timezone }),
     destinations: mapValues(parsed.destinations, (entry) => {
       const { credentials, tls = parsed.tls } = entry;
@@ -153,7 +159,12 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
       };
     }),
     plans: parsed.plans,
-    targets: mapValues(parsed.targets ?? {}, database),
+    targets: mapValues(parsed.targets ?? {}, (entry) => ({
+      ...entry,
+      connection: connection(entry.connection),
+    })),
+    ...(parsed.outside === undefined ? {} : { outside: mapValues(parsed.outside, secret) }),
+    ...(parsed.provider === undefined ? {} : { provider: parsed.provider }),
   };
 }
 

@@ -147,7 +147,22 @@ const owners = z
     params: { fix: "Remove one of the two." },
   });
 
-const source = z.strictObject({ kind: z.enum(["postgres"]), connection });
+const source = z.strictObject({
+  kind: z.enum(["postgres", "supabase"]),
+  connection,
+  project: z.string().optional(),
+  management_token: password.optional(),
+  management_api: z.string().min(1).optional(),
+});
+const provider = z.strictObject({
+  expect: z.strictObject({
+    one_of: z.array(z.enum(["pitr", "daily_backup"])).min(1),
+    window: span.optional(),
+    newest_within: span.optional(),
+  }),
+});
+/** As the platform and its applications name secrets. */
+const outsideName = z.string().regex(ENV_NAME, "a name of letters, digits and underscores");
 const target = z.strictObject({ kind: z.enum(["postgres"]), connection });
 const destination = z.strictObject({
   url: z.string().min(1),
@@ -186,6 +201,8 @@ export const policySchema = z.strictObject({
   destinations: z.record(name, destination),
   plans: z.record(name, plan),
   targets: z.record(name, target).optional(),
+  outside: z.record(outsideName, password).optional(),
+  provider: z.record(name, provider).optional(),
 });
 
 /** What `forget` keeps of a plan; rules add up. docs/spec/retention.md */
@@ -216,11 +233,30 @@ export interface Credentials {
 }
 
 export interface Source {
+  readonly kind: "postgres" | "supabase";
+  readonly connection: ConnectionReference;
+  /** Of `supabase`, always there: the project's reference, twenty small letters. */
+  readonly project?: string | undefined;
+  /** Of `supabase`: an access token of the Management API. */
+  readonly management_token?: SecretReference | undefined;
+  /** Where the Management API is, if not at its usual address. */
+  readonly management_api?: string | undefined;
+}
+
+export interface Target {
   readonly kind: "postgres";
   readonly connection: ConnectionReference;
 }
 
-export type Target = Source;
+/** Backups that the provider makes: not ours, but watched. */
+export interface ProviderPolicy {
+  readonly expect: {
+    readonly one_of: readonly ("pitr" | "daily_backup")[];
+    /** How far back they reach. */
+    readonly window?: CalendarSpan | undefined;
+    readonly newest_within?: CalendarSpan | undefined;
+  };
+}
 
 export interface Destination {
   /** A folder or its `file:` URL, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `rest:https://HOST/PATH/`. */
@@ -284,4 +320,8 @@ export interface Policy {
   readonly destinations: Readonly<Record<string, Destination>>;
   readonly plans: Readonly<Record<string, Plan>>;
   readonly targets: Readonly<Record<string, Target>>;
+  /** Where secrets are kept that no API gives back, by their names. */
+  readonly outside?: Readonly<Record<string, SecretReference>>;
+  /** By name of a source. */
+  readonly provider?: Readonly<Record<string, ProviderPolicy>>;
 }

@@ -3,3 +3,5 @@ export type * from "./database/types.ts";
 export { sourceError } from "./errors.ts";
 export { displayName } from "./database/issues.ts";
 export { captureDatabase } from "./database/capture.ts";
+export { readLastWrite } from "./project/last-write.ts";
+export type { LastWrite, LastWriteOptions } from "./project/last-write.ts";
