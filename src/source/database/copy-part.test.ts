@@ -104,9 +104,11 @@ describe("one part", () => {
     const part = await copyPart(context(kept), session, { table: TABLE, index: 0, format: "text" });
     expect(kept).toEqual(["database/tables/public/t/0000.copy"]);
     expect(part).toMatchObject({
-      rows: "2",
-      sizeBytes: 4,
-      path: "database/tables/public/t/0000.copy",
+      part: {
+        rows: "2",
+        sizeBytes: 4,
+        path: "database/tables/public/t/0000.copy",
+      },
     });
   });
 
