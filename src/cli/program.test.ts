@@ -62,6 +62,7 @@ describe("help", () => {
     "snapshots",
     "ls",
     "dump",
+    "export",
     "diff",
     "restore",
     "recover-versions",

@@ -40,6 +40,7 @@ const READ_VERBS: readonly (readonly string[])[] = [
   ["snapshots"],
   ["ls"],
   ["dump", "latest", "manifest.json", "-o", "never"],
+  ["export", "--table", "part", "-o", "never"],
   ["check"],
   ["restore", "--to", "postgresql://nobody@127.0.0.1:1/none", "--yes"],
 ];

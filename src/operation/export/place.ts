@@ -1,6 +1,6 @@
 import { link, lstat, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { toHex } from "../../kernel/index.ts";
+import { AppError, toHex } from "../../kernel/index.ts";
 import type { Bytes, RandomBytes } from "../../kernel/index.ts";
 import type { TableFormat } from "../../manifest/index.ts";
 import type { TableName } from "../../policy/index.ts";
@@ -54,11 +54,7 @@ export async function saveWhole(
 ): Promise<number> {
   const folder = dirname(path);
   const partial = join(folder, `.sparekeep-${toHex(random(8))}.partial`);
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-  } catch (thrown) {
-    throw fileUnwritable(folder, thrown);
-  }
+  await makeFolder(folder);
   let sizeBytes = 0;
   try {
     await using file = await createNewFile(partial, 0o600);
@@ -70,10 +66,26 @@ export async function saveWhole(
     await giveName(partial, path);
   } catch (thrown) {
     await rm(partial, { force: true });
-    throw thrown;
+    // Of the name that was asked for: the other one is gone.
+    if (!(thrown instanceof AppError) || thrown.code !== "operation.file_unwritable") throw thrown;
+    throw fileUnwritable(path, thrown.cause);
   }
   await syncFolder(folder);
   return sizeBytes;
+}
+
+/** Node's own `recursive` never ends where a folder that exists says ENOENT, as /proc does. */
+async function makeFolder(path: string, parentsMade = false): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    if (code === "EEXIST") return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || parentsMade || parent === path) throw fileUnwritable(path, thrown);
+    await makeFolder(parent);
+    await makeFolder(path, true);
+  }
 }
 
 /** A link fails where a file is; a rename would replace it. */
