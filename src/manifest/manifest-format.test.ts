@@ -35,6 +35,33 @@ describe("manifest.json", () => {
     expect(errorOf(text({ ...sampleManifest(), extra: 1 })).code).toBe("manifest.damaged");
   });
 
+  test("says what a point of some tables was limited to, in a format of its own", () => {
+    const { database, ...head } = sampleManifest();
+    const [table] = database.tables;
+    const limitedTo = { named: [], foreignKeys: [] };
+    const exported = {
+      format: "csv",
+      path: "exports/p/t.csv",
+      sizeBytes: 1,
+      sha256: "0".repeat(64),
+    };
+    const limited = {
+      ...head,
+      format: "sparekeep.manifest/2",
+      database: { ...database, limitedTo, tables: [{ ...table, exports: [exported] }] },
+    };
+    expect(parseManifest(text(limited))).toEqual(limited);
+    // Neither is taken for the other.
+    for (const wrong of [
+      { ...limited, format: "sparekeep.manifest/1" },
+      { ...limited, database },
+      { ...head, database: { ...database, limitedTo } },
+      { ...head, database: { ...database, tables: [{ ...table, exports: [exported] }] } },
+    ]) {
+      expect(errorOf(text(wrong)).code).toBe("manifest.damaged");
+    }
+  });
+
   test("is refused when its format is another one", () => {
     const error = errorOf(text({ ...sampleManifest(), format: "sparekeep.manifest/3" }));
     expect(error.code).toBe("manifest.unsupported");

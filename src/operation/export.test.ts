@@ -138,6 +138,16 @@ describe("what is not as the manifest says ends with exit code 20 and leaves no 
     });
   });
 
+  test("other rows of the same number and size", async () => {
+    await store(undefined, [ROWS[0] ?? "", "3\tTHREE\n"]);
+    const saved = saveExport(context, options(), join(folder, "out"));
+    await expect(saved).rejects.toMatchObject({
+      code: "operation.export_differs",
+      message: expect.stringContaining("0001.copy: row hash"),
+    });
+    expect(await files()).toEqual([]);
+  });
+
   test("rows of another number of columns", async () => {
     await store(undefined, ["1\n2\n", "3\tx\n"]);
     const saved = saveExport(context, options(), join(folder, "out"));

@@ -109,7 +109,13 @@ describe("a good policy", () => {
         },
         offsite: { url: "gs://shop-backups-copy/repo" },
       },
-      plans: { nightly: { keep: { daily: 14, weekly: 8 } }, monthly: { keep: { monthly: 12 } } },
+      plans: {
+        nightly: { keep: { daily: 14, weekly: 8 } },
+        monthly: { keep: { monthly: 12 } },
+        "critical-tables": {
+          capture: { tables: [{ name: "orders" }, { schema: "sales" }], formats: ["csv", "json"] },
+        },
+      },
     });
   });
 });

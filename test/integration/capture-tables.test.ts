@@ -4,11 +4,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { collectBytes, Secret } from "../../src/kernel/index.ts";
 import { LIMITED_MANIFEST_FORMAT, parseManifest } from "../../src/manifest/index.ts";
 import type { Manifest } from "../../src/manifest/index.ts";
-import { backup } from "../../src/operation/backup.ts";
-import { dumpFile } from "../../src/operation/dump.ts";
-import { exportTable, saveExport } from "../../src/operation/export.ts";
-import { planDatabaseRestore } from "../../src/operation/restore.ts";
-import { listSnapshots } from "../../src/operation/snapshots.ts";
+import {
+  backup,
+  dumpFile,
+  exportTable,
+  listSnapshots,
+  planDatabaseRestore,
+  saveExport,
+} from "../../src/operation/index.ts";
 import type { Policy } from "../../src/policy/index.ts";
 import { captureToMemory } from "../support/capture.ts";
 import {

@@ -3,10 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { collectBytes, Secret } from "../../src/kernel/index.ts";
-import { backup } from "../../src/operation/backup.ts";
-import { exportTable, saveExport } from "../../src/operation/export.ts";
-import type { ExportOptions } from "../../src/operation/export.ts";
-import { checkAuditLog } from "../../src/operation/index.ts";
+import { backup, checkAuditLog, exportTable, saveExport } from "../../src/operation/index.ts";
+import type { ExportOptions } from "../../src/operation/index.ts";
 import { connect } from "../../src/postgres/index.ts";
 import { createTestDatabase, testPrograms } from "../support/cluster.ts";
 import type { TestDatabase } from "../support/cluster.ts";
@@ -124,9 +122,14 @@ describe.each(TABLES)("table %s", (table) => {
       );
     }
     // JSON's null is SQL's to json_populate_record, whatever the column: the one value that it cannot bring.
-    const jsonNull = (text: string): string =>
-      table === HOSTILE_NAME ? text.replaceAll("\tnull\tnull\t", "\t\\N\t\\N\t") : text;
-    expect(await rowsOf(target, table)).toBe(jsonNull(await rowsOf(source, table)));
+    // And a json value stands on one line: a line end between its tokens is a space.
+    const asJson = (text: string): string =>
+      table === HOSTILE_NAME
+        ? text
+            .replaceAll("\tnull\tnull\t", "\t\\N\t\\N\t")
+            .replace(String.raw`{"a":\n  1,`, '{"a":   1,')
+        : text;
+    expect(await rowsOf(target, table)).toBe(asJson(await rowsOf(source, table)));
   });
 });
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { init } from "../../src/operation/init.ts";
+import { init } from "../../src/operation/index.ts";
 import type { OperationContext } from "../../src/operation/index.ts";
 import { parsePolicy } from "../../src/policy/index.ts";
 import type { Policy } from "../../src/policy/index.ts";

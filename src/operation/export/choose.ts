@@ -101,8 +101,19 @@ function tableNotThere({ database }: Manifest, { schema, name }: TableName): nev
   throw operationError("table_not_in_snapshot", {
     message: `table ${wanted}, which the snapshot does not hold${database.limitedTo === undefined ? "" : ": its plan captures some tables alone"}`,
     subject: { table: wanted },
-    ...(meant === undefined ? {} : { hint: `Write ${meant}.` }),
+    ...hintOf(meant, database),
   });
+}
+
+function hintOf(
+  meant: string | undefined,
+  { limitedTo }: Manifest["database"],
+): { readonly hint?: string } {
+  if (meant !== undefined) return { hint: `Write ${meant}.` };
+  if (limitedTo === undefined) return {};
+  return {
+    hint: "Choose a point of another plan, by its id or with --plan; `sparekeep snapshots` lists them.",
+  };
 }
 
 function columnsOf(table: TableManifest, asked: readonly string[]): ReadonlySet<string> {

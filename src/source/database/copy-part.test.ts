@@ -101,7 +101,11 @@ describe("one part", () => {
   test("rows counted by us and by the server are the same number", async () => {
     const session = fakeSession([], { text: "1\n2\n", count: 2n });
     const kept: string[] = [];
-    const part = await copyPart(context(kept), session, { table: TABLE, index: 0, format: "text" });
+    const { part } = await copyPart(context(kept), session, {
+      table: TABLE,
+      index: 0,
+      format: "text",
+    });
     expect(kept).toEqual(["database/tables/public/t/0000.copy"]);
     expect(part).toMatchObject({
       part: {

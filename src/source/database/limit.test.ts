@@ -32,6 +32,8 @@ const RELATIONS = [
   relation(9, "child", { parents: [8] }),
   relation(10, "theirs", { extension: "ext" }),
   relation(11, "config", { extension: "ext", extensionCondition: "" }),
+  relation(12, "whole", { kind: "partitioned" }),
+  relation(13, "only", { parents: [12] }),
 ];
 
 function key(name: string, from: number, to: number): ForeignKey {
@@ -46,6 +48,7 @@ const FACTS: LimitFacts = {
     key("a_root", 1, 3),
     key("root_a", 3, 1),
     key("a_unknown", 1, 99),
+    key("config_whole", 11, 12),
   ],
   otherKinds: new Map([["public.v", "view"]]),
   sequences: new Map([
@@ -100,6 +103,9 @@ describe("foreign keys that cannot hold", () => {
     expect(keys("leaf1")).toEqual(["root_a"]);
     expect(keys("leaf1", "a", "b")).toEqual(["a_root", "a_unknown"]);
     expect(keys("parent")).toEqual([]);
+    expect(keys("config")).toEqual(["config_whole"]);
+    expect(keys("config", "whole")).toEqual([]);
+    expect(keys("config", "only")).toEqual([]);
   });
 });
 
