@@ -1,5 +1,6 @@
 /** What a snapshot says that it contains: formats and the keyed row hash. Pure; where source and restore meet. */
 export * from "./manifest.ts";
+export type { ProjectFile, ProjectManifest } from "./project.ts";
 export * from "./row-hash.ts";
 export { manifestError } from "./errors.ts";
 export { formatManifest, parseManifest } from "./manifest-format.ts";

@@ -3,6 +3,7 @@ import type { Bytes } from "../kernel/index.ts";
 import { manifestError } from "./errors.ts";
 import { MANIFEST_FORMAT } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
+import { projectManifestSchema } from "./project.ts";
 
 /**
  * `manifest.json` to and from bytes. Reading is strict: an unknown, missing or misstated field is `manifest.damaged`,
@@ -121,6 +122,7 @@ const manifestSchema = z.strictObject({
   tool: z.strictObject({ name: z.literal("sparekeep"), version: name }),
   rowHashKey: hash,
   database,
+  project: projectManifestSchema.exactOptional(),
 });
 
 const formatLine = z.looseObject({ format: z.string() });

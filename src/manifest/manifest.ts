@@ -3,6 +3,8 @@
  * Counts and LSNs are decimal strings: they outgrow a JSON number.
  */
 
+import type { ProjectManifest } from "./project.ts";
+
 export const MANIFEST_FORMAT = "sparekeep.manifest/1";
 
 export interface Manifest {
@@ -14,6 +16,8 @@ export interface Manifest {
   /** Hex key of the row hash below; derived from the repository's master key, so the same in all its snapshots. */
   readonly rowHashKey: string;
   readonly database: DatabaseManifest;
+  /** Of a Supabase project whose configuration was read. */
+  readonly project?: ProjectManifest;
 }
 
 export interface DatabaseManifest {

@@ -47,14 +47,23 @@ export const backupVerb: Verb = {
 };
 
 function describe(result: BackupResult, flags: OutputFlags): string[] {
-  const { issues, leftOut, readBack, lockedUntil } = result;
+  const { issues, leftOut, readBack, lockedUntil, project } = result;
   return [
     ...issues.flatMap(({ object, message, hint }) => [
       printable(`missing: ${object}: ${message}`),
       ...(hint === undefined ? [] : [printable(`  fix: ${hint}`)]),
     ]),
     ...leftOut.map(({ object, reason }) => printable(`left out: ${object}: ${reason}`)),
+    ...(project?.findings ?? []).flatMap(({ object, message, hint }) => [
+      printable(`finding: ${object}: ${message}`),
+      printable(`  fix: ${hint}`),
+    ]),
     `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
+    ...(project === undefined
+      ? []
+      : [
+          `  project: ${counted(project.documents, "document")}, ${counted(project.functions, "Edge Function")}, ${counted(project.findings.length, "secret")} without a place`,
+        ]),
     `  ${formatBytes(result.readBytes)} read, ${formatBytes(result.writtenBytes)} written to ${printable(result.location)}`,
     `  read back: ${counted(readBack.files, "file")}, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
     ...(lockedUntil === undefined
