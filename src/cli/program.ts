@@ -101,6 +101,8 @@ function report(
 function errorOf(thrown: unknown, runtime: CliRuntime): AppError {
   const error = toAppError(thrown);
   if (!runtime.signal.aborted || error.kind === "bug") return error;
+  // One that says what goes on without us, and what to do about it.
+  if (error.kind === "cancelled" && error.hint !== undefined) return error;
   try {
     throwIfAborted(runtime.signal);
   } catch (cancelled) {

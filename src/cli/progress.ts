@@ -87,7 +87,7 @@ function plainDisplay({ stream, clock }: ProgressOptions): ProgressDisplay {
   const steps = createSteps(clock, (step) => line(endedText(step, clock.monotonicMs())));
   const timer = clock.every(PLAIN_LINE_MS, () => {
     const step = steps.current();
-    if (step !== undefined) line(`${printable(step.progress.step)}: ${runningText(step)}`);
+    if (step !== undefined) line(`${printable(step.progress.step)}: ${plainText(step)}`);
   });
   return {
     update: steps.update,
@@ -95,6 +95,13 @@ function plainDisplay({ stream, clock }: ProgressOptions): ProgressDisplay {
     finish: steps.end,
     [Symbol.dispose]: () => timer[Symbol.dispose](),
   };
+}
+
+/** Where nothing is counted, what is being waited for says more than `0 B`. */
+function plainText(step: Step): string {
+  const { doneBytes, totalBytes, objects, current } = step.progress;
+  const counts = doneBytes > 0 || totalBytes > 0 || objects !== undefined;
+  return counts || current === undefined ? runningText(step) : printable(current);
 }
 
 function liveDisplay({ stream, clock, color }: ProgressOptions): ProgressDisplay {

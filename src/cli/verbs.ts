@@ -13,7 +13,9 @@ import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
 import { keyVerb } from "./commands/key.ts";
 import { lsVerb } from "./commands/ls.ts";
+import { recoverVerb } from "./commands/recover.ts";
 import { recoverVersionsVerb } from "./commands/recover-versions.ts";
+import { projectVerb } from "./commands/project.ts";
 import { providerVerb } from "./commands/provider.ts";
 import { pruneVerb } from "./commands/prune.ts";
 import { rekeyVerb } from "./commands/rekey.ts";
@@ -27,9 +29,19 @@ import type { Verb } from "./verb.ts";
 export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly Verb[]])[] = [
   [
     "The day's work",
-    [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, exportVerb, diffVerb],
+    [
+      initVerb,
+      doctorVerb,
+      backupVerb,
+      snapshotsVerb,
+      lsVerb,
+      dumpVerb,
+      exportVerb,
+      diffVerb,
+      projectVerb,
+    ],
   ],
-  ["The bad day", [restoreVerb, recoverVersionsVerb, repairVerb]],
+  ["The bad day", [restoreVerb, recoverVerb, recoverVersionsVerb, repairVerb]],
   ["Proof and copies", [checkVerb, copyVerb, copiesVerb, providerVerb, estimateVerb, acceptVerb]],
   ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],
   ["Keys", [keyVerb, rekeyVerb]],

@@ -3,6 +3,7 @@ import type { Bytes } from "../kernel/index.ts";
 import { manifestError } from "./errors.ts";
 import { LIMITED_MANIFEST_FORMAT, MANIFEST_FORMAT } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
+import { projectManifestSchema } from "./project.ts";
 
 /**
  * `manifest.json` to and from bytes. Reading is strict: an unknown, missing or misstated field is `manifest.damaged`,
@@ -137,6 +138,7 @@ const head = {
   completedAt: time,
   tool: z.strictObject({ name: z.literal("sparekeep"), version: name }),
   rowHashKey: hash,
+  project: projectManifestSchema.exactOptional(),
 };
 
 const manifestSchema = z.strictObject({ format: z.literal(MANIFEST_FORMAT), ...head, database });

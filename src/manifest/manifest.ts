@@ -4,6 +4,7 @@
  */
 
 import type { PlatformName } from "./platform.ts";
+import type { ProjectManifest } from "./project.ts";
 
 export const MANIFEST_FORMAT = "sparekeep.manifest/1";
 /** Of a point that holds the rows of some tables alone: whoever knows only the first must not take it for a whole. */
@@ -18,6 +19,8 @@ export interface Manifest {
   /** Hex key of the row hash below; derived from the repository's master key, so the same in all its snapshots. */
   readonly rowHashKey: string;
   readonly database: DatabaseManifest;
+  /** Of a Supabase project whose configuration was read. */
+  readonly project?: ProjectManifest;
 }
 
 export interface DatabaseManifest {

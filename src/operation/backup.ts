@@ -1,6 +1,6 @@
 /*
  * effects
- *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; snapshots, proofs, indexes and the manifest of the newest good point of the repository
+ *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; of a Supabase project with a token its configuration; snapshots, proofs, indexes and the manifest of the newest good point of the repository
  *   writes        one audit record; packs, indexes and one snapshot of the repository; a record that it is verified or suspect
  *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read; with `lock:` Object Lock on everything that the snapshot needs
  *   leaves behind nothing at the source; interrupted: packs that nothing refers to
@@ -14,7 +14,7 @@ import {
   MANIFEST_FORMAT,
   renderRecoveryFiles,
 } from "../manifest/index.ts";
-import type { Manifest } from "../manifest/index.ts";
+import type { Manifest, ProjectManifest } from "../manifest/index.ts";
 import { destinationNamed, planNamed, sourceNamed } from "../policy/index.ts";
 import type { Capture, Named, Plan, Policy } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
@@ -26,8 +26,16 @@ import type {
   SnapshotSummary,
   SnapshotWriter,
 } from "../repository/index.ts";
-import { captureDatabase } from "../source/index.ts";
-import type { CaptureIssue, CaptureOnly, CaptureProgress, CaptureResult } from "../source/index.ts";
+import { captureDatabase, captureProject } from "../source/index.ts";
+import type {
+  CapturedProject,
+  CaptureIssue,
+  CaptureOnly,
+  CaptureProgress,
+  CaptureResult,
+  ProjectIssue,
+} from "../source/index.ts";
+import type { ManagementApi } from "../supabase/index.ts";
 import type { Secret } from "../kernel/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
@@ -35,6 +43,9 @@ import { doubtDetails, guardPoint } from "./guard/guard.ts";
 import type { GuardReport } from "./guard/guard.ts";
 import { findYardstick } from "./guard/yardstick.ts";
 import type { Yardstick } from "./guard/yardstick.ts";
+import { managementOf } from "./management.ts";
+import { placeOf } from "./outside.ts";
+import { ROW_HASH_LABEL } from "./row-hash-label.ts";
 import { MANIFEST_PATH } from "./manifest-of.ts";
 import { connectionUrl, openDestination } from "./open.ts";
 import { pointLock } from "./point-lock.ts";
@@ -71,17 +82,31 @@ export interface BackupResult extends Omit<ProvenPoint, "state">, UsedConnection
   readonly writtenBytes: number;
   readonly blobsNew: number;
   readonly blobsKnown: number;
-  readonly issues: readonly CaptureIssue[];
+  readonly issues: readonly (CaptureIssue | ProjectIssue)[];
+  /** Of a Supabase project whose configuration was read. */
+  readonly project?: ProjectSummary;
   readonly leftOut: Manifest["database"]["leftOut"];
   readonly guards: GuardReport;
   /** Of a destination with a lock: until when nobody deletes the point, as read back from the store. */
   readonly lockedUntil?: string;
 }
 
+export interface ProjectSummary {
+  readonly documents: number;
+  readonly functions: number;
+  /** What no API gives back and the policy names no place for: to be looked after, no fault of the run. */
+  readonly findings: readonly SecretFinding[];
+}
+
+export interface SecretFinding {
+  readonly code: "secret_without_place";
+  readonly object: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
 const CONNECTIONS = 2;
 const SPLIT_BYTES = 64 * MIB;
-/** Derives the key of the row hashes from the master key: the same in every snapshot of a repository. */
-const ROW_HASH_LABEL = "sparekeep row hash v1";
 
 export async function backup(
   context: OperationContext,
@@ -107,7 +132,20 @@ export async function backup(
   options.onProgress?.({ step: "yardstick", doneBytes: 0, totalBytes: 0 });
   const asked = { plan: plan.name, source: source.name, records, signal: context.signal };
   const yardstick = await findYardstick(repository, asked);
-  const run = { repository, plan, source, url, tools, startedAt, records, yardstick };
+  // A point of some tables is no point of the project.
+  const token = plan.capture === "everything" ? source.management_token : undefined;
+  const api = token === undefined ? undefined : await managementOf(context, source);
+  const run = {
+    repository,
+    plan,
+    source,
+    url,
+    tools,
+    startedAt,
+    records,
+    yardstick,
+    ...(api === undefined ? {} : { api }),
+  };
   const stored = await store(context, options, lock === undefined ? run : { ...run, lock });
   options.onProgress?.({ step: "read back", doneBytes: 0, totalBytes: 0 });
   const { summary, manifestBytes, files } = stored;
@@ -133,7 +171,8 @@ export async function backup(
     writtenBytes: stored.summary.writtenBytes,
     blobsNew: stored.summary.blobsNew,
     blobsKnown: stored.summary.blobsKnown,
-    issues: stored.capture.issues,
+    issues: stored.issues,
+    ...(stored.project === undefined ? {} : { project: summaryOf(stored.project) }),
     leftOut,
     ...(lockedUntil === undefined ? {} : { lockedUntil: lockedUntil.toISOString() }),
     guards: stored.guards,
@@ -150,7 +189,7 @@ function isDoubted({ guards }: Stored): boolean {
 /** A point that counts for nothing is not one that merely lacks something: suspect says more than incomplete. */
 function outcomeOf(stored: Stored): BackupResult["outcome"] {
   if (isDoubted(stored)) return "suspect";
-  return stored.capture.issues.length === 0 ? "complete" : "incomplete";
+  return stored.issues.length === 0 ? "complete" : "incomplete";
 }
 
 async function toolsFor(context: OperationContext, url: Secret): Promise<ClientTools> {
@@ -175,12 +214,15 @@ interface Run {
   readonly tools: ClientTools;
   readonly startedAt: Date;
   readonly lock?: PointLock;
+  readonly api?: ManagementApi;
 }
 
 interface Stored {
   readonly summary: SnapshotSummary;
   readonly capture: CaptureResult;
   readonly guards: GuardReport;
+  readonly project?: ProjectManifest;
+  readonly issues: BackupResult["issues"];
   readonly manifestBytes: Bytes;
   readonly files: ReadonlyMap<string, number>;
 }
@@ -198,6 +240,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
   const { writer, files } = trackFiles(locked);
   const rowHashKey = run.repository.deriveKey(ROW_HASH_LABEL);
   const { onProgress } = options;
+  const configuration = await storeProject(context, options, run, writer, rowHashKey);
   const capture = await captureDatabase(writer, {
     source: { name: run.source.name, url: run.url },
     tools: run.tools,
@@ -219,7 +262,9 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     tool: { name: "sparekeep", version: context.version },
     rowHashKey: Buffer.from(rowHashKey).toString("hex"),
     database: capture.database,
+    ...(configuration === undefined ? {} : { project: configuration.project }),
   };
+  const issues = [...(configuration?.issues ?? []), ...capture.issues];
   const manifestBytes = await saveDescription(writer, manifest, run.startedAt);
   onProgress?.({ step: "commit", doneBytes: 0, totalBytes: 0 });
   const guards = guardPoint(run.yardstick, capture, run.plan.guards ?? {});
@@ -231,13 +276,22 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     tags: tagsOf({
       plan: run.plan.name,
       source: run.source.name,
-      incomplete: capture.issues.length > 0,
+      incomplete: issues.length > 0,
       ofTables: limited,
       suspect: doubted && !run.records,
     }),
     ...(doubted && run.records ? { beforeSnapshot: doubtBefore(context, run, guards) } : {}),
   });
-  return { summary, capture, guards, manifestBytes, files };
+  const project = configuration?.project;
+  return {
+    summary,
+    capture,
+    guards,
+    manifestBytes,
+    files,
+    issues,
+    ...(project === undefined ? {} : { project }),
+  };
 }
 
 /** Durable before the snapshot is: whoever sees the point sees the doubt, also where the run ends in between. */
@@ -255,6 +309,46 @@ function doubtBefore(
 
 function onlyOf({ tables, formats }: Exclude<Capture, "everything">): CaptureOnly {
   return { tables, formats: formats.map((format) => (format === "json" ? "jsonl" : format)) };
+}
+
+/** Before the database: what belongs together lies within the run, and a refused token is seen before hours of reading. */
+async function storeProject(
+  context: OperationContext,
+  { policy, onProgress }: BackupOptions,
+  { api }: Run,
+  writer: SnapshotWriter,
+  sealKey: Bytes,
+): Promise<CapturedProject | undefined> {
+  if (api === undefined) return undefined;
+  const { clock, signal } = context;
+  const progress = { step: "project", doneBytes: 0, totalBytes: 0 };
+  return captureProject(writer, {
+    api,
+    sealKey,
+    signal,
+    readAt: clock.now(),
+    onDocument: (name) => onProgress?.({ ...progress, current: name }),
+    placeOf: (name) => placeOf(policy, name),
+  });
+}
+
+function summaryOf({ documents, functions, notGiven }: ProjectManifest): ProjectSummary {
+  return {
+    documents: documents.length,
+    functions: functions.length,
+    findings: notGiven.flatMap(({ name, what, place }) =>
+      place === undefined
+        ? [
+            {
+              code: "secret_without_place" as const,
+              object: name,
+              message: `${what}: no API gives it back, and the policy names no place where it is kept`,
+              hint: `Keep it where you find it on the bad day, and add ${name} under outside: in the policy.`,
+            },
+          ]
+        : [],
+    ),
+  };
 }
 
 function shown(progress: CaptureProgress): Parameters<OnProgress>[0] {

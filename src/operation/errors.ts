@@ -100,6 +100,51 @@ export const operationError = errorTable("operation", {
     meaning: "The source has no access token of Supabase's Management API.",
     hint: "Give the source kind: supabase, its project and a management_token.",
   },
+  no_project_point: {
+    kind: "not-found",
+    meaning: "No point of the source holds the configuration of its project.",
+    hint: "Run `sparekeep backup` with a management_token at the source, then compare.",
+  },
+  provider_other_project: {
+    kind: "config",
+    meaning: "The connection of a source leads to another project than the one it names.",
+    hint: "Compare `project` and `connection` of the source.",
+  },
+  provider_busy: {
+    kind: "incompatible",
+    meaning: "The project is paused, restoring, upgrading or otherwise in no state to be restored.",
+    hint: "Wait until it is ACTIVE_HEALTHY; follow a restore that runs with --follow.",
+  },
+  provider_no_window: {
+    kind: "incompatible",
+    meaning:
+      "The project has no point-in-time recovery; a daily backup can be restored in the dashboard alone.",
+    hint: "Restore a daily backup in the dashboard, or a point of your own with `sparekeep restore`.",
+  },
+  provider_outside_window: {
+    kind: "usage",
+    meaning: "The provider cannot go back to this moment.",
+    hint: "Name a moment within the window, or restore a point of your own with `sparekeep restore`.",
+  },
+  provider_plan_stale: {
+    kind: "usage",
+    meaning: "What the plan showed changed before it was carried out; nothing was done.",
+    hint: "Look at the plan again.",
+  },
+  provider_plan_spent: {
+    kind: "bug",
+    meaning: "A plan of a recovery was carried out a second time.",
+  },
+  provider_restore_failed: {
+    kind: "unavailable",
+    meaning: "The provider says that its restore failed.",
+    hint: "Open a ticket with the provider; restore a point of your own with `sparekeep restore` meanwhile.",
+  },
+  provider_restore_not_seen: {
+    kind: "unavailable",
+    meaning: "A restore was to be followed, and the project's status never said that one runs.",
+    hint: "Look into the dashboard before anything else: whether the restore was taken is not known.",
+  },
   no_copies: {
     kind: "usage",
     meaning: "A copy was asked for that the policy does not name under `copies` of a destination.",

@@ -99,6 +99,20 @@ export const listEntries = lazily(async () => (await import("./ls.ts")).listEntr
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export { connectionUrl } from "./open.ts";
 export type { Connection, UsedConnection } from "./used-connection.ts";
+export const planProviderRecovery = lazily(
+  async () => (await import("./recover-provider.ts")).planProviderRecovery,
+);
+export const followProviderRecovery = lazily(
+  async () => (await import("./recover-provider.ts")).followProviderRecovery,
+);
+export type {
+  FollowedRecovery,
+  FollowProviderOptions,
+  PlannedProviderRecovery,
+  ProviderRecovery,
+  ProviderRecoveryPreview,
+  RecoverProviderOptions,
+} from "./recover-provider.ts";
 export const planRecoveryOfVersions = lazily(
   async () => (await import("./recover-versions.ts")).planRecoveryOfVersions,
 );
@@ -107,6 +121,9 @@ export type {
   RecoverVersionsOfOptions,
   RecoveryOfVersions,
 } from "./recover-versions.ts";
+export const diffProject = lazily(async () => (await import("./project-diff.ts")).diffProject);
+export type { ProjectChange } from "./compare-project.ts";
+export type { DiffProjectOptions, ProjectDiff } from "./project-diff.ts";
 export const watchProviders = lazily(async () => (await import("./provider.ts")).watchProviders);
 export type { ProviderLine, ProvidersResult, WatchProvidersOptions } from "./provider.ts";
 export const planRepositoryPrune = lazily(

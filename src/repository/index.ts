@@ -51,6 +51,9 @@ export const acceptSuspect = lazily(async () => (await import("./proof/proofs.ts
 export const proofsOf = lazily(async () => (await import("./proof/proofs.ts")).proofsOf);
 export const saveProof = lazily(async () => (await import("./proof/proofs.ts")).saveProof);
 export type { NewProof } from "./proof/proofs.ts";
+export const listGaps = lazily(async () => (await import("./gap/gap.ts")).listGaps);
+export const saveGap = lazily(async () => (await import("./gap/gap.ts")).saveGap);
+export type { Gap } from "./gap/gap.ts";
 export { connectionOf } from "./connection.ts";
 export { createRepository, openRepository } from "./open.ts";
 export const executePrune = lazily(async () => (await import("./prune/execute.ts")).executePrune);

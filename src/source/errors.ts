@@ -24,6 +24,11 @@ export const sourceError = errorTable("source", {
     meaning: "The rows received are not as many as the server says that it sent.",
     hint: "Run again; where it stays, look for a proxy between here and the server.",
   },
+  slot_in_use: {
+    kind: "locked",
+    meaning: "A logical slot is to be dropped, and its reader takes it again whenever it is ended.",
+    hint: "Stop what reads the slot, then run again.",
+  },
   catalog_unreadable: {
     kind: "incompatible",
     meaning: "A catalog query gave something that no supported server gives.",

@@ -1,5 +1,8 @@
 import { supabaseError } from "./errors.ts";
 
+/** Of the published description that paths and answers follow. */
+export const DESCRIPTION_VERSION = "1.0.0";
+
 export const MANAGEMENT_API = "https://api.supabase.com";
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;

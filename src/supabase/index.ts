@@ -8,7 +8,7 @@
  * 4. what may pass is asked again, within patience; what changes something only where it was refused by 429
  * 5. the answer is parsed by hand; what is not understood is refused by its place, never filled in
  */
-export { managementAddress, MANAGEMENT_API } from "./address.ts";
+export { DESCRIPTION_VERSION } from "./address.ts";
 export { createManagementApi } from "./client.ts";
 export type { ConfigDocument, ManagementApi, ManagementApiOptions } from "./client.ts";
 export { supabaseError } from "./errors.ts";

@@ -59,7 +59,7 @@ const EXIT_CODES = { complete: 0, incomplete: EXIT_INCOMPLETE, suspect: EXIT_SUS
 const SHOWN_FINDINGS = 50;
 
 function describe(result: BackupResult, flags: OutputFlags): string[] {
-  const { issues, leftOut, readBack, lockedUntil } = result;
+  const { issues, leftOut, readBack, lockedUntil, project } = result;
   return [
     ...issues.flatMap(({ object, message, hint }) => [
       printable(`missing: ${object}: ${message}`),
@@ -67,7 +67,16 @@ function describe(result: BackupResult, flags: OutputFlags): string[] {
     ]),
     ...leftOut.map(({ object, reason }) => printable(`left out: ${object}: ${reason}`)),
     ...guardLines(result.guards),
+    ...(project?.findings ?? []).flatMap(({ object, message, hint }) => [
+      printable(`finding: ${object}: ${message}`),
+      printable(`  fix: ${hint}`),
+    ]),
     `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
+    ...(project === undefined
+      ? []
+      : [
+          `  project: ${counted(project.documents, "document")}, ${counted(project.functions, "Edge Function")}, ${counted(project.findings.length, "secret")} without a place`,
+        ]),
     `  ${formatBytes(result.readBytes)} read, ${formatBytes(result.writtenBytes)} written to ${printable(result.location)}`,
     `  read back: ${counted(readBack.files, "file")}, ${formatBytes(readBack.sizeBytes)}, every blob in its place`,
     ...(lockedUntil === undefined

@@ -27,7 +27,9 @@ export type RecordKind =
   /** What was taken out of snapshots, and why. */
   | "erasures"
   /** Packs that a prune has set aside. */
-  | "prunes";
+  | "prunes"
+  /** Where the history of a source breaks. */
+  | "gaps";
 
 const PARALLEL = 8;
 
