@@ -8,6 +8,7 @@ import { doctorVerb } from "./commands/doctor.ts";
 import { dumpVerb } from "./commands/dump.ts";
 import { estimateVerb } from "./commands/estimate.ts";
 import { forgetVerb } from "./commands/forget.ts";
+import { guardVerb } from "./commands/guard.ts";
 import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
 import { keyVerb } from "./commands/key.ts";
@@ -23,7 +24,10 @@ import type { Verb } from "./verb.ts";
 
 /** Every verb by its purpose, in the order in which `--help` shows them. */
 export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly Verb[]])[] = [
-  ["The day's work", [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, diffVerb]],
+  [
+    "The day's work",
+    [initVerb, doctorVerb, backupVerb, guardVerb, snapshotsVerb, lsVerb, dumpVerb, diffVerb],
+  ],
   ["The bad day", [restoreVerb, recoverVersionsVerb, repairVerb]],
   ["Proof and copies", [checkVerb, copyVerb, copiesVerb, estimateVerb, acceptVerb]],
   ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],

@@ -121,6 +121,7 @@ const manifestSchema = z.strictObject({
   completedAt: time,
   tool: z.strictObject({ name: z.literal("sparekeep"), version: name }),
   rowHashKey: hash,
+  captures: z.literal("schema").exactOptional(),
   database,
 });
 

@@ -59,3 +59,17 @@ ${leftOut.length === 0 ? "" : `\nNot in this backup:\n\n${leftOut.join("\n")}\n`
 One table only: \`psql -c "COPY schema.table (columns) FROM STDIN" < database/tables/…/0000.copy\`. In names of files, \`%2F\` stands for \`/\`, \`%25\` for \`%\`; folders that begin with \`%-\` only divide a huge folder.
 `;
 }
+
+/** Nobody may take it for a backup of the database. */
+export function renderSchemaGuide({ database }: Manifest): string {
+  const archive = plainLine(database.schema.path);
+  return `# The schema alone
+
+This folder holds the definitions of database **${plainLine(database.server.databaseName)}** (PostgreSQL ${plainLine(database.server.version)}) as they were ${database.snapshot.takenAt}. **It holds no rows: it is not a backup of the database.** Choose a point of another plan to bring that back.
+
+    pg_restore --list ${archive}
+    pg_restore --file=- ${archive}
+
+The second line shows the SQL and runs nothing. \`manifest.json\` names the roles.
+`;
+}

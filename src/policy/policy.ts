@@ -2,6 +2,8 @@ import { z } from "zod";
 import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
+import { placesSchema } from "./git-target.ts";
+import type { GitTarget } from "./git-target.ts";
 import { guardsSchema } from "./guards.ts";
 import type { Guards } from "./guards.ts";
 import { readBy, refuse } from "./read-by.ts";
@@ -168,8 +170,8 @@ const destination = z.strictObject({
 });
 const plan = z.strictObject({
   source: z.string(),
-  capture: z.enum(["everything"]),
-  to: z.string(),
+  capture: z.enum(["everything", "schema"]),
+  to: placesSchema,
   keep: keep.optional(),
   guards: guardsSchema.optional(),
 });
@@ -256,8 +258,11 @@ export interface Destination {
 
 export interface Plan {
   readonly source: string;
-  readonly capture: "everything";
+  readonly capture: "everything" | "schema";
+  /** The destination of its recovery points. */
   readonly to: string;
+  /** Of `capture: schema`: where the definitions are committed as well. */
+  readonly git?: GitTarget | undefined;
   /** Without it nothing of the plan is ever forgotten. */
   readonly keep?: KeepRules | undefined;
   /** Every guard is on where nothing is said of it. */

@@ -97,8 +97,9 @@ async function captureOnce(
 }
 
 async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
-  const { meter, control, snapshot } = context;
+  const { meter, control } = context;
   const catalog = await readCatalog(context);
+  if (context.options.schemaOnly === true) return captureSchemaUnder(context, catalog);
   const sequences = await readSequences(control, catalog.sequences);
   const reach = await sortOut(context, catalog.relations);
   meter.begin("schema");
@@ -113,6 +114,45 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const largeObjects = await copyLargeObjects(context, catalog.largeObjects);
   meter.begin("finish");
   const database: DatabaseManifest = {
+    ...(await describe(context, catalog, schema)),
+    tables: tables.tables,
+    sequences: sequences.sequences,
+    largeObjects: largeObjects.largeObjects,
+  };
+  const issues = [...reach.issues, ...tables.issues, ...sequences.issues, ...largeObjects.issues];
+  return { database, issues };
+}
+
+/** What cannot be described is missing; what could not be read of rows is none of a schema's business. */
+async function captureSchemaUnder(
+  context: CaptureContext,
+  catalog: Catalog,
+): Promise<CaptureResult> {
+  const reach = await sortOut(context, catalog.relations);
+  context.meter.begin("schema");
+  const schema = await saveSchema(context, reach.excluded);
+  const described = await describe(context, catalog, schema);
+  const rows = { object: "rows", reason: "this plan captures the schema alone" };
+  const excluded = new Set(reach.excluded.map(displayName));
+  return {
+    database: {
+      ...described,
+      tables: [],
+      sequences: [],
+      largeObjects: [],
+      leftOut: [rows, ...described.leftOut],
+    },
+    issues: reach.issues.filter(({ object }) => excluded.has(object)),
+  };
+}
+
+async function describe(
+  context: CaptureContext,
+  catalog: Catalog,
+  schema: SchemaArchive,
+): Promise<Omit<DatabaseManifest, "tables" | "sequences" | "largeObjects">> {
+  const { snapshot } = context;
+  return {
     source: context.options.source.name,
     server: catalog.server,
     snapshot: {
@@ -123,14 +163,9 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
     clientTools: { pgDump: await pgDumpVersion(context) },
     schema: schema.file,
     roles: catalog.roles,
-    tables: tables.tables,
-    sequences: sequences.sequences,
-    largeObjects: largeObjects.largeObjects,
     materializedViews: catalog.materializedViews,
     leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema)],
   };
-  const issues = [...reach.issues, ...tables.issues, ...sequences.issues, ...largeObjects.issues];
-  return { database, issues };
 }
 
 interface Catalog {
