@@ -155,7 +155,9 @@ function counted(text: string): string {
   return `data ${Buffer.byteLength(text)}\n${text}\n`;
 }
 
-const FASTER = /\[rejected\]|non-fast-forward|fetch first|cannot lock ref|reference already exists/;
+/** git's own line on the branch, not what a hook says: the branch has moved, before or while ours was received. */
+const FASTER =
+  /^ ! \[(?:rejected\]|remote rejected\].*\((?:failed to update ref|cannot lock ref|incorrect old value|reference already exists))/m;
 
 /** False where somebody else was faster. What the other side's hooks say is an error. */
 async function push(git: Git, { url, branch }: FolderCommit, commit: string): Promise<boolean> {
@@ -164,7 +166,7 @@ async function push(git: Git, { url, branch }: FolderCommit, commit: string): Pr
     return true;
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== "program.failed") throw thrown;
-    if (thrown.message.includes("[remote rejected]") || !FASTER.test(thrown.message)) throw thrown;
+    if (!FASTER.test(thrown.message)) throw thrown;
     return false;
   }
 }

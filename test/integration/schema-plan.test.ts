@@ -123,6 +123,8 @@ plans:
 const commits = async (shop: Place): Promise<readonly string[]> =>
   (await shop.git("log", "--format=%s", "main")).trim().split("\n");
 
+const withoutOwner = (line: string): string => line.replace(/; owner \w+$/, "");
+
 const filesOf = async (shop: Place): Promise<readonly string[]> =>
   (await shop.git("ls-tree", "-r", "--name-only", "main")).trim().split("\n");
 
@@ -147,12 +149,17 @@ test("a plan of the schema stores it, commits it as one file a table, and no sec
     changes: (await filesOf(shop)).map((file) => `A ${file}`),
   });
   const orders = await shop.git("show", "main:schema/tables/public.orders.sql");
-  expect(orders.split("\n").filter((line) => line.startsWith("--"))).toEqual([
-    "-- TABLE public.orders; owner postgres",
-    "-- CONSTRAINT public.orders orders_pkey; owner postgres",
-    "-- INDEX public.orders_part; owner postgres",
-    "-- FK CONSTRAINT public.orders orders_part_fkey; owner postgres",
-    "-- COMMENT public.TABLE orders; owner postgres",
+  expect(
+    orders
+      .split("\n")
+      .filter((line) => line.startsWith("--"))
+      .map(withoutOwner),
+  ).toEqual([
+    "-- TABLE public.orders",
+    "-- CONSTRAINT public.orders orders_pkey",
+    "-- INDEX public.orders_part",
+    "-- FK CONSTRAINT public.orders orders_part_fkey",
+    "-- COMMENT TABLE orders",
   ]);
   expect(orders).toContain("what was bought");
   expect(await shop.git("log", "-1", "--format=%an <%ae>%n%B", "main")).toBe(
@@ -289,8 +296,8 @@ test("hostile names stay in their folder and in their comment", async () => {
     "schema/tables/public.parts.sql",
   ]);
   const text = await shop.git("show", `main:${files[3]}`);
-  expect(text.split("\n")[0]).toBe(
-    String.raw`-- TABLE public.line\x0aDROP TABLE x; --; owner postgres`,
+  expect(withoutOwner(text.split("\n")[0] ?? "")).toBe(
+    String.raw`-- TABLE public.line\x0aDROP TABLE x; --`,
   );
 });
 

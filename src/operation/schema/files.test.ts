@@ -57,7 +57,7 @@ test("a part stands with its table, what is said of an object behind it, the res
       "function.sql",
       "-- FUNCTION public.also(integer); owner app",
       "-- FUNCTION public.twice(integer); owner app",
-      "-- ACL public.FUNCTION twice(i integer); owner app",
+      "-- ACL FUNCTION twice(i integer); owner app",
     ],
     ["sequence.sql", "-- SEQUENCE public.numbers; owner app"],
     ["sequence_owned_by.sql", "-- SEQUENCE OWNED BY public.numbers; owner app"],
@@ -73,7 +73,7 @@ test("a part stands with its table, what is said of an object behind it, the res
       "-- CONSTRAINT public.a a_pkey; owner app",
       "-- INDEX public.by_note; owner app",
       "-- TRIGGER public.a stamp; owner app",
-      "-- COMMENT public.INDEX by_note; owner app",
+      "-- COMMENT INDEX by_note; owner app",
     ],
   ]);
 });

@@ -68,7 +68,8 @@ class Homes {
     }
     if (!PARTS.includes(entry.kind)) return entry;
     const homes = needs.map((each) => this.of(each, depth + 1)).filter(isRelation);
-    return homes.find((relation) => isNamedIn(entry, relation)) ?? homes[0] ?? entry;
+    const named = homes.filter((relation) => isNamedIn(entry, relation));
+    return named.toSorted(longestFirst)[0] ?? homes[0] ?? entry;
   }
 }
 
@@ -79,6 +80,11 @@ function isRelation({ kind }: TocEntry): boolean {
 /** pg_dump calls a part `TABLE part`, where its own name is not enough. */
 function isNamedIn(part: TocEntry, { schema, tag }: TocEntry): boolean {
   return part.schema === schema && (part.tag === tag || part.tag.startsWith(`${tag} `));
+}
+
+/** `a b key` is more likely of table `a b` than of `a`. */
+function longestFirst(a: TocEntry, b: TocEntry): number {
+  return b.tag.length - a.tag.length || (a.tag < b.tag ? -1 : 1);
 }
 
 function fileOf({ kind, schema, tag }: TocEntry): string {
@@ -126,7 +132,8 @@ function compare(a: readonly string[], b: readonly string[]): number {
 }
 
 function textOf({ kind, schema, tag, owner, definition }: TocEntry): string {
-  const name = schema === undefined ? tag : `${schema}.${tag}`;
+  // What is said of an object stands behind it, and its tag begins with the object's kind.
+  const name = schema === undefined || SAID.includes(kind) ? tag : `${schema}.${tag}`;
   const owned = owner === "" ? "" : `; owner ${owner}`;
   return `-- ${oneLine(`${kind} ${name}${owned}`)}\n${definition.trim()}`;
 }
