@@ -1,8 +1,10 @@
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
+import { Secret } from "../kernel/index.ts";
+import { createMemoryStore } from "../objectstore/index.ts";
 import { parsePolicy } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
-import { createFixture } from "../repository/testing/fixtures.ts";
+import { createRepository } from "../repository/index.ts";
 import { guardMigration } from "./guard-migration.ts";
 import { commitSchema } from "./schema/commit-schema.ts";
 import { testContext } from "./testing/context.ts";
@@ -43,7 +45,11 @@ test("nothing is guarded where no command can be run", async () => {
 });
 
 test("a commit has the author of the policy or of the environment, and is none without", async () => {
-  const { repository } = await createFixture();
+  const { clock, random, hostname, actor: username } = context;
+  const repository = await createRepository(
+    { store: createMemoryStore({ clock }), clock, random },
+    { password: new Secret("test"), hostname, username, cost: { N: 2, r: 1, p: 1 } },
+  );
   const target = { url: "/x", path: "schema", branch: "main" };
   const point = { repository, snapshot: "latest", source: "db" };
   await expect(commitSchema(context, target, point)).rejects.toMatchObject({
