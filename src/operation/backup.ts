@@ -100,6 +100,11 @@ export async function backup(
     source: source.name,
     destination: destination.name,
   });
+  if (plan.git !== undefined) {
+    // Before a point is made that could not be committed.
+    const { authorOf } = await import("./schema/commit-schema.ts");
+    authorOf(context, plan.git);
+  }
   options.onProgress?.({ step: "open", doneBytes: 0, totalBytes: 0 });
   const repository = await openDestination(context, destination, { next: "write" });
   const url = await connectionUrl(context, source.connection);

@@ -53,7 +53,8 @@ export async function commitSchema(
   return { url, branch, path, commit: made.commit ?? null, changes: made.changes };
 }
 
-function authorOf(
+/** Of the policy or the environment; an error where neither names one. */
+export function authorOf(
   { env }: OperationContext,
   { author }: GitTarget,
 ): { readonly name: string; readonly email: string } {
