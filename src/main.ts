@@ -24,7 +24,9 @@ function interruptible(): AbortSignal {
   const controller = new AbortController();
   const interrupt = (signal: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(130);
-    controller.abort(kernelError("cancelled", { message: `interrupted by ${signal}` }));
+    controller.abort(
+      kernelError("cancelled", { message: `interrupted by ${signal}`, subject: { signal } }),
+    );
   };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
@@ -47,6 +49,13 @@ function standardOutput(): Writable {
     : process.stdout;
 }
 
+function commandEnvironment(without: readonly string[]): Readonly<Record<string, string>> {
+  const kept = Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined || without.includes(name) ? [] : [[name, value] as const],
+  );
+  return Object.fromEntries(kept);
+}
+
 async function contextFor(signal: AbortSignal, logLevel: LogLevel): Promise<OperationContext> {
   return {
     clock: systemClock,
@@ -57,6 +66,7 @@ async function contextFor(signal: AbortSignal, logLevel: LogLevel): Promise<Oper
     hostname: hostname(),
     pid: process.pid,
     env,
+    commandEnvironment,
     toolDirectories: await clientToolFolders(env("PATH")),
     stateDirectory: stateDirectory(),
     version: productVersion(),

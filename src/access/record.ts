@@ -8,6 +8,7 @@ export const GENESIS = "0".repeat(64);
 export type AccessAction =
   | "init"
   | "backup"
+  | "guard"
   | "snapshots"
   | "ls"
   | "dump"

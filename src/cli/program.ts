@@ -91,7 +91,9 @@ function report(
       : errorOf(thrown, runtime);
   if (error.code === "cli.output_closed") return EXIT_OUTPUT_CLOSED;
   // A document that standard output did not take is told on standard error.
-  const asDocument = argv.includes("--json") && error.code !== "cli.output_failed";
+  const end = argv.indexOf("--");
+  const ours = end < 0 ? argv : argv.slice(0, end);
+  const asDocument = ours.includes("--json") && error.code !== "cli.output_failed";
   if (asDocument) runtime.stdout.write(`${toJson(errorDocument(error))}\n`);
   else runtime.stderr.write(renderError(error, runtime.color && runtime.stderr.isTTY === true));
   return exitCodeOf(error);

@@ -9,6 +9,7 @@ import { dumpVerb } from "./commands/dump.ts";
 import { estimateVerb } from "./commands/estimate.ts";
 import { exportVerb } from "./commands/export.ts";
 import { forgetVerb } from "./commands/forget.ts";
+import { guardVerb } from "./commands/guard.ts";
 import { holdVerb } from "./commands/hold.ts";
 import { initVerb } from "./commands/init.ts";
 import { keyVerb } from "./commands/key.ts";
@@ -33,6 +34,7 @@ export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly V
       initVerb,
       doctorVerb,
       backupVerb,
+      guardVerb,
       snapshotsVerb,
       lsVerb,
       dumpVerb,

@@ -138,6 +138,7 @@ const head = {
   completedAt: time,
   tool: z.strictObject({ name: z.literal("sparekeep"), version: name }),
   rowHashKey: hash,
+  captures: z.literal("schema").exactOptional(),
   project: projectManifestSchema.exactOptional(),
 };
 

@@ -18,6 +18,8 @@ export interface Manifest {
   readonly tool: { readonly name: "sparekeep"; readonly version: string };
   /** Hex key of the row hash below; derived from the repository's master key, so the same in all its snapshots. */
   readonly rowHashKey: string;
+  /** No rows, no large objects, no values of sequences: definitions and roles alone. Absent: everything. */
+  readonly captures?: "schema";
   readonly database: DatabaseManifest;
   /** Of a Supabase project whose configuration was read. */
   readonly project?: ProjectManifest;

@@ -75,3 +75,17 @@ function exportsRow({ tables }: DatabaseManifest): string {
   if (tables.every((table) => table.exports === undefined)) return "";
   return "| `exports/SCHEMA/TABLE.csv`, `.jsonl` | the same rows for other programs |\n";
 }
+
+/** Nobody may take it for a backup of the database. */
+export function renderSchemaGuide({ database }: Manifest): string {
+  const archive = plainLine(database.schema.path);
+  return `# The schema alone
+
+This folder holds the definitions of database **${plainLine(database.server.databaseName)}** (PostgreSQL ${plainLine(database.server.version)}) as they were ${database.snapshot.takenAt}. **It holds no rows: it is not a backup of the database.** Choose a point of another plan to bring that back.
+
+    pg_restore --list ${archive}
+    pg_restore --file=- ${archive}
+
+The second line shows the SQL and runs nothing. \`manifest.json\` names the roles.
+`;
+}

@@ -1,5 +1,5 @@
 import type { Manifest } from "./manifest.ts";
-import { renderGuide } from "./recovery-guide.ts";
+import { renderGuide, renderSchemaGuide } from "./recovery-guide.ts";
 import { renderScript } from "./recovery-script.ts";
 import {
   renderAnalyze,
@@ -33,6 +33,9 @@ export function renderRecoveryFiles(
   options: RecoveryOptions,
 ): readonly RecoveryFile[] {
   const { database } = manifest;
+  if (manifest.captures === "schema") {
+    return [{ path: ["RECOVERY.md"], text: renderSchemaGuide(manifest), mode: 0o600 }];
+  }
   const sql = (name: string, text: string): RecoveryFile => ({
     path: ["database", name],
     text,

@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; of a Supabase project with a token its configuration; snapshots, proofs, indexes and the manifest of the newest good point of the repository
- *   writes        one audit record; packs, indexes and one snapshot of the repository; a record that it is verified or suspect
+ *   writes        one audit record; of a plan with `git` a commit, pushed; packs, indexes and one snapshot of the repository; a record that it is verified or suspect
  *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read; with `lock:` Object Lock on everything that the snapshot needs
  *   leaves behind nothing at the source; interrupted: packs that nothing refers to
  *   exit codes    0; 3 incomplete; 21 suspect: a guard spoke, the point counts for nothing until it is accepted; 1 source or store not reachable; 10 no repository; 11 locked; 12 wrong password; 130
@@ -52,6 +52,7 @@ import { pointLock } from "./point-lock.ts";
 import { hasRoomForRecords, provePoint, proverOf } from "./prove.ts";
 import type { ProvenPoint } from "./prove.ts";
 import { readBack } from "./read-back.ts";
+import type { SchemaCommit } from "./schema/commit-schema.ts";
 import { trackFiles } from "./track-files.ts";
 import { usedConnection } from "./used-connection.ts";
 import type { UsedConnection } from "./used-connection.ts";
@@ -61,6 +62,8 @@ export interface BackupOptions {
   /** The only one of the policy when left out. */
   readonly plan?: string;
   readonly connections?: number;
+  /** For the commit of a plan with `git`: `before a migration`. */
+  readonly when?: string;
   readonly onProgress?: OnProgress;
 }
 
@@ -87,6 +90,9 @@ export interface BackupResult extends Omit<ProvenPoint, "state">, UsedConnection
   readonly project?: ProjectSummary;
   readonly leftOut: Manifest["database"]["leftOut"];
   readonly guards: GuardReport;
+  readonly capture: Plan["capture"];
+  /** Of a plan with `git`, where the schema is whole. */
+  readonly git?: SchemaCommit;
   /** Of a destination with a lock: until when nobody deletes the point, as read back from the store. */
   readonly lockedUntil?: string;
 }
@@ -106,6 +112,7 @@ export interface SecretFinding {
 }
 
 const CONNECTIONS = 2;
+const NO_ROWS: Yardstick = { findings: [], nothing: "the plan captures no rows" };
 const SPLIT_BYTES = 64 * MIB;
 
 export async function backup(
@@ -123,6 +130,11 @@ export async function backup(
     source: source.name,
     destination: destination.name,
   });
+  if (plan.git !== undefined) {
+    // Before a point is made that could not be committed.
+    const { authorOf } = await import("./schema/commit-schema.ts");
+    authorOf(context, plan.git);
+  }
   options.onProgress?.({ step: "open", doneBytes: 0, totalBytes: 0 });
   const repository = await openDestination(context, destination, { next: "write" });
   const url = await connectionUrl(context, source.connection);
@@ -131,7 +143,8 @@ export async function backup(
   const records = hasRoomForRecords(destination);
   options.onProgress?.({ step: "yardstick", doneBytes: 0, totalBytes: 0 });
   const asked = { plan: plan.name, source: source.name, records, signal: context.signal };
-  const yardstick = await findYardstick(repository, asked);
+  const schemaOnly = plan.capture === "schema";
+  const yardstick = schemaOnly ? NO_ROWS : await findYardstick(repository, asked);
   // A point of some tables is no point of the project.
   const token = plan.capture === "everything" ? source.management_token : undefined;
   const api = token === undefined ? undefined : await managementOf(context, source);
@@ -153,11 +166,13 @@ export async function backup(
   const proven = await provePoint(context, point, () =>
     readBack(repository, summary, manifestBytes, files, context.signal),
   );
+  const committed = await commitDefinitions(context, options, run, stored);
   const { tables, leftOut } = stored.capture.database;
   const { lockedUntil } = stored.summary;
   return {
     outcome: outcomeOf(stored),
     plan: plan.name,
+    capture: plan.capture,
     source: source.name,
     destination: destination.name,
     location: repository.location,
@@ -177,9 +192,24 @@ export async function backup(
     ...(lockedUntil === undefined ? {} : { lockedUntil: lockedUntil.toISOString() }),
     guards: stored.guards,
     ...proven,
+    ...(committed === undefined ? {} : { git: committed }),
     state: isDoubted(stored) ? "suspect" : proven.state,
     ...usedConnection(repository),
   };
+}
+
+/** A schema that lacks something would look as if that had been dropped. */
+async function commitDefinitions(
+  context: OperationContext,
+  { when, onProgress }: BackupOptions,
+  { repository, plan, source }: Run,
+  { summary, capture }: Stored,
+): Promise<SchemaCommit | undefined> {
+  if (plan.git === undefined || capture.issues.length > 0) return undefined;
+  onProgress?.({ step: "git", doneBytes: 0, totalBytes: 0 });
+  const point = { repository, snapshot: summary.id, source: source.name };
+  const { commitSchema } = await import("./schema/commit-schema.ts");
+  return commitSchema(context, plan.git, when === undefined ? point : { ...point, when });
 }
 
 function isDoubted({ guards }: Stored): boolean {
@@ -238,16 +268,18 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     ...(run.lock === undefined ? {} : { lock: run.lock }),
   });
   const { writer, files } = trackFiles(locked);
+  const schemaOnly = run.plan.capture === "schema";
   const rowHashKey = run.repository.deriveKey(ROW_HASH_LABEL);
   const { onProgress } = options;
   const configuration = await storeProject(context, options, run, writer, rowHashKey);
   const capture = await captureDatabase(writer, {
     source: { name: run.source.name, url: run.url },
     tools: run.tools,
+    schemaOnly,
     connections: options.connections ?? CONNECTIONS,
     splitBytes: SPLIT_BYTES,
     rowHashKey,
-    ...(run.plan.capture === "everything" ? {} : { only: onlyOf(run.plan.capture) }),
+    ...(typeof run.plan.capture === "string" ? {} : { only: onlyOf(run.plan.capture) }),
     clock,
     log,
     signal,
@@ -261,6 +293,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     completedAt: clock.now().toISOString(),
     tool: { name: "sparekeep", version: context.version },
     rowHashKey: Buffer.from(rowHashKey).toString("hex"),
+    ...(schemaOnly ? { captures: "schema" as const } : {}),
     database: capture.database,
     ...(configuration === undefined ? {} : { project: configuration.project }),
   };
@@ -279,6 +312,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
       incomplete: issues.length > 0,
       ofTables: limited,
       suspect: doubted && !run.records,
+      schemaOnly,
     }),
     ...(doubted && run.records ? { beforeSnapshot: doubtBefore(context, run, guards) } : {}),
   });
@@ -307,7 +341,7 @@ function doubtBefore(
   };
 }
 
-function onlyOf({ tables, formats }: Exclude<Capture, "everything">): CaptureOnly {
+function onlyOf({ tables, formats }: Exclude<Capture, string>): CaptureOnly {
   return { tables, formats: formats.map((format) => (format === "json" ? "jsonl" : format)) };
 }
 

@@ -13,6 +13,8 @@ export interface OperationContext {
   readonly pid: number;
   /** Looks one environment variable up; only references of the policy are. */
   readonly env: (name: string) => string | undefined;
+  /** For a command of the user's: our own environment, without these variables. */
+  readonly commandEnvironment?: (without: readonly string[]) => Readonly<Record<string, string>>;
   /** Folders that are searched for PostgreSQL's client programs, first to last. */
   readonly toolDirectories: readonly string[];
   /** Below it each policy has a folder with its audit log, unless the policy names one. */

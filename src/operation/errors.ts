@@ -145,6 +145,25 @@ export const operationError = errorTable("operation", {
     meaning: "A restore was to be followed, and the project's status never said that one runs.",
     hint: "Look into the dashboard before anything else: whether the restore was taken is not known.",
   },
+  schema_only: {
+    kind: "usage",
+    meaning: "The snapshot holds definitions and no rows: it is no backup of the database.",
+    hint: "Choose a snapshot of another plan; `sparekeep dump SNAPSHOT database/schema.dump` writes the definitions.",
+  },
+  no_schema_plan: {
+    kind: "usage",
+    meaning: "`guard` was to keep the schema, and no plan, or several, capture it.",
+    hint: "Define a plan with `capture: schema`, or name one with --plan.",
+  },
+  git_author_missing: {
+    kind: "config",
+    meaning: "A commit has no author: neither the policy nor the environment names one.",
+    hint: 'Write `author: "Name <address>"` beside `git`, or set GIT_AUTHOR_NAME and GIT_AUTHOR_EMAIL.',
+  },
+  no_command: {
+    kind: "usage",
+    meaning: "A command was to be run by something that runs none.",
+  },
   no_copies: {
     kind: "usage",
     meaning: "A copy was asked for that the policy does not name under `copies` of a destination.",

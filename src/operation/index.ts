@@ -56,6 +56,12 @@ export type { ExportedTable, ExportOptions, SavedExport, SavedTable } from "./ex
 export type { ExportFormat } from "./export/choose.ts";
 export const planForgetting = lazily(async () => (await import("./forget.ts")).planForgetting);
 export type { ForgetOptions, ForgetPreview, PlannedForget } from "./forget.ts";
+export const guardMigration = lazily(
+  async () => (await import("./guard-migration.ts")).guardMigration,
+);
+export { isKept } from "./guard-side.ts";
+export type { GuardedSide } from "./guard-side.ts";
+export type { GuardedMigration, GuardMigrationOptions } from "./guard-migration.ts";
 export const endHold = lazily(async () => (await import("./hold.ts")).endHold);
 export const holdSnapshots = lazily(async () => (await import("./hold.ts")).holdSnapshots);
 export const readHolds = lazily(async () => (await import("./hold.ts")).readHolds);

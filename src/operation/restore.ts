@@ -17,6 +17,7 @@ import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
 import { requireNoneErased } from "./erased.ts";
 import { readManifest } from "./manifest-of.ts";
+import { operationError } from "./errors.ts";
 import { openDestination, recordedView } from "./open.ts";
 import type { View } from "./open.ts";
 import { describeSnapshot } from "./snapshots.ts";
@@ -82,6 +83,12 @@ export async function planDatabaseRestore(
   const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
   const reader = await repository.acquireReader({ signal });
   const manifest = await readManifest(reader, snapshot, signal);
+  if (manifest.captures === "schema") {
+    throw operationError("schema_only", {
+      message: `snapshot ${snapshot.id.slice(0, 8)} that holds the schema alone`,
+      subject: { snapshot: snapshot.id },
+    });
+  }
   await requireNoneErased(repository, snapshot, manifest, signal);
   const { versionNum } = manifest.database.server;
   const { onProgress } = options;

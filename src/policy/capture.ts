@@ -4,9 +4,9 @@ import type { Capture } from "./policy.ts";
 import { parseTableName, tableNameText } from "./table-name.ts";
 import type { TableName } from "./table-name.ts";
 
-/** `everything`, or `{ tables: [orders, "sales.items"], formats: [csv, json] }`. */
+/** `everything`, `schema`, or `{ tables: [orders, "sales.items"], formats: [csv, json] }`. */
 
-const SHAPE = 'Write "everything", or { tables: [orders, "sales.items"] }.';
+const SHAPE = 'Write "everything", "schema", or { tables: [orders, "sales.items"] }.';
 const NAME =
   'Write TABLE or "SCHEMA.TABLE"; a part that holds a dot or a quote stands in double quotes: \'"a.b".c\'.';
 const FORMATS = ["csv", "json"] as const;
@@ -26,7 +26,7 @@ export const capture = z.unknown().transform((value, context): Capture => {
     context.issues.push({ code: "custom", path: [...path], message, params: { fix }, input });
     return undefined;
   };
-  const read = value === "everything" ? value : readTables(value, refuse);
+  const read = value === "everything" || value === "schema" ? value : readTables(value, refuse);
   return read === undefined || refused ? z.NEVER : read;
 });
 

@@ -20,6 +20,7 @@ export {
   targetNamed,
 } from "./select.ts";
 export type { Named } from "./select.ts";
+export type { GitTarget } from "./git-target.ts";
 export type { Guards, GuardOff, GuardShare, GuardSwitch } from "./guards.ts";
 export type {
   Capture,

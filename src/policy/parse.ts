@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument, YAMLMap } from "yaml";
 import type { Document, YAMLError } from "yaml";
+import { gitTargetOf } from "./git-target.ts";
 import { quoted, schemaProblems } from "./issues.ts";
 import { providerProblems, sourceProblems } from "./source-problems.ts";
 import { destinationProblems, schemeOf } from "./destination-problems.ts";
@@ -105,7 +106,9 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
   };
   for (const [name, plan] of Object.entries(policy.plans)) {
     demand(["plans", name, "source"], plan.source, Object.keys(policy.sources));
-    demand(["plans", name, "to"], plan.to, Object.keys(policy.destinations));
+    const to = plan.to.git === undefined ? ["plans", name, "to"] : ["plans", name, "to", "and"];
+    demand(to, plan.to.and, Object.keys(policy.destinations));
+    problems.push(...captureProblems(name, plan, places));
   }
   for (const [name, destination] of Object.entries(policy.destinations)) {
     problems.push(...destinationProblems(name, destination, places));
@@ -119,6 +122,29 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
   }
   problems.push(...providerProblems(policy.provider ?? {}, policy.sources, places));
   return problems;
+}
+
+function captureProblems(
+  name: string,
+  plan: Parsed["plans"][string],
+  places: Places,
+): PolicyProblem[] {
+  const problem = (key: string, message: string, fix: string): PolicyProblem => {
+    const { line, column } = places.ofKey(["plans", name, key]);
+    return at(line, column, `plans.${name}.${key}: ${message}`, fix);
+  };
+  const { capture, guards, to } = plan;
+  if (capture === "schema" && guards !== undefined) {
+    return [problem("guards", "guards of a plan that captures no rows", "Remove them.")];
+  }
+  const { git, path, branch, author } = to;
+  if (capture !== "schema" && git !== undefined) {
+    return [problem("to", "git of a plan that captures rows", 'Write "capture: schema".')];
+  }
+  if (git === undefined && (path ?? branch ?? author) !== undefined) {
+    return [problem("to", "what only git needs, without git", 'Add "git:" or remove it.')];
+  }
+  return [];
 }
 
 function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
@@ -158,7 +184,10 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
           : { tls: { ...tls, ...(tls.ca === undefined ? {} : { ca: path(tls.ca) }) } }),
       };
     }),
-    plans: parsed.plans,
+    plans: mapValues(parsed.plans, ({ to, ...plan }) => {
+      const git = gitTargetOf(to, directory);
+      return { ...plan, to: to.and, ...(git === undefined ? {} : { git }) };
+    }),
     targets: mapValues(parsed.targets ?? {}, (entry) => ({
       ...entry,
       connection: connection(entry.connection),

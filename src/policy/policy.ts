@@ -2,6 +2,8 @@ import { z } from "zod";
 import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
+import { placesSchema } from "./git-target.ts";
+import type { GitTarget } from "./git-target.ts";
 import { guardsSchema } from "./guards.ts";
 import type { Guards } from "./guards.ts";
 import { readBy, refuse } from "./read-by.ts";
@@ -186,7 +188,7 @@ const destination = z.strictObject({
 const plan = z.strictObject({
   source: z.string(),
   capture,
-  to: z.string(),
+  to: placesSchema,
   keep: keep.optional(),
   guards: guardsSchema.optional(),
 });
@@ -292,7 +294,7 @@ export interface Destination {
   readonly check?: { readonly everything_every: CalendarSpan } | undefined;
 }
 
-export type Capture = "everything" | CaptureTables;
+export type Capture = "everything" | "schema" | CaptureTables;
 
 /** Rows of these tables alone; with formats also for other programs. */
 export interface CaptureTables {
@@ -303,7 +305,10 @@ export interface CaptureTables {
 export interface Plan {
   readonly source: string;
   readonly capture: Capture;
+  /** The destination of its recovery points. */
   readonly to: string;
+  /** Of `capture: schema`: where the definitions are committed as well. */
+  readonly git?: GitTarget | undefined;
   /** Without it nothing of the plan is ever forgotten. */
   readonly keep?: KeepRules | undefined;
   /** Every guard is on where nothing is said of it. */

@@ -145,7 +145,7 @@ export type { RestoredFiles, RestoreFilesOptions } from "./read/restore-files.ts
 export { createPoolSealer } from "./seal-worker-pool.ts";
 export { createInlineSealer } from "./sealer.ts";
 export type { CreateSealer } from "./sealer.ts";
-export { outcomeOf, planOf, scopeOf, sourceOf, tagsOf } from "./snapshot-tags.ts";
+export { holdsSchemaOnly, outcomeOf, planOf, scopeOf, sourceOf, tagsOf } from "./snapshot-tags.ts";
 export const measureRepository = lazily(
   async () => (await import("./stored/measure.ts")).measureRepository,
 );

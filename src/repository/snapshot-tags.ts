@@ -6,6 +6,7 @@ const OF_TABLES = "scope=tables";
 const INCOMPLETE = "outcome=incomplete";
 /** Of a store that has no room for records: there is nowhere else to say it. */
 const GUARD_DOUBT = "guard=suspect";
+const SCHEMA_ONLY = "capture=schema";
 /** Restic's word as well: what was gone was cut out. */
 export const REPAIRED_TAG = "repaired";
 
@@ -36,6 +37,11 @@ export function isTaggedSuspect({ tags }: { readonly tags?: readonly string[] })
   return tags?.includes(GUARD_DOUBT) === true;
 }
 
+/** Definitions without rows: no whole backup of its source. */
+export function holdsSchemaOnly({ tags }: Pick<Snapshot, "tags">): boolean {
+  return tags.includes(SCHEMA_ONLY);
+}
+
 /** The tags of a recovery point. */
 export function tagsOf(point: {
   readonly plan: string;
@@ -44,11 +50,13 @@ export function tagsOf(point: {
   readonly ofTables?: boolean;
   /** Only where no record can say it. */
   readonly suspect?: boolean;
+  readonly schemaOnly?: boolean;
 }): readonly string[] {
   const outcome = point.incomplete ? [INCOMPLETE] : [];
   const scope = point.ofTables === true ? [OF_TABLES] : [];
   const doubt = point.suspect === true ? [GUARD_DOUBT] : [];
-  return [`plan=${point.plan}`, `source=${point.source}`, ...scope, ...outcome, ...doubt];
+  const only = point.schemaOnly === true ? [SCHEMA_ONLY] : [];
+  return [`plan=${point.plan}`, `source=${point.source}`, ...scope, ...outcome, ...doubt, ...only];
 }
 
 function tagValue(snapshot: Pick<Snapshot, "tags">, key: string): string | undefined {

@@ -18,6 +18,7 @@ import type { OutputFlags } from "../common-options.ts";
 import { connectionLines } from "../connection-lines.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
+import { schemaCommitLine } from "../schema-commit-line.ts";
 import type { Verb } from "../verb.ts";
 import { timeText } from "../time-text.ts";
 
@@ -66,12 +67,12 @@ function describe(result: BackupResult, flags: OutputFlags): string[] {
       ...(hint === undefined ? [] : [printable(`  fix: ${hint}`)]),
     ]),
     ...leftOut.map(({ object, reason }) => printable(`left out: ${object}: ${reason}`)),
-    ...guardLines(result.guards),
+    ...(result.capture === "schema" ? [] : guardLines(result.guards)),
     ...(project?.findings ?? []).flatMap(({ object, message, hint }) => [
       printable(`finding: ${object}: ${message}`),
       printable(`  fix: ${hint}`),
     ]),
-    `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
+    `${result.outcome}: snapshot ${result.snapshot.slice(0, 8)} of ${result.source}, ${contents(result)} in ${formatDuration(result.durationMs)}`,
     ...(project === undefined
       ? []
       : [
@@ -82,10 +83,16 @@ function describe(result: BackupResult, flags: OutputFlags): string[] {
     ...(lockedUntil === undefined
       ? []
       : [`  locked with all that it needs until ${timeText(lockedUntil)}`]),
+    ...(result.git === undefined ? [] : [`  git: ${schemaCommitLine(result.git)}`]),
     ...connectionLines(result, flags),
     `  state: ${result.state}${result.stateReason === undefined ? "" : ` (${result.stateReason})`}`,
     ...(result.outcome === "suspect" ? suspectLines(result) : []),
   ];
+}
+
+function contents({ capture, tables, rows }: BackupResult): string {
+  if (capture === "schema") return "the schema alone, no rows,";
+  return `${counted(tables, "table")}, ${counted(rows, "row")}`;
 }
 
 function guardLines({ findings, off, ...seen }: GuardReport): string[] {

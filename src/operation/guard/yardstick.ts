@@ -1,5 +1,6 @@
 import { AppError, formatTime } from "../../kernel/index.ts";
 import {
+  holdsSchemaOnly,
   outcomeOf,
   planOf,
   proofOf,
@@ -48,7 +49,11 @@ export async function findYardstick(
   for (const { id, error } of damaged) findings.push(unreadable(id, error));
   const proofs = await proofsOrFinding(repository, question, findings);
   const points = snapshots.filter(
-    (each) => planOf(each) === question.plan && sourceOf(each) === question.source,
+    (each) =>
+      planOf(each) === question.plan &&
+      sourceOf(each) === question.source &&
+      // Of a plan that once captured the schema alone: without a row there is nothing to lose.
+      !holdsSchemaOnly(each),
   );
   const whole = points.filter((each) => outcomeOf(each) === "complete").toReversed();
   const stateOf = (each: Snapshot): string => proofOf(proofs, each)?.state ?? "stored";

@@ -107,8 +107,9 @@ async function captureOnce(
 }
 
 async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
-  const { meter, control, snapshot } = context;
+  const { meter, control } = context;
   const catalog = await readCatalog(context);
+  if (context.options.schemaOnly === true) return captureSchemaUnder(context, catalog);
   const { platform } = catalog;
   const limit = limitOf(context, catalog);
   const wanted = catalog.sequences.filter(
@@ -128,7 +129,67 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const listed = limit === undefined ? catalog.largeObjects : [];
   const largeObjects = await copyLargeObjects(context, listed);
   meter.begin("finish");
+  const described = await describe(context, catalog, schema);
   const database: DatabaseManifest = {
+    ...described,
+    tables: tables.tables,
+    sequences: sequences.sequences,
+    largeObjects: largeObjects.largeObjects,
+    // Computed from what is not there, they would say something that was never so.
+    materializedViews: limit === undefined ? described.materializedViews : [],
+    leftOut: [...described.leftOut, ...leftOutRows(limit, catalog, reach)],
+    ...(limit === undefined ? {} : { limitedTo: limit.limits }),
+  };
+  const issues = [
+    ...(limit?.issues ?? []),
+    ...reach.issues,
+    ...tables.issues,
+    ...sequences.issues,
+    ...largeObjects.issues,
+  ];
+  return { database, issues };
+}
+
+function leftOutRows(
+  limit: Limit | undefined,
+  { platform, relations }: Catalog,
+  reach: Reach,
+): DatabaseManifest["leftOut"] {
+  if (limit !== undefined) return leftOutByLimit(limit, relations, reach.excluded);
+  return reach.platforms.flatMap((relation) => leftOutByPlatform(platform, relation));
+}
+
+/** What cannot be described is missing; what could not be read of rows is none of a schema's business. */
+async function captureSchemaUnder(
+  context: CaptureContext,
+  catalog: Catalog,
+): Promise<CaptureResult> {
+  const reach = await sortOut(context, catalog, undefined);
+  context.meter.begin("schema");
+  const schema = await saveSchema(context, reach.excluded);
+  const described = await describe(context, catalog, schema);
+  const rows = { object: "rows", reason: "this plan captures the schema alone" };
+  const excluded = new Set(reach.excluded.map(displayName));
+  return {
+    database: {
+      ...described,
+      tables: [],
+      sequences: [],
+      largeObjects: [],
+      leftOut: [rows, ...described.leftOut],
+    },
+    issues: reach.issues.filter(({ object }) => excluded.has(object)),
+  };
+}
+
+async function describe(
+  context: CaptureContext,
+  catalog: Catalog,
+  schema: SchemaArchive,
+): Promise<Omit<DatabaseManifest, "tables" | "sequences" | "largeObjects">> {
+  const { snapshot } = context;
+  const { platform } = catalog;
+  return {
     source: context.options.source.name,
     server: catalog.server,
     snapshot: {
@@ -140,29 +201,9 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
     ...(platform === undefined ? {} : { platform: platform.name }),
     schema: schema.file,
     roles: catalog.roles,
-    tables: tables.tables,
-    sequences: sequences.sequences,
-    largeObjects: largeObjects.largeObjects,
-    // Computed from what is not there, they would say something that was never so.
-    materializedViews: limit === undefined ? catalog.materializedViews : [],
-    leftOut: [
-      ...catalog.leftOut,
-      ...(limit === undefined ? [] : leftOutByLimit(limit, catalog.relations, reach.excluded)),
-      ...(limit === undefined
-        ? reach.platforms.flatMap((relation) => leftOutByPlatform(platform, relation))
-        : []),
-      ...schema.warnings.map(leftOutBySchema),
-    ],
-    ...(limit === undefined ? {} : { limitedTo: limit.limits }),
+    materializedViews: catalog.materializedViews,
+    leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema)],
   };
-  const issues = [
-    ...(limit?.issues ?? []),
-    ...reach.issues,
-    ...tables.issues,
-    ...sequences.issues,
-    ...largeObjects.issues,
-  ];
-  return { database, issues };
 }
 
 function limitOf({ options }: CaptureContext, catalog: Catalog): Limit | undefined {

@@ -108,11 +108,9 @@ describe("one part", () => {
     });
     expect(kept).toEqual(["database/tables/public/t/0000.copy"]);
     expect(part).toMatchObject({
-      part: {
-        rows: "2",
-        sizeBytes: 4,
-        path: "database/tables/public/t/0000.copy",
-      },
+      rows: "2",
+      sizeBytes: 4,
+      path: "database/tables/public/t/0000.copy",
     });
   });
 

@@ -19,6 +19,8 @@ export interface CaptureBudget {
 export interface CaptureOptions {
   readonly source: DatabaseSource;
   readonly tools: ClientTools;
+  /** Definitions and roles, no rows, no large objects, no values of sequences. */
+  readonly schemaOnly?: boolean;
   /** COPY connections besides the one that holds the snapshot. */
   readonly connections: number;
   /** Tables and leaves above this (heap and TOAST) are read in parts by ctid. */
