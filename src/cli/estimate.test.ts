@@ -56,6 +56,9 @@ async function run(...line: readonly string[]) {
   return { code, stdout: runtime.stdout.text, stderr: runtime.stderr.text };
 }
 
+/** Of each a minute later: which is the newest does not hang on their ids. */
+let saved = 0;
+
 async function save(text: string, days?: number): Promise<void> {
   const { clock, random } = context;
   const repository = await openRepository(
@@ -75,7 +78,8 @@ async function save(text: string, days?: number): Promise<void> {
   }
   await writer.saveFile(["a"], content(), { kind: "file", modifiedAt: new Date(0) });
   const tags = ["plan=nightly", "source=db"];
-  await writer.commit({ time: new Date("2026-11-01T10:00:00Z"), paths: ["/"], tags });
+  saved += 1;
+  await writer.commit({ time: new Date(Date.UTC(2026, 10, 1, 10, saved)), paths: ["/"], tags });
 }
 
 test("says what is stored, how it grows and what its terms cost, and nothing that was not read", async () => {

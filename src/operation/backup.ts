@@ -26,9 +26,8 @@ import type {
   SnapshotSummary,
   SnapshotWriter,
 } from "../repository/index.ts";
-import { captureDatabase, captureProject } from "../source/index.ts";
+import { captureDatabase } from "../source/index.ts";
 import type {
-  CapturedProject,
   CaptureIssue,
   CaptureOnly,
   CaptureProgress,
@@ -43,9 +42,9 @@ import { doubtDetails, guardPoint } from "./guard/guard.ts";
 import type { GuardReport } from "./guard/guard.ts";
 import { findYardstick } from "./guard/yardstick.ts";
 import type { Yardstick } from "./guard/yardstick.ts";
-import { managementOf } from "./management.ts";
-import { placeOf } from "./outside.ts";
 import { ROW_HASH_LABEL } from "./row-hash-label.ts";
+import { apiOf, storeProject, summaryOf } from "./backup-project.ts";
+import type { ProjectSummary } from "./backup-project.ts";
 import { MANIFEST_PATH } from "./manifest-of.ts";
 import { connectionUrl, openDestination } from "./open.ts";
 import { pointLock } from "./point-lock.ts";
@@ -97,20 +96,6 @@ export interface BackupResult extends Omit<ProvenPoint, "state">, UsedConnection
   readonly lockedUntil?: string;
 }
 
-export interface ProjectSummary {
-  readonly documents: number;
-  readonly functions: number;
-  /** What no API gives back and the policy names no place for: to be looked after, no fault of the run. */
-  readonly findings: readonly SecretFinding[];
-}
-
-export interface SecretFinding {
-  readonly code: "secret_without_place";
-  readonly object: string;
-  readonly message: string;
-  readonly hint: string;
-}
-
 const CONNECTIONS = 2;
 const NO_ROWS: Yardstick = { findings: [], nothing: "the plan captures no rows" };
 const SPLIT_BYTES = 64 * MIB;
@@ -145,21 +130,9 @@ export async function backup(
   const asked = { plan: plan.name, source: source.name, records, signal: context.signal };
   const schemaOnly = plan.capture === "schema";
   const yardstick = schemaOnly ? NO_ROWS : await findYardstick(repository, asked);
-  // A point of some tables is no point of the project.
-  const token = plan.capture === "everything" ? source.management_token : undefined;
-  const api = token === undefined ? undefined : await managementOf(context, source);
-  const run = {
-    repository,
-    plan,
-    source,
-    url,
-    tools,
-    startedAt,
-    records,
-    yardstick,
-    ...(api === undefined ? {} : { api }),
-  };
-  const stored = await store(context, options, lock === undefined ? run : { ...run, lock });
+  const run = { repository, plan, source, url, tools, startedAt, records, yardstick };
+  const more = { ...(lock === undefined ? {} : { lock }), ...(await apiOf(context, plan, source)) };
+  const stored = await store(context, options, { ...run, ...more });
   options.onProgress?.({ step: "read back", doneBytes: 0, totalBytes: 0 });
   const { summary, manifestBytes, files } = stored;
   const point = { repository, snapshot: summary.id, records };
@@ -271,7 +244,11 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
   const schemaOnly = run.plan.capture === "schema";
   const rowHashKey = run.repository.deriveKey(ROW_HASH_LABEL);
   const { onProgress } = options;
-  const configuration = await storeProject(context, options, run, writer, rowHashKey);
+  const configuration = await storeProject(context, options, {
+    api: run.api,
+    writer,
+    sealKey: rowHashKey,
+  });
   const capture = await captureDatabase(writer, {
     source: { name: run.source.name, url: run.url },
     tools: run.tools,
@@ -343,46 +320,6 @@ function doubtBefore(
 
 function onlyOf({ tables, formats }: Exclude<Capture, string>): CaptureOnly {
   return { tables, formats: formats.map((format) => (format === "json" ? "jsonl" : format)) };
-}
-
-/** Before the database: what belongs together lies within the run, and a refused token is seen before hours of reading. */
-async function storeProject(
-  context: OperationContext,
-  { policy, onProgress }: BackupOptions,
-  { api }: Run,
-  writer: SnapshotWriter,
-  sealKey: Bytes,
-): Promise<CapturedProject | undefined> {
-  if (api === undefined) return undefined;
-  const { clock, signal } = context;
-  const progress = { step: "project", doneBytes: 0, totalBytes: 0 };
-  return captureProject(writer, {
-    api,
-    sealKey,
-    signal,
-    readAt: clock.now(),
-    onDocument: (name) => onProgress?.({ ...progress, current: name }),
-    placeOf: (name) => placeOf(policy, name),
-  });
-}
-
-function summaryOf({ documents, functions, notGiven }: ProjectManifest): ProjectSummary {
-  return {
-    documents: documents.length,
-    functions: functions.length,
-    findings: notGiven.flatMap(({ name, what, place }) =>
-      place === undefined
-        ? [
-            {
-              code: "secret_without_place" as const,
-              object: name,
-              message: `${what}: no API gives it back, and the policy names no place where it is kept`,
-              hint: `Keep it where you find it on the bad day, and add ${name} under outside: in the policy.`,
-            },
-          ]
-        : [],
-    ),
-  };
 }
 
 function shown(progress: CaptureProgress): Parameters<OnProgress>[0] {
