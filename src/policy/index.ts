@@ -14,7 +14,10 @@ export { passwordProblem } from "./connection-text.ts";
 export { nearest } from "./nearest.ts";
 export {
   destinationNamed,
+  dumpPlanNamed,
+  filesDestinationNamed,
   planNamed,
+  repositoryNames,
   repositoryOnlyPolicy,
   sourceNamed,
   targetNamed,
@@ -24,14 +27,20 @@ export type {
   ConnectionReference,
   Credentials,
   Destination,
+  DumpPlan,
+  Encryption,
+  EverythingPlan,
+  FilesDestination,
   KeepRules,
   Plan,
   Policy,
+  RepositoryDestination,
   SecretReference,
   Source,
   Target,
   TlsPolicy,
 } from "./policy.ts";
+export { dumpName, dumpNamePattern } from "./dump-name.ts";
 export { addSpan } from "./add-span.ts";
 export { parseSpan } from "./duration.ts";
 export type { CalendarSpan } from "./duration.ts";

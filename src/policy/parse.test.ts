@@ -183,7 +183,7 @@ const BAD: readonly Bad[] = [
     what: "a capture that comes later",
     text: GOOD.replace("everything", "changes"),
     message: 'p.yaml:8:35: plans.nightly.capture "changes", which is not known',
-    hint: "Write everything.",
+    hint: "Write one of: everything, pg_dump.",
   },
   {
     what: "a wrong type",

@@ -4,6 +4,7 @@ import type { Document, YAMLError } from "yaml";
 import { quoted, schemaProblems } from "./issues.ts";
 import { destinationProblems, schemeOf } from "./destination-problems.ts";
 import { Places } from "./places.ts";
+import { planOf, planProblems } from "./plan-problems.ts";
 import { policySchema } from "./policy.ts";
 import type { ConnectionReference, Policy, SecretReference } from "./policy.ts";
 import { problemsError } from "./problem.ts";
@@ -105,12 +106,23 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
   for (const [name, plan] of Object.entries(policy.plans)) {
     demand(["plans", name, "source"], plan.source, Object.keys(policy.sources));
     demand(["plans", name, "to"], plan.to, Object.keys(policy.destinations));
+    problems.push(...planProblems(name, plan, ownOf(policy.destinations, plan.to), places));
   }
+  const repositories = Object.entries(policy.destinations).flatMap(([name, { files }]) =>
+    files === true ? [] : [name],
+  );
   for (const [name, destination] of Object.entries(policy.destinations)) {
     problems.push(...destinationProblems(name, destination, places));
     const others = Object.keys(policy.destinations).filter((other) => other !== name);
     for (const [i, copy] of (destination.copies ?? []).entries()) {
       demand(["destinations", name, "copies", String(i)], copy, others);
+      if (ownOf(policy.destinations, copy)?.files !== true) continue;
+      const { line, column } = places.ofValue(["destinations", name, "copies", String(i)]);
+      const message = `destinations.${name}.copies names ${quoted(copy)}, which keeps plain files`;
+      problems.push(at(line, column, message, "Name a repository, or remove it."));
+    }
+    if (destination.files === true && destination.manifests !== undefined) {
+      demand(["destinations", name, "manifests"], destination.manifests, repositories);
     }
   }
   return problems;
@@ -136,7 +148,7 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
       return {
         ...entry,
         url: schemeOf(entry.url) === undefined ? path(entry.url) : entry.url,
-        password: secret(entry.password),
+        ...(entry.password === undefined ? {} : { password: secret(entry.password) }),
         ...(entry.beside === undefined || schemeOf(entry.beside) !== undefined
           ? {}
           : { beside: path(entry.beside) }),
@@ -152,9 +164,19 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
           : { tls: { ...tls, ...(tls.ca === undefined ? {} : { ca: path(tls.ca) }) } }),
       };
     }),
-    plans: parsed.plans,
+    plans: Object.fromEntries(
+      Object.entries(parsed.plans).flatMap(([name, plan]) => {
+        const made = planOf(plan, { path, secret });
+        return made === undefined ? [] : [[name, made]];
+      }),
+    ),
     targets: mapValues(parsed.targets ?? {}, database),
   };
+}
+
+/** A name of a policy may be one that every object has. */
+function ownOf<Value>(record: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 function mapValues<In, Out>(
