@@ -8,6 +8,8 @@ export const GENESIS = "0".repeat(64);
 export type AccessAction =
   | "init"
   | "backup"
+  | "drill"
+  | "dumps"
   | "snapshots"
   | "ls"
   | "dump"

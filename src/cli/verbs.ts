@@ -5,7 +5,9 @@ import { diffVerb } from "./commands/diff.ts";
 import { copiesVerb } from "./commands/copies.ts";
 import { copyVerb } from "./commands/copy.ts";
 import { doctorVerb } from "./commands/doctor.ts";
+import { drillVerb } from "./commands/drill.ts";
 import { dumpVerb } from "./commands/dump.ts";
+import { dumpsVerb } from "./commands/dumps.ts";
 import { estimateVerb } from "./commands/estimate.ts";
 import { forgetVerb } from "./commands/forget.ts";
 import { holdVerb } from "./commands/hold.ts";
@@ -23,9 +25,12 @@ import type { Verb } from "./verb.ts";
 
 /** Every verb by its purpose, in the order in which `--help` shows them. */
 export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly Verb[]])[] = [
-  ["The day's work", [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, diffVerb]],
+  [
+    "The day's work",
+    [initVerb, doctorVerb, backupVerb, snapshotsVerb, lsVerb, dumpVerb, dumpsVerb, diffVerb],
+  ],
   ["The bad day", [restoreVerb, recoverVersionsVerb, repairVerb]],
-  ["Proof and copies", [checkVerb, copyVerb, copiesVerb, estimateVerb, acceptVerb]],
+  ["Proof and copies", [checkVerb, drillVerb, copyVerb, copiesVerb, estimateVerb, acceptVerb]],
   ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],
   ["Keys", [keyVerb, rekeyVerb]],
 ];

@@ -6,8 +6,8 @@
 const PLACEHOLDER = /\{([^{}]*)\}/g;
 const LITERAL = /^[A-Za-z0-9._-]*$/;
 const MAX_LENGTH = 200;
-/** Of the file that lies beside each dump. */
-export const MANIFEST_SUFFIX = ".manifest.json";
+/** Of the file that lies beside each dump (src/manifest/dump-manifest.ts, which this layer may not import). */
+const MANIFEST_SUFFIX = ".manifest.json";
 
 const PLACEHOLDERS: Readonly<Record<string, string>> = { date: "20260117", time: "020000" };
 

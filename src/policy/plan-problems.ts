@@ -141,7 +141,7 @@ export function planOf(plan: ParsedPlan, paths: PlanPaths): Plan | undefined {
   }
   const encrypt = encryptionOf(plan.encrypt, paths);
   if (encrypt === undefined || name === undefined) return undefined;
-  const dump: DumpPlan = { source, capture: plan.capture, to, encrypt, name };
+  const dump: DumpPlan = { source, capture: plan.capture, to, encrypt, file: name };
   return dump;
 }
 

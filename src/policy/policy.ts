@@ -319,8 +319,8 @@ export interface DumpPlan {
   readonly capture: "pg_dump";
   readonly to: string;
   readonly encrypt: Encryption;
-  /** With `{date}`, and perhaps `{time}`. */
-  readonly name: string;
+  /** `name:` in the file: a template with `{date}`, and perhaps `{time}`. */
+  readonly file: string;
   readonly keep?: undefined;
 }
 

@@ -28,6 +28,8 @@ export interface ClientProgram {
   readonly stdin?: AsyncIterable<Bytes>;
   /** Each warning of a program that ended well: what it left out or could not make sense of. */
   readonly onWarning?: (text: string) => void;
+  /** Of a program that may end badly and have done its work all the same: asked before that is called a failure. */
+  readonly tolerate?: (exit: ProgramExit, stderr: string) => boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -132,6 +134,7 @@ function judge(options: ClientProgram, exit: ProgramExit, stderr: string): void 
     for (const line of warnings) options.onWarning?.(cleanText(line.slice(mark.length)));
     return;
   }
+  if (options.tolerate?.(exit, stderr) === true) return;
   const end = exit.signal ?? exit.error?.message ?? `exit code ${exit.code}`;
   const reason = cleanText(stderr.split("\n").slice(-6).join(" ")) || "no reason given";
   throw postgresError("program_failed", {

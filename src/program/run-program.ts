@@ -1,7 +1,8 @@
 /** One outside program, run safely: no shell, only the environment that is given, an end that is judged. */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { Readable, Writable } from "node:stream";
+import { Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { bug, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, Secret } from "../kernel/index.ts";
 

@@ -51,6 +51,13 @@ export const acceptSuspect = lazily(async () => (await import("./proof/proofs.ts
 export const proofsOf = lazily(async () => (await import("./proof/proofs.ts")).proofsOf);
 export const saveProof = lazily(async () => (await import("./proof/proofs.ts")).saveProof);
 export type { NewProof } from "./proof/proofs.ts";
+export const loadDumpRecords = lazily(
+  async () => (await import("./record/dump-records.ts")).loadDumpRecords,
+);
+export const saveDumpRecord = lazily(
+  async () => (await import("./record/dump-records.ts")).saveDumpRecord,
+);
+export type { DumpRecord } from "./record/dump-records.ts";
 export { connectionOf } from "./connection.ts";
 export { createRepository, openRepository } from "./open.ts";
 export const executePrune = lazily(async () => (await import("./prune/execute.ts")).executePrune);

@@ -88,9 +88,22 @@ function encrypting(
   options: EncryptOptions,
 ): Pick<ProgramRun, "args" | "judge" | "secret" | "signal"> {
   const args = [
-    ...[...COMMON, "--homedir", home, "--status-fd", "2", "--trust-model", "always"],
-    ...["--no-auto-key-locate", "--no-encrypt-to", "--no-throw-keyids"],
-    ...["--compress-algo", "none", "--cipher-algo", "AES256", "--output", "-"],
+    ...COMMON,
+    "--homedir",
+    home,
+    "--status-fd",
+    "2",
+    "--trust-model",
+    "always",
+    "--no-auto-key-locate",
+    "--no-encrypt-to",
+    "--no-throw-keyids",
+    "--compress-algo",
+    "none",
+    "--cipher-algo",
+    "AES256",
+    "--output",
+    "-",
   ];
   const judge: ProgramRun["judge"] = (exit, stderr) => {
     if (exit.code !== 0) throw failure(gpg, exit, withoutStatus(stderr));

@@ -36,7 +36,8 @@ export function parseKeyListing(listing: string): readonly PublicKey[] {
     if (kind === "pub" || kind === "sub") keys[keys.length - 1] = withPart(key, fields);
     else if (kind === "fpr" && key.fingerprint === "") {
       keys[keys.length - 1] = { ...key, fingerprint: fields[9] ?? "" };
-    } else if (kind === "uid" && stateOf(fields) === "usable") {
+    } else if (kind === "uid" && (stateOf(fields) === "usable" || key.state !== "usable")) {
+      // Those of a spent key are spent with it; it is found by them, and refused by name.
       const addresses = [...key.addresses, addressIn(unescaped(fields[9] ?? ""))];
       keys[keys.length - 1] = { ...key, addresses };
     }

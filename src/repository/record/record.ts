@@ -27,7 +27,9 @@ export type RecordKind =
   /** What was taken out of snapshots, and why. */
   | "erasures"
   /** Packs that a prune has set aside. */
-  | "prunes";
+  | "prunes"
+  /** Manifests of portable dumps, which lie elsewhere as plain files. */
+  | "dumps";
 
 const PARALLEL = 8;
 
