@@ -85,6 +85,7 @@ const runtime: CliRuntime = {
   nodeVersion: process.version,
   signal,
   env,
+  ownUid: process.getuid?.(),
   context: (logLevel) => contextFor(signal, logLevel),
 };
 process.exitCode = await runCli(process.argv.slice(2), runtime);

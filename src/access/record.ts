@@ -9,6 +9,8 @@ export type AccessAction =
   | "init"
   | "backup"
   | "guard"
+  | "drill"
+  | "dumps"
   | "snapshots"
   | "ls"
   | "dump"

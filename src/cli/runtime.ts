@@ -18,5 +18,7 @@ export interface CliRuntime {
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal;
   readonly env: (name: string) => string | undefined;
+  /** Of our user, where the system has such numbers. */
+  readonly ownUid?: number | undefined;
   context(logLevel: LogLevel): Promise<OperationContext>;
 }

@@ -5,7 +5,9 @@ import { diffVerb } from "./commands/diff.ts";
 import { copiesVerb } from "./commands/copies.ts";
 import { copyVerb } from "./commands/copy.ts";
 import { doctorVerb } from "./commands/doctor.ts";
+import { drillVerb } from "./commands/drill.ts";
 import { dumpVerb } from "./commands/dump.ts";
+import { dumpsVerb } from "./commands/dumps.ts";
 import { estimateVerb } from "./commands/estimate.ts";
 import { exportVerb } from "./commands/export.ts";
 import { forgetVerb } from "./commands/forget.ts";
@@ -38,13 +40,17 @@ export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly V
       snapshotsVerb,
       lsVerb,
       dumpVerb,
+      dumpsVerb,
       exportVerb,
       diffVerb,
       projectVerb,
     ],
   ],
   ["The bad day", [restoreVerb, recoverVerb, recoverVersionsVerb, repairVerb]],
-  ["Proof and copies", [checkVerb, copyVerb, copiesVerb, providerVerb, estimateVerb, acceptVerb]],
+  [
+    "Proof and copies",
+    [checkVerb, drillVerb, copyVerb, copiesVerb, providerVerb, estimateVerb, acceptVerb],
+  ],
   ["Retention", [forgetVerb, pruneVerb, holdVerb, rewriteVerb]],
   ["Keys", [keyVerb, rekeyVerb]],
 ];

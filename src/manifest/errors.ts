@@ -21,6 +21,12 @@ export const manifestError = errorTable("manifest", {
     meaning: "A `manifest.json` is not JSON, or misses or misstates what a manifest must hold.",
     hint: "Run `sparekeep check --read-data`, and restore another snapshot meanwhile.",
   },
+  dump_damaged: {
+    kind: "corrupt",
+    meaning:
+      "The manifest beside a portable dump is not JSON, or misses or misstates what it must hold.",
+    hint: "Compare it with the sealed record: `sparekeep dumps --verify`.",
+  },
   unsupported: {
     kind: "incompatible",
     meaning: "A `manifest.json` has a format that this version of Sparekeep does not read.",

@@ -24,6 +24,11 @@ export const objectStoreError = errorTable("objectstore", {
     meaning: "The disk, the quota or the largest allowed file size of the store is used up.",
     hint: "Free space at the store or raise its quota, then run again.",
   },
+  too_large: {
+    kind: "exhausted",
+    meaning: "The object is larger than the store takes in one piece: 5 GiB at S3.",
+    hint: "Name a folder or a gs: bucket for files of this size.",
+  },
   truncated: {
     kind: "corrupt",
     meaning: "An object ends before the bytes that were asked for.",

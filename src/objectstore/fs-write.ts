@@ -6,6 +6,7 @@ import type { Bytes, RandomBytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { errnoOf, isMissing } from "./fs-errors.ts";
 import { totalBytes } from "./keys.ts";
+import type { LargeBody } from "./object-store.ts";
 
 /** `~` is outside the alphabet of keys: a leftover is never listed, by us or (not being an id) by restic. */
 const TEMPORARY = /^~[0-9a-f]{24}$/;
@@ -44,7 +45,7 @@ export interface WriteOptions {
  */
 export async function writeDurably(
   path: string,
-  body: readonly Bytes[],
+  body: readonly Bytes[] | LargeBody,
   options: WriteOptions,
 ): Promise<void> {
   const folder = dirname(path);
@@ -73,14 +74,13 @@ function isTaken(thrown: unknown): boolean {
 
 async function writeTemporary(
   path: string,
-  body: readonly Bytes[],
+  body: readonly Bytes[] | LargeBody,
   signal: AbortSignal | undefined,
 ): Promise<Date> {
   const file = await open(path, "wx", WRITING_MODE);
   try {
-    await writeAll(file, body, signal);
+    const sizeBytes = await writeBody(file, body, signal);
     const { size, mtime } = await file.stat();
-    const sizeBytes = totalBytes(body);
     if (size !== sizeBytes) {
       throw objectStoreError("unavailable", {
         message: `${size} bytes on disk where ${sizeBytes} were written`,
@@ -93,6 +93,20 @@ async function writeTemporary(
   } finally {
     await file.close();
   }
+}
+
+/** Answers with the bytes that it should have written. */
+async function writeBody(
+  file: FileHandle,
+  body: readonly Bytes[] | LargeBody,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (!("open" in body)) {
+    await writeAll(file, body, signal);
+    return totalBytes(body);
+  }
+  for await (const part of body.open()) await writeAll(file, [part], signal);
+  return body.sizeBytes;
 }
 
 async function writeAll(

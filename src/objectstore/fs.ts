@@ -10,6 +10,7 @@ import { isKeyPart, parseKey, parsePrefix } from "./keys.ts";
 import { truncated } from "./memory.ts";
 import type {
   ByteRange,
+  LargeBody,
   ObjectStat,
   ObjectStore,
   PutOptions,
@@ -44,6 +45,10 @@ export function createFsStore(folder: string, options: FsStoreOptions): ObjectSt
   return {
     location: root,
     put: async (key, body, put) => {
+      const path = at(key);
+      await wrapped("write", key, () => putFile(path, body, writeOptions, put));
+    },
+    putLarge: async (key, body, put) => {
       const path = at(key);
       await wrapped("write", key, () => putFile(path, body, writeOptions, put));
     },
@@ -86,7 +91,7 @@ async function wrapped<Result>(
 
 async function putFile(
   path: string,
-  body: readonly Bytes[],
+  body: readonly Bytes[] | LargeBody,
   options: Omit<WriteOptions, "ifAbsent" | "signal">,
   put: PutOptions | undefined,
 ): Promise<void> {

@@ -13,6 +13,7 @@ import { unlessAborted } from "./in-turn.ts";
 import { isKey, parseKey, parsePrefix, totalBytes } from "./keys.ts";
 import type {
   ByteRange,
+  LargeBody,
   ObjectStat,
   ObjectStore,
   PutOptions,
@@ -88,6 +89,7 @@ export function createGoogleStore(location: string, options: GoogleStoreOptions)
   return {
     location: `gs://${bucket}/${prefix}`,
     put: (key, body, put) => putObject(client, key, body, put),
+    putLarge: (key, body, put) => putObject(client, key, body, put),
     get: (key, wait) => getObject(client, key, wait),
     getRange: (key, range, wait) => getRange(client, key, range, wait),
     stat: (key, wait) => statObject(client, key, wait),
@@ -109,13 +111,12 @@ function objectPath({ prefix }: GoogleClient, key: string): string {
 async function putObject(
   client: GoogleClient,
   key: string,
-  body: readonly Bytes[],
+  body: readonly Bytes[] | LargeBody,
   put: PutOptions | undefined,
 ): Promise<void> {
   parseKey(key);
-  const digest = createHash("md5");
-  for (const part of body) digest.update(part);
-  const md5Hash = digest.digest("base64");
+  const md5Hash = md5Of(body);
+  const sizeBytes = "open" in body ? body.sizeBytes : totalBytes(body);
   const bulk = put?.tier === "bulk" && client.storageClass !== undefined;
   const { parts, contentType } = uploadBody(
     {
@@ -147,12 +148,18 @@ async function putObject(
   if (answer.status === 404) throw noBucket(client, what);
   if (answer.status !== 200) throw googleError(answer, what, { key });
   const stored = jsonOf(answer, what);
-  if (fieldOf(stored, "size") === `${totalBytes(body)}` && fieldOf(stored, "md5Hash") === md5Hash)
-    return;
+  if (fieldOf(stored, "size") === `${sizeBytes}` && fieldOf(stored, "md5Hash") === md5Hash) return;
   throw objectStoreError("unavailable", {
     message: `object ${key} of another size or checksum than was written`,
     subject: { key },
   });
+}
+
+function md5Of(body: readonly Bytes[] | LargeBody): string {
+  if ("open" in body) return Buffer.from(body.md5).toString("base64");
+  const digest = createHash("md5");
+  for (const part of body) digest.update(part);
+  return digest.digest("base64");
 }
 
 async function getObject(

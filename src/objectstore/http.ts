@@ -9,6 +9,7 @@ import { totalBytes } from "./keys.ts";
 import { tlsError } from "./network-errors.ts";
 import { createPace, sendBody } from "./pace.ts";
 import type { Rates } from "./rates.ts";
+import type { LargeBody } from "./object-store.ts";
 import { retryAfterMsOf } from "./retry-after.ts";
 import type { Transport } from "./transport.ts";
 
@@ -17,11 +18,14 @@ export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "DELETE";
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: readonly Bytes[];
+  readonly body?: HttpBody;
   readonly signal?: AbortSignal | undefined;
   /** What is done to which object, for errors: `read of data/…`. */
   readonly what: string;
 }
+
+/** In memory, or opened anew for each request. */
+export type HttpBody = readonly Bytes[] | Pick<LargeBody, "sizeBytes" | "open">;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -87,13 +91,17 @@ function start(transport: Transport, request: HttpRequest, idleTimeoutMs: number
     timeout: idleTimeoutMs,
     headers: {
       ...request.headers,
-      ...(method === "POST" ? { "content-length": totalBytes(request.body ?? []) } : {}),
+      ...(method === "POST" ? { "content-length": sizeOf(request.body ?? []) } : {}),
     },
     ...(signal === undefined ? {} : { signal }),
   };
   return url.protocol === "https:"
     ? httpsRequest(url, { ...options, agent: transport.https })
     : httpRequest(url, { ...options, agent: transport.http });
+}
+
+function sizeOf(body: HttpBody): number {
+  return "open" in body ? body.sizeBytes : totalBytes(body);
 }
 
 async function collect(

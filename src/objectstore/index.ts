@@ -21,6 +21,7 @@ export type { OpenStoreContext } from "./drivers.ts";
 export { probeStore } from "./probe.ts";
 export { STORAGE_CLASSES, findStorageClass } from "./storage-class.ts";
 export type { StorageClass } from "./storage-class.ts";
+export { putLarge, readLarge } from "./large.ts";
 export { withRetry } from "./retry.ts";
 export type { RetryOptions } from "./retry.ts";
 export { readOnly } from "./readonly.ts";

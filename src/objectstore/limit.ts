@@ -18,6 +18,7 @@ export function withLimit(store: ObjectStore, concurrency: number): ObjectStore 
   return {
     location: store.location,
     put: (key, body, options) => limited(options, () => store.put(key, body, options)),
+    ...limitedPutLarge(store, limited),
     get: (key, options) => limited(options, () => store.get(key, options)),
     getRange: (key, range, options) => limited(options, () => store.getRange(key, range, options)),
     stat: (key, options) => limited(options, () => store.stat(key, options)),
@@ -25,6 +26,11 @@ export function withLimit(store: ObjectStore, concurrency: number): ObjectStore 
     remove: (key, options) => limited(options, () => store.remove(key, options)),
     ...limitedExtras(store, limited),
   };
+}
+
+function limitedPutLarge({ putLarge }: ObjectStore, limited: Limited): Partial<ObjectStore> {
+  if (putLarge === undefined) return {};
+  return { putLarge: (key, body, options) => limited(options, () => putLarge(key, body, options)) };
 }
 
 function limitedExtras(store: ObjectStore, limited: Limited): Partial<ObjectStore> {

@@ -31,6 +31,15 @@ export interface PutOptions extends WaitOptions {
   readonly tier?: "bulk";
 }
 
+/** Too large for memory. */
+export interface LargeBody {
+  readonly sizeBytes: number;
+  /** Of all bytes, for stores that compare it before the object appears. */
+  readonly md5: Bytes;
+  /** From the beginning, the same bytes each time: an attempt that failed is repeated. */
+  open(): AsyncIterable<Bytes>;
+}
+
 export interface ByteRange {
   readonly offset: number;
   readonly length: number;
@@ -53,6 +62,12 @@ export interface ObjectStore {
    * never concatenated; it is not changed and not kept.
    */
   put(key: string, body: readonly Bytes[], options?: PutOptions): Promise<void>;
+
+  /**
+   * As `put`, streamed: for single files of any size, never for what a repository holds. Absent where a store takes no
+   * streams; ask `putLarge()` of large.ts.
+   */
+  readonly putLarge?: (key: string, body: LargeBody, options?: PutOptions) => Promise<void>;
 
   /** The whole object. */
   get(key: string, options?: GetOptions): Promise<Bytes>;

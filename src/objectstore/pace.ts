@@ -1,5 +1,6 @@
 import type { ClientRequest } from "node:http";
 import type { Bytes } from "../kernel/index.ts";
+import type { LargeBody } from "./object-store.ts";
 import type { Rates } from "./rates.ts";
 
 /** What passes at once between two looks at the rate: small against the burst of any rate that is of use. */
@@ -33,9 +34,10 @@ export function createPace(rates: Rates | undefined, signal: AbortSignal | undef
 /** The body and its end: at once without `pay`, else slice by slice, each when it may pass and the one before is gone. */
 export async function sendBody(
   out: ClientRequest,
-  body: readonly Bytes[],
+  body: readonly Bytes[] | Pick<LargeBody, "open">,
   pay: Pay | undefined,
 ): Promise<void> {
+  if ("open" in body) return sendStream(out, body, pay);
   for (const part of body) {
     if (pay === undefined) {
       out.write(part);
@@ -47,6 +49,28 @@ export async function sendBody(
       if (out.destroyed) return;
       if (!out.write(slice)) await drained(out);
     }
+  }
+  if (!out.destroyed) out.end();
+}
+
+/** Never more of it in memory than the line has not taken. What was begun is not ended as if it were whole. */
+async function sendStream(
+  out: ClientRequest,
+  body: Pick<LargeBody, "open">,
+  pay: Pay | undefined,
+): Promise<void> {
+  try {
+    for await (const part of body.open()) {
+      for (let at = 0; at < part.byteLength; at += SLICE_BYTES) {
+        const slice = part.subarray(at, at + SLICE_BYTES);
+        await pay?.(slice.byteLength);
+        if (out.destroyed) return;
+        if (!out.write(slice)) await drained(out);
+      }
+    }
+  } catch (thrown) {
+    out.destroy();
+    throw thrown;
   }
   if (!out.destroyed) out.end();
 }

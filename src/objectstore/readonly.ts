@@ -13,6 +13,7 @@ export function readOnly(store: ObjectStore): ObjectStore {
   return {
     location: store.location,
     put: (key) => refuse("write", key),
+    putLarge: (key) => refuse("write", key),
     get: (key, options) => store.get(key, options),
     getRange: (key, range, options) => store.getRange(key, range, options),
     stat: (key, options) => store.stat(key, options),

@@ -1,5 +1,6 @@
 import { AppError, equalBytes, KIND_RULES, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, Clock, RandomBytes } from "../kernel/index.ts";
+import { holdsLarge } from "./large.ts";
 import { totalBytes } from "./keys.ts";
 import type { ObjectStore, ObjectVersion, PutOptions, WaitOptions } from "./object-store.ts";
 
@@ -22,6 +23,7 @@ export function withRetry(store: ObjectStore, options: RetryOptions): ObjectStor
   return {
     location: store.location,
     put: (key, body, put) => repeat(put, (attempt) => putOnce(store, key, body, put, attempt > 1)),
+    ...repeatedPutLarge(store, repeat),
     get: (key, wait) => repeat(wait, () => store.get(key, wait)),
     getRange: (key, range, wait) => repeat(wait, () => store.getRange(key, range, wait)),
     stat: (key, wait) => repeat(wait, () => store.stat(key, wait)),
@@ -40,6 +42,23 @@ type Repeat = <Result>(
   wait: WaitOptions | undefined,
   attempt: (number: number) => Promise<Result>,
 ) => Promise<Result>;
+
+function repeatedPutLarge(store: ObjectStore, repeat: Repeat): Partial<ObjectStore> {
+  const { putLarge } = store;
+  if (putLarge === undefined) return {};
+  return {
+    putLarge: (key, body, options) =>
+      repeat(options, async (attempt) => {
+        try {
+          await putLarge(key, body, options);
+        } catch (thrown) {
+          const taken = thrown instanceof AppError && thrown.code === "objectstore.exists";
+          if (!taken || attempt === 1) throw thrown;
+          if (!(await holdsLarge(store, key, body, options))) throw thrown;
+        }
+      }),
+  };
+}
 
 function repeatedExtras(
   store: ObjectStore,

@@ -2,10 +2,12 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { PutObjectCommandInput, PutObjectCommandOutput } from "@aws-sdk/client-s3";
+import { GIB } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { totalBytes } from "./keys.ts";
-import type { PutOptions } from "./object-store.ts";
+import { tooLarge } from "./large.ts";
+import type { LargeBody, PutOptions } from "./object-store.ts";
 import { ask, waits } from "./s3-client.ts";
 import type { S3Access } from "./s3-client.ts";
 import { statObject } from "./s3-read.ts";
@@ -16,6 +18,8 @@ export interface PutRequest extends Pick<PutOptions, "tier"> {
   readonly conditional?: boolean;
 }
 
+const MAX_PUT_BYTES = 5 * GIB;
+
 /**
  * One PutObject, whatever the size: it takes 5 GiB, a pack has at most 128 MiB, and an upload in parts that breaks off
  * leaves parts behind that are paid for. The server verifies Content-MD5, which every server knows and Object Lock asks
@@ -24,16 +28,17 @@ export interface PutRequest extends Pick<PutOptions, "tier"> {
 export async function putObject(
   access: S3Access,
   key: string,
-  body: readonly Bytes[],
+  body: readonly Bytes[] | LargeBody,
   options: PutRequest = {},
 ): Promise<void> {
   const { signal, conditional = false } = options;
-  const digest = md5Of(body);
-  const sizeBytes = totalBytes(body);
+  const digest = "open" in body ? Buffer.from(body.md5) : md5Of(body);
+  const sizeBytes = "open" in body ? body.sizeBytes : totalBytes(body);
+  if (sizeBytes > MAX_PUT_BYTES) throw tooLarge(key, sizeBytes);
   const command = new PutObjectCommand({
     Bucket: access.bucket,
     Key: access.prefix + key,
-    Body: sizeBytes === 0 ? "" : Readable.from(body.filter((part) => part.byteLength > 0)),
+    Body: sizeBytes === 0 ? "" : Readable.from("open" in body ? body.open() : nonEmpty(body)),
     ContentLength: sizeBytes,
     ContentMD5: digest.toString("base64"),
     ContentType: "application/octet-stream",
@@ -46,6 +51,10 @@ export async function putObject(
     access.client.send(command, waits(signal)),
   );
   if (!confirms(answer, digest)) await requireSize(access, key, sizeBytes, signal);
+}
+
+function nonEmpty(body: readonly Bytes[]): readonly Bytes[] {
+  return body.filter((part) => part.byteLength > 0);
 }
 
 function md5Of(body: readonly Bytes[]): Buffer {

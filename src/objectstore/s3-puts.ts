@@ -2,7 +2,7 @@ import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, RandomBytes } from "../kernel/index.ts";
 import { objectStoreError } from "./errors.ts";
 import { createTurns } from "./in-turn.ts";
-import type { PutOptions, StoreFacts } from "./object-store.ts";
+import type { LargeBody, PutOptions, StoreFacts } from "./object-store.ts";
 import { probeConditionalWrites, probeKey } from "./probe.ts";
 import type { S3Access } from "./s3-client.ts";
 import { putObject } from "./s3-put.ts";
@@ -12,7 +12,11 @@ import { removeObject, statObject } from "./s3-read.ts";
 type ConditionalWrites = StoreFacts["conditionalWrites"];
 
 export interface Puts {
-  put(key: string, body: readonly Bytes[], options: PutOptions | undefined): Promise<void>;
+  put(
+    key: string,
+    body: readonly Bytes[] | LargeBody,
+    options: PutOptions | undefined,
+  ): Promise<void>;
   /** Asked once in the life of the store, with the first put that needs to know. */
   conditionalWrites(signal: AbortSignal | undefined): Promise<ConditionalWrites>;
 }
@@ -54,7 +58,7 @@ function probe(access: S3Access, random: RandomBytes): Promise<ConditionalWrites
 
 interface Put {
   readonly key: string;
-  readonly body: readonly Bytes[];
+  readonly body: readonly Bytes[] | LargeBody;
   readonly request: PutRequest;
   readonly writes: ConditionalWrites;
 }

@@ -33,6 +33,10 @@ export function createS3Store(options: S3StoreOptions): ObjectStore {
       wanted(key, put);
       await puts.put(key, body, put);
     },
+    putLarge: async (key, body, put) => {
+      wanted(key, put);
+      await puts.put(key, body, put);
+    },
     get: async (key, wait) => getObject(access, wanted(key, wait)),
     getRange: async (key, range, wait) => getObjectRange(access, wanted(key, wait), range),
     stat: async (key, wait) => statObject(access, wanted(key, wait)),

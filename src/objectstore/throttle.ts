@@ -1,3 +1,4 @@
+import type { Bytes } from "../kernel/index.ts";
 import type { Bucket } from "./bucket.ts";
 import { totalBytes } from "./keys.ts";
 import type { ObjectStore, WaitOptions } from "./object-store.ts";
@@ -25,6 +26,7 @@ export function withThrottle(store: ObjectStore, rates: Rates): ObjectStore {
       await up.take(totalBytes(body), options?.signal);
       await called(options, () => store.put(key, body, options));
     },
+    ...throttledPutLarge(store, rates, called),
     get: async (key, wait) => {
       const bytes = await called(wait, () => store.get(key, wait));
       await down.take(bytes.byteLength, wait?.signal);
@@ -41,10 +43,35 @@ export function withThrottle(store: ObjectStore, rates: Rates): ObjectStore {
   };
 }
 
+type Called = <Result>(
+  wait: WaitOptions | undefined,
+  work: () => Promise<Result>,
+) => Promise<Result>;
+
+/** Paid for piece by piece, as it moves. */
+function throttledPutLarge(
+  { putLarge }: ObjectStore,
+  { up }: Rates,
+  called: Called,
+): Partial<ObjectStore> {
+  if (putLarge === undefined) return {};
+  return {
+    putLarge: (key, body, options) => {
+      const open = async function* (): AsyncGenerator<Bytes, void, undefined> {
+        for await (const part of body.open()) {
+          await up.take(part.byteLength, options?.signal);
+          yield part;
+        }
+      };
+      return called(options, () => putLarge(key, { ...body, open }, options));
+    },
+  };
+}
+
 function throttledExtras(
   { lock, versions, connection, probe }: ObjectStore,
   { down, calls }: Rates,
-  called: <Result>(wait: WaitOptions | undefined, work: () => Promise<Result>) => Promise<Result>,
+  called: Called,
 ): Partial<ObjectStore> {
   return {
     ...(lock === undefined

@@ -1,6 +1,6 @@
 import type { Bytes } from "../kernel/index.ts";
 import type { ProjectManifest } from "../manifest/index.ts";
-import type { Plan, Source } from "../policy/index.ts";
+import type { PointPlan, Source } from "../policy/index.ts";
 import type { SnapshotWriter } from "../repository/index.ts";
 import { captureProject } from "../source/index.ts";
 import type { CapturedProject } from "../source/index.ts";
@@ -29,7 +29,7 @@ export interface SecretFinding {
 /** A point of some tables, or of the schema, is no point of the project. */
 export async function apiOf(
   context: OperationContext,
-  { capture }: Plan,
+  { capture }: PointPlan,
   source: Source & { readonly name: string },
 ): Promise<{ readonly api?: ManagementApi }> {
   if (capture !== "everything" || source.management_token === undefined) return {};

@@ -15,8 +15,8 @@ import {
   renderRecoveryFiles,
 } from "../manifest/index.ts";
 import type { Manifest, ProjectManifest } from "../manifest/index.ts";
-import { destinationNamed, planNamed, sourceNamed } from "../policy/index.ts";
-import type { Capture, Named, Plan, Policy } from "../policy/index.ts";
+import { destinationNamed, pointPlanNamed, sourceNamed } from "../policy/index.ts";
+import type { Capture, Named, PointPlan, Policy } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
 import { saveProof, storedNameOf, tagsOf } from "../repository/index.ts";
@@ -89,7 +89,7 @@ export interface BackupResult extends Omit<ProvenPoint, "state">, UsedConnection
   readonly project?: ProjectSummary;
   readonly leftOut: Manifest["database"]["leftOut"];
   readonly guards: GuardReport;
-  readonly capture: Plan["capture"];
+  readonly capture: PointPlan["capture"];
   /** Of a plan with `git`, where the schema is whole. */
   readonly git?: SchemaCommit;
   /** Of a destination with a lock: until when nobody deletes the point, as read back from the store. */
@@ -107,7 +107,7 @@ export async function backup(
   const startedMs = context.clock.monotonicMs();
   const startedAt = context.clock.now();
   const { policy } = options;
-  const plan = planNamed(policy, options.plan);
+  const plan = pointPlanNamed(policy, options.plan);
   const source = sourceNamed(policy, plan.source);
   const destination = destinationNamed(policy, plan.to);
   await recordAccess(context, policy, "backup", {
@@ -208,7 +208,7 @@ async function toolsFor(context: OperationContext, url: Secret): Promise<ClientT
 
 interface Run {
   readonly repository: Repository;
-  readonly plan: Named<Plan>;
+  readonly plan: Named<PointPlan>;
   readonly source: { readonly name: string };
   /** Whether the destination has room for records. */
   readonly records: boolean;

@@ -8,7 +8,7 @@
  */
 import { AppError, throwIfAborted } from "../kernel/index.ts";
 import { destinationNamed, planNamed } from "../policy/index.ts";
-import type { Destination, Named, Policy } from "../policy/index.ts";
+import type { Destination, Named, Policy, RepositoryDestination } from "../policy/index.ts";
 import type { ObjectStore } from "../objectstore/index.ts";
 import { acquireLockReader, lastCheckOf, proofsOf } from "../repository/index.ts";
 import type { LockReader, Repository, Snapshot } from "../repository/index.ts";
@@ -47,13 +47,20 @@ export interface PlanCopies extends PlanScores {
   readonly met: Met;
 }
 
+/** A dump of its own has no copies that the policy counts. */
+function repositoryPlans({ plans }: Policy): readonly string[] {
+  return Object.entries(plans).flatMap(([name, { capture }]) =>
+    capture === "everything" ? [name] : [],
+  );
+}
+
 export async function countCopies(
   context: OperationContext,
   options: CopiesOptions,
 ): Promise<readonly PlanCopies[]> {
   const { policy } = options;
   const names =
-    options.plan === undefined ? Object.keys(policy.plans) : [planNamed(policy, options.plan).name];
+    options.plan === undefined ? repositoryPlans(policy) : [planNamed(policy, options.plan).name];
   await recordAccess(context, policy, "copies", { plans: names.join(" ") });
   const read = new Map<string, Promise<ReadDestination>>();
   const plans: PlanCopies[] = [];
@@ -113,7 +120,7 @@ function factsOf(
 /** One that cannot be read is a fact too: what it holds is unknown. */
 async function readDestination(
   context: OperationContext,
-  destination: Named<Destination>,
+  destination: Named<RepositoryDestination>,
   check: boolean,
 ): Promise<ReadDestination> {
   const { name } = destination;

@@ -7,8 +7,8 @@
  *   exit codes    0; 3 a snapshot or a copy is missing; 10 no repository; 11 locked; 12 wrong password; 20; 130
  */
 import { AppError, throwIfAborted, toAppError } from "../kernel/index.ts";
-import { destinationNamed } from "../policy/index.ts";
-import type { Destination, Named, Policy } from "../policy/index.ts";
+import { destinationNamed, repositoryNames } from "../policy/index.ts";
+import type { Named, Policy, RepositoryDestination } from "../policy/index.ts";
 import { carryDoubts, carryRecords, executeCopy, planCopy } from "../repository/index.ts";
 import type {
   CarriedRecords,
@@ -87,8 +87,8 @@ export interface PlannedCopies {
 const CARRIED = ["holds", "erasures"] as const;
 
 interface Pair {
-  readonly from: Named<Destination>;
-  readonly to: Named<Destination>;
+  readonly from: Named<RepositoryDestination>;
+  readonly to: Named<RepositoryDestination>;
 }
 
 interface OpenedPair extends Pair {
@@ -130,7 +130,7 @@ export async function planCopies(
 
 /** Each copy that the policy names, of the destinations asked for. */
 function pairsOf({ policy, destination, to }: CopyPointsOptions): readonly Pair[] {
-  const names = destination === undefined ? Object.keys(policy.destinations) : [destination];
+  const names = destination === undefined ? repositoryNames(policy) : [destination];
   const pairs = names.flatMap((name) => {
     const from = destinationNamed(policy, name);
     return (from.copies ?? [])

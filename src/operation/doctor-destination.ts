@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { counted, formatBytes, formatTime, GIB } from "../kernel/index.ts";
-import type { Destination } from "../policy/index.ts";
+import type { FilesDestination, RepositoryDestination } from "../policy/index.ts";
 import type { OperationContext } from "./context.ts";
 import { examineLock } from "./doctor-lock.ts";
 import type { Finding } from "./finding.ts";
@@ -15,7 +15,7 @@ const LITTLE_SPACE_SHARE = 0.05;
 export async function examineDestination(
   context: OperationContext,
   subject: string,
-  destination: Destination,
+  destination: RepositoryDestination,
   { isWritten }: { readonly isWritten: boolean },
 ): Promise<readonly Finding[]> {
   const repository = await openDestination(context, destination);
@@ -36,6 +36,21 @@ export async function examineDestination(
   findings.push(...(await examineLock(context, subject, destination, looked)));
   findings.push(...(await keyFindings(context, subject, destination, repository)));
   return [...findings, ...(await spaceFindings(subject, destination.url))];
+}
+
+/** Plain files: whether the store answers. Nothing is tried out by writing: what lies there belongs to people. */
+export async function examineFiles(
+  context: OperationContext,
+  subject: string,
+  destination: FilesDestination,
+): Promise<readonly Finding[]> {
+  const store = await openStore(context, destination);
+  let files = 0;
+  for await (const _found of store.list("", { signal: context.signal })) files += 1;
+  const message = `${counted(files, "plain file")} at ${store.location}`;
+  const answers: Finding = { status: "ok", subject, message };
+  // A folder that is not there yet is made by the first dump.
+  return files === 0 ? [answers] : [answers, ...(await spaceFindings(subject, destination.url))];
 }
 
 /** Of a folder alone: other stores do not tell. */

@@ -9,10 +9,10 @@
 import { toAppError } from "../kernel/index.ts";
 import type { AppError } from "../kernel/index.ts";
 import type { Policy } from "../policy/index.ts";
-import { destinationNamed } from "../policy/index.ts";
+import { destinationNamed, filesDestinationNamed } from "../policy/index.ts";
 import { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
-import { examineDestination } from "./doctor-destination.ts";
+import { examineDestination, examineFiles } from "./doctor-destination.ts";
 import { examineSource } from "./doctor-source.ts";
 import type { Finding } from "./finding.ts";
 
@@ -37,10 +37,8 @@ export async function doctor(
   options: DoctorOptions,
 ): Promise<DoctorResult> {
   const { policy } = options;
-  const destinations =
-    options.destination === undefined
-      ? Object.entries(policy.destinations).map(([name, each]) => ({ ...each, name }))
-      : [destinationNamed(policy, options.destination)];
+  const names =
+    options.destination === undefined ? Object.keys(policy.destinations) : [options.destination];
   const findings = [nodeFinding(options.nodeVersion)];
   findings.push(...(await examined(context, "audit log", () => auditFindings(context, policy))));
   for (const [name, source] of Object.entries(policy.sources)) {
@@ -49,17 +47,26 @@ export async function doctor(
       ...(await examined(context, subject, () => examineSource(context, subject, source))),
     );
   }
-  for (const destination of destinations) {
-    const subject = `destination ${destination.name}`;
-    findings.push(
-      ...(await examined(context, subject, () =>
-        examineDestination(context, subject, destination, {
-          isWritten: options.probe !== false && isWritten(policy, destination.name),
-        }),
-      )),
-    );
+  for (const name of names) {
+    const subject = `destination ${name}`;
+    const written = options.probe !== false && isWritten(policy, name);
+    const examine = examinationOf(policy, name, written);
+    findings.push(...(await examined(context, subject, () => examine(context, subject))));
   }
   return { outcome: worst(findings), findings };
+}
+
+type Examination = (context: OperationContext, subject: string) => Promise<readonly Finding[]>;
+
+/** A wrong name is an error of its own and no finding. */
+function examinationOf(policy: Policy, name: string, written: boolean): Examination {
+  if (policy.destinations[name]?.files === true) {
+    const files = filesDestinationNamed(policy, name);
+    return (context, subject) => examineFiles(context, subject, files);
+  }
+  const repository = destinationNamed(policy, name);
+  return (context, subject) =>
+    examineDestination(context, subject, repository, { isWritten: written });
 }
 
 /** By a plan, or as a copy: what is only read is not written to for a try. */

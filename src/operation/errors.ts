@@ -74,6 +74,33 @@ export const operationError = errorTable("operation", {
     meaning: "The repository holds no snapshot of the plan.",
     hint: "See `sparekeep snapshots`.",
   },
+  dump_exists: {
+    kind: "usage",
+    meaning: "The name of a new portable dump is taken: nothing is ever overwritten.",
+    hint: "Run it tomorrow, or add {time} to `name:` of the plan so that a day may have several.",
+  },
+  dump_differs: {
+    kind: "corrupt",
+    meaning:
+      "A portable dump is not what its manifest says, or its manifest is not what was recorded.",
+    hint: "Keep the file as evidence, take an older one, and run the plan again.",
+  },
+  dump_left_behind: {
+    kind: "unavailable",
+    meaning:
+      "A dump failed after its file was stored, and the store did not remove the file; it has no manifest and is no dump.",
+    hint: "Remove the file by hand, or let `sparekeep dumps` show it as one without a manifest.",
+  },
+  dump_unproven: {
+    kind: "not-found",
+    meaning: "A portable dump, or the manifest beside it, is not there.",
+    hint: "List them with `sparekeep dumps`.",
+  },
+  spool_unwritable: {
+    kind: "exhausted",
+    meaning: "The encrypted dump could not be written into the folder for temporary files.",
+    hint: "Free space there, or name another folder with TMPDIR.",
+  },
   no_keep_rules: {
     kind: "usage",
     meaning: "Nothing says what `forget` is to keep, or two places do.",

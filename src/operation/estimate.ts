@@ -8,8 +8,8 @@
  */
 import { AppError, throwIfAborted } from "../kernel/index.ts";
 import { findStorageClass } from "../objectstore/index.ts";
-import { destinationNamed } from "../policy/index.ts";
-import type { Destination, Named, Policy } from "../policy/index.ts";
+import { destinationNamed, repositoryNames } from "../policy/index.ts";
+import type { Destination, Named, Policy, RepositoryDestination } from "../policy/index.ts";
 import { lockedUntil, measureRepository } from "../repository/index.ts";
 import type {
   MeasuredRepository,
@@ -84,7 +84,7 @@ export async function estimate(
 ): Promise<EstimateResult> {
   const names =
     destination === undefined
-      ? Object.keys(policy.destinations)
+      ? repositoryNames(policy)
       : [destinationNamed(policy, destination).name];
   await recordAccess(context, policy, "estimate", { destinations: names.join(" ") });
   const destinations: DestinationEstimate[] = [];
@@ -105,7 +105,7 @@ export async function estimate(
 async function estimateOne(
   context: OperationContext,
   policy: Policy,
-  destination: Named<Destination>,
+  destination: Named<RepositoryDestination>,
 ): Promise<DestinationEstimate> {
   const { signal } = context;
   const repository = await openDestination(context, destination);

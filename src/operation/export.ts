@@ -8,7 +8,7 @@
  */
 import type { Bytes } from "../kernel/index.ts";
 import { destinationNamed, tableNameText } from "../policy/index.ts";
-import type { Named, Destination, Policy } from "../policy/index.ts";
+import type { Named, RepositoryDestination, Policy } from "../policy/index.ts";
 import { planOf } from "../repository/index.ts";
 import type { Repository, Snapshot } from "../repository/index.ts";
 import { recordAccess } from "./audit-log.ts";
@@ -119,7 +119,7 @@ async function prepare(context: OperationContext, options: ExportOptions): Promi
   return { source: { repository, snapshot, reader, manifest, signal, onBytes }, chosen };
 }
 
-function destinationOf({ policy, destination, plan }: ExportOptions): Named<Destination> {
+function destinationOf({ policy, destination, plan }: ExportOptions): Named<RepositoryDestination> {
   const planned = plan === undefined ? undefined : policy.plans[plan]?.to;
   return destinationNamed(policy, destination ?? planned);
 }

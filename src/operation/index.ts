@@ -42,6 +42,12 @@ export type { Finding } from "./finding.ts";
 export const dumpFile = lazily(async () => (await import("./dump.ts")).dumpFile);
 export const saveDump = lazily(async () => (await import("./dump.ts")).saveDump);
 export type { DumpedFile, DumpOptions, SavedDump } from "./dump.ts";
+export const dumpDatabase = lazily(
+  async () => (await import("./portable/dump-database.ts")).dumpDatabase,
+);
+export type { DumpDatabaseOptions, DumpResult } from "./portable/dump-database.ts";
+export const listDumps = lazily(async () => (await import("./portable/list-dumps.ts")).listDumps);
+export type { DumpLine, DumpList, ListDumpsOptions } from "./portable/list-dumps.ts";
 export const estimate = lazily(async () => (await import("./estimate.ts")).estimate);
 export type {
   DestinationEstimate,
@@ -103,6 +109,9 @@ export type {
 export { loadPolicy } from "./load-policy.ts";
 export const listEntries = lazily(async () => (await import("./ls.ts")).listEntries);
 export type { LsLine, LsOptions, LsResult } from "./ls.ts";
+export const drillDump = lazily(async () => (await import("./portable/drill-dump.ts")).drillDump);
+export type { DrillDumpOptions, DrillResult } from "./portable/drill-dump.ts";
+export { localDumpPolicy } from "./portable/local-policy.ts";
 export { connectionUrl } from "./open.ts";
 export type { Connection, UsedConnection } from "./used-connection.ts";
 export const planProviderRecovery = lazily(

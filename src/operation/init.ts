@@ -10,8 +10,8 @@ import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError } from "../kernel/index.ts";
 import type { Secret } from "../kernel/index.ts";
-import { destinationNamed } from "../policy/index.ts";
-import type { Destination, Named, Policy, SecretReference } from "../policy/index.ts";
+import { destinationNamed, repositoryNames } from "../policy/index.ts";
+import type { RepositoryDestination, Named, Policy, SecretReference } from "../policy/index.ts";
 import { createRepository, openRepository } from "../repository/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { resolveSecret } from "../secrets/index.ts";
@@ -57,7 +57,7 @@ const PASSWORD_BYTES = 32;
 
 export async function init(context: OperationContext, options: InitOptions): Promise<InitResult> {
   const { policy, policyFile } = options;
-  const names = options.destinations ?? Object.keys(policy.destinations);
+  const names = options.destinations ?? repositoryNames(policy);
   await recordAccess(context, policy, "init", { destinations: names.join(", ") });
   // A policy that names repositories is there only when they are; a file of its name is never overwritten.
   if (policyFile !== undefined) await demandAbsent(policyFile.path);
@@ -73,7 +73,7 @@ export async function init(context: OperationContext, options: InitOptions): Pro
 
 async function initDestination(
   context: OperationContext,
-  destination: Named<Destination>,
+  destination: Named<RepositoryDestination>,
   options: InitOptions,
 ): Promise<InitializedDestination> {
   const generated =
@@ -102,7 +102,7 @@ async function initDestination(
 /** The repository that is there and opens with the password, or a new one with a random master key. */
 export async function openOrCreate(
   context: OperationContext,
-  destination: Named<Destination>,
+  destination: Named<RepositoryDestination>,
   password: Secret,
   { policy, allowWeak = false }: Pick<InitOptions, "policy" | "allowWeak">,
 ): Promise<{

@@ -1,7 +1,7 @@
 import { Secret } from "../kernel/index.ts";
 import { asOf, openObjectStore, withStoreBeside } from "../objectstore/index.ts";
 import type { ObjectStore, OpenStoreContext } from "../objectstore/index.ts";
-import type { ConnectionReference, Destination } from "../policy/index.ts";
+import type { ConnectionReference, Destination, RepositoryDestination } from "../policy/index.ts";
 import { openRepository } from "../repository/index.ts";
 import type { NextWork, Repository, RepositoryContext } from "../repository/index.ts";
 import { resolveSecret } from "../secrets/index.ts";
@@ -54,7 +54,7 @@ export interface View {
 /** The repository of a destination, opened with the password that the policy names. No lock is taken. */
 export async function openDestination(
   context: OperationContext,
-  destination: Destination,
+  destination: RepositoryDestination,
   view: View = {},
 ): Promise<Repository> {
   const password = await resolveSecret(destination.password, context.env);

@@ -10,7 +10,7 @@ import { hash } from "node:crypto";
 import { AppError, collectBytes } from "../kernel/index.ts";
 import type { ProjectManifest } from "../manifest/index.ts";
 import { destinationNamed, sourceNamed } from "../policy/index.ts";
-import type { Destination, Named, Policy } from "../policy/index.ts";
+import type { RepositoryDestination, Named, Policy } from "../policy/index.ts";
 import { sourceOf } from "../repository/index.ts";
 import type { Repository, Snapshot, SnapshotReader } from "../repository/index.ts";
 import { readProject } from "../source/index.ts";
@@ -106,9 +106,15 @@ function functionOf(file: string): string {
 }
 
 /** Where the source's plans write to, if that is one place. */
-function destinationOf(policy: Policy, source: string, name?: string): Named<Destination> {
+function destinationOf(
+  policy: Policy,
+  source: string,
+  name?: string,
+): Named<RepositoryDestination> {
   const places = new Set(
-    Object.values(policy.plans).flatMap((plan) => (plan.source === source ? [plan.to] : [])),
+    Object.values(policy.plans).flatMap((plan) =>
+      plan.source === source && plan.capture !== "pg_dump" ? [plan.to] : [],
+    ),
   );
   const [only] = places;
   return destinationNamed(policy, name ?? (places.size === 1 ? only : undefined));

@@ -8,7 +8,7 @@
  */
 import { AppError } from "../kernel/index.ts";
 import { destinationNamed } from "../policy/index.ts";
-import type { Destination, Policy } from "../policy/index.ts";
+import type { RepositoryDestination, Policy } from "../policy/index.ts";
 import { carryRecords, executeCopy, planCopy } from "../repository/index.ts";
 import type { CarriedRecords, CheckFinding, CopyResult, Repository } from "../repository/index.ts";
 import { resolveSecret } from "../secrets/index.ts";
@@ -24,7 +24,7 @@ export interface RekeyOptions {
   readonly policy: Policy;
   readonly destination?: string;
   /** Where to: a destination of the policy, or a place of its own. */
-  readonly to: string | Destination;
+  readonly to: string | RepositoryDestination;
   /** Also read every byte of the new repository. */
   readonly readData: boolean;
   readonly onProgress?: OnProgress;
@@ -111,7 +111,7 @@ export async function planRekey(
 
 async function openIfThere(
   context: OperationContext,
-  destination: Destination,
+  destination: RepositoryDestination,
 ): Promise<Repository | undefined> {
   try {
     return await openDestination(context, destination);
@@ -141,7 +141,7 @@ async function requireOwn(
 async function move(
   context: OperationContext,
   source: Repository,
-  to: Pick<Destination, "lock"> & { readonly repository: Repository },
+  to: Pick<RepositoryDestination, "lock"> & { readonly repository: Repository },
   { policy, readData, onProgress }: RekeyOptions,
 ): Promise<RekeyResult> {
   const { signal, hostname, actor, pid } = context;

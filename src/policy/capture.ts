@@ -4,9 +4,9 @@ import type { Capture } from "./policy.ts";
 import { parseTableName, tableNameText } from "./table-name.ts";
 import type { TableName } from "./table-name.ts";
 
-/** `everything`, `schema`, or `{ tables: [orders, "sales.items"], formats: [csv, json] }`. */
+/** `everything`, `schema`, `pg_dump`, or `{ tables: [orders, "sales.items"], formats: [csv, json] }`. */
 
-const SHAPE = 'Write "everything", "schema", or { tables: [orders, "sales.items"] }.';
+const SHAPE = 'Write "everything", "schema", "pg_dump", or { tables: [orders, "sales.items"] }.';
 const NAME =
   'Write TABLE or "SCHEMA.TABLE"; a part that holds a dot or a quote stands in double quotes: \'"a.b".c\'.';
 const FORMATS = ["csv", "json"] as const;
@@ -19,14 +19,17 @@ type Refuse = (
   fix: string,
 ) => undefined;
 
-export const capture = z.unknown().transform((value, context): Capture => {
+export const capture = z.unknown().transform((value, context): Capture | "pg_dump" => {
   let refused = false;
   const refuse: Refuse = (path, input, message, fix) => {
     refused = true;
     context.issues.push({ code: "custom", path: [...path], message, params: { fix }, input });
     return undefined;
   };
-  const read = value === "everything" || value === "schema" ? value : readTables(value, refuse);
+  const read =
+    value === "everything" || value === "schema" || value === "pg_dump"
+      ? value
+      : readTables(value, refuse);
   return read === undefined || refused ? z.NEVER : read;
 });
 

@@ -14,7 +14,16 @@ export function schemeOf(url: string): string | undefined {
 
 type Key = keyof Destination;
 
-const EVERYWHERE: readonly Key[] = ["url", "password", "limits", "copies", "owners", "check"];
+const EVERYWHERE: readonly Key[] = [
+  "url",
+  "password",
+  "limits",
+  "copies",
+  "owners",
+  "check",
+  "files",
+  "manifests",
+];
 const NETWORK: readonly Key[] = [...EVERYWHERE, "credentials", "tls"];
 
 const KEYS: Readonly<Record<string, readonly Key[]>> = {
@@ -56,6 +65,31 @@ export function destinationProblems(
       message: `destinations.${name}.${key}, which means nothing for ${scheme === "folder" ? "a folder" : `${scheme}:`}`,
       fix: "Remove it.",
     }));
+  if (destination.files === true) {
+    return [
+      ...strange,
+      ...filesProblems(name, destination, scheme, places),
+      ...credentialProblems(name, destination, scheme, places),
+    ];
+  }
+  if (destination.password === undefined) {
+    return [
+      {
+        ...places.ofKey(["destinations", name]),
+        message: `missing key "password" in destinations.${name}`,
+        fix: 'Add "password: { file: PATH }" or "password: { env: NAME }"; or "files: true" where plain files shall lie.',
+      },
+    ];
+  }
+  if (destination.manifests !== undefined) {
+    return [
+      {
+        ...places.ofKey(["destinations", name, "manifests"]),
+        message: `destinations.${name}.manifests of a repository`,
+        fix: 'Remove it; it belongs to destinations with "files: true".',
+      },
+    ];
+  }
   const beside = destination.beside === undefined ? undefined : schemeOf(destination.beside);
   const foreign =
     beside === undefined || beside === "file"
@@ -68,6 +102,34 @@ export function destinationProblems(
           },
         ];
   return [...strange, ...foreign, ...credentialProblems(name, destination, scheme, places)];
+}
+
+/** What belongs to a repository alone. */
+const REPOSITORY_KEYS: readonly Key[] = [
+  "password",
+  "copies",
+  "owners",
+  "check",
+  "lock",
+  "beside",
+  "storage_class",
+];
+
+function filesProblems(
+  name: string,
+  destination: Destination,
+  scheme: string,
+  places: Places,
+): readonly PolicyProblem[] {
+  const strange = REPOSITORY_KEYS.filter((key) => destination[key] !== undefined).map((key) => ({
+    ...places.ofKey(["destinations", name, key]),
+    message: `destinations.${name}.${key}, which means nothing for plain files`,
+    fix: key === "password" ? "Remove it; plain files are encrypted by their plan." : "Remove it.",
+  }));
+  if (scheme !== "rest") return strange;
+  const message = `destinations.${name}.files at restic's REST server, which takes nothing but repositories`;
+  const fix = "Name a folder, or a URL that begins with file:, s3: or gs:.";
+  return [{ ...places.ofKey(["destinations", name, "files"]), message, fix }, ...strange];
 }
 
 function credentialProblems(

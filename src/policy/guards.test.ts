@@ -1,16 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { AppError } from "../kernel/index.ts";
+import { pointPlanNamed } from "./select.ts";
 import { parsePolicy } from "./parse.ts";
-import type { Plan } from "./policy.ts";
+import type { PointPlan } from "./policy.ts";
 
-function planWith(guards: string): Plan | undefined {
+function planWith(guards: string): PointPlan | undefined {
   const text = `sparekeep: 1
 name: shop
 sources: { db: { kind: postgres, connection: { env: DB } } }
 destinations: { local: { url: ./repo, password: { file: ./key } } }
 plans: { full: { source: db, capture: everything, to: local, guards: ${guards} } }
 `;
-  return parsePolicy({ text, file: "p.yaml", directory: "/x" }).plans["full"];
+  const policy = parsePolicy({ text, file: "p.yaml", directory: "/x" });
+  return pointPlanNamed(policy, "full");
 }
 
 function refusal(guards: string): string {

@@ -14,7 +14,11 @@ export { passwordProblem } from "./connection-text.ts";
 export { nearest } from "./nearest.ts";
 export {
   destinationNamed,
+  dumpPlanNamed,
+  filesDestinationNamed,
   planNamed,
+  pointPlanNamed,
+  repositoryNames,
   repositoryOnlyPolicy,
   sourceNamed,
   targetNamed,
@@ -28,15 +32,21 @@ export type {
   ConnectionReference,
   Credentials,
   Destination,
+  DumpPlan,
+  Encryption,
+  PointPlan,
+  FilesDestination,
   KeepRules,
   Plan,
   Policy,
   ProviderPolicy,
+  RepositoryDestination,
   SecretReference,
   Source,
   Target,
   TlsPolicy,
 } from "./policy.ts";
+export { dumpName, dumpNamePattern } from "./dump-name.ts";
 export { addSpan } from "./add-span.ts";
 export { parseSpan } from "./duration.ts";
 export type { CalendarSpan } from "./duration.ts";

@@ -262,7 +262,7 @@ const BAD: readonly Bad[] = [
     what: "a capture that comes later",
     text: GOOD.replace("everything", "changes"),
     message: 'p.yaml:8:35: plans.nightly.capture: "changes", which is not known',
-    hint: 'Write "everything", "schema", or { tables: [orders, "sales.items"] }.',
+    hint: 'Write "everything", "schema", "pg_dump", or { tables: [orders, "sales.items"] }.',
   },
   {
     what: "a wrong type",

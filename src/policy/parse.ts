@@ -1,11 +1,11 @@
 import { isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument, YAMLMap } from "yaml";
 import type { Document, YAMLError } from "yaml";
-import { gitTargetOf } from "./git-target.ts";
 import { quoted, schemaProblems } from "./issues.ts";
 import { providerProblems, sourceProblems } from "./source-problems.ts";
 import { destinationProblems, schemeOf } from "./destination-problems.ts";
 import { Places } from "./places.ts";
+import { planOf, planProblems } from "./plan-problems.ts";
 import { policySchema } from "./policy.ts";
 import type { ConnectionReference, Policy, SecretReference, Source } from "./policy.ts";
 import { problemsError } from "./problem.ts";
@@ -109,12 +109,23 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
     const to = plan.to.git === undefined ? ["plans", name, "to"] : ["plans", name, "to", "and"];
     demand(to, plan.to.and, Object.keys(policy.destinations));
     problems.push(...captureProblems(name, plan, places));
+    problems.push(...planProblems(name, plan, ownOf(policy.destinations, plan.to.and), places));
   }
+  const repositories = Object.entries(policy.destinations).flatMap(([name, { files }]) =>
+    files === true ? [] : [name],
+  );
   for (const [name, destination] of Object.entries(policy.destinations)) {
     problems.push(...destinationProblems(name, destination, places));
     const others = Object.keys(policy.destinations).filter((other) => other !== name);
     for (const [i, copy] of (destination.copies ?? []).entries()) {
       demand(["destinations", name, "copies", String(i)], copy, others);
+      if (ownOf(policy.destinations, copy)?.files !== true) continue;
+      const { line, column } = places.ofValue(["destinations", name, "copies", String(i)]);
+      const message = `destinations.${name}.copies names ${quoted(copy)}, which keeps plain files`;
+      problems.push(at(line, column, message, "Name a repository, or remove it."));
+    }
+    if (destination.files === true && destination.manifests !== undefined) {
+      demand(["destinations", name, "manifests"], destination.manifests, repositories);
     }
   }
   for (const [name, source] of Object.entries(policy.sources)) {
@@ -168,7 +179,7 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
       return {
         ...entry,
         url: schemeOf(entry.url) === undefined ? path(entry.url) : entry.url,
-        password: secret(entry.password),
+        ...(entry.password === undefined ? {} : { password: secret(entry.password) }),
         ...(entry.beside === undefined || schemeOf(entry.beside) !== undefined
           ? {}
           : { beside: path(entry.beside) }),
@@ -184,10 +195,12 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
           : { tls: { ...tls, ...(tls.ca === undefined ? {} : { ca: path(tls.ca) }) } }),
       };
     }),
-    plans: mapValues(parsed.plans, ({ to, ...plan }) => {
-      const git = gitTargetOf(to, directory);
-      return { ...plan, to: to.and, ...(git === undefined ? {} : { git }) };
-    }),
+    plans: Object.fromEntries(
+      Object.entries(parsed.plans).flatMap(([name, plan]) => {
+        const made = planOf(plan, { path, secret, directory });
+        return made === undefined ? [] : [[name, made]];
+      }),
+    ),
     targets: mapValues(parsed.targets ?? {}, (entry) => ({
       ...entry,
       connection: connection(entry.connection),
@@ -195,6 +208,11 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
     ...(parsed.outside === undefined ? {} : { outside: mapValues(parsed.outside, secret) }),
     ...(parsed.provider === undefined ? {} : { provider: parsed.provider }),
   };
+}
+
+/** A name of a policy may be one that every object has. */
+function ownOf<Value>(record: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 function mapValues<In, Out>(

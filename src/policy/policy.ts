@@ -2,6 +2,7 @@ import { z } from "zod";
 import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
+import { gpgRecipientProblem } from "./gpg-recipient.ts";
 import { placesSchema } from "./git-target.ts";
 import type { GitTarget } from "./git-target.ts";
 import { guardsSchema } from "./guards.ts";
@@ -149,6 +150,18 @@ const owners = z
     params: { fix: "Remove one of the two." },
   });
 
+/** Compared with the keys in the files named, and never given to gpg as they stand here. */
+const gpgRecipient = z.unknown().transform((value, context): string => {
+  const problem = gpgRecipientProblem(value);
+  if (problem === undefined && typeof value === "string") return value;
+  return refuse(context, value, problem?.message ?? "no recipient", problem?.fix ?? "");
+});
+const encrypt = z.strictObject({
+  gpg: z.array(gpgRecipient).min(1).optional(),
+  keys: z.array(z.string().min(1)).min(1).optional(),
+  passphrase: password.optional(),
+});
+
 const source = z.strictObject({
   kind: z.enum(["postgres", "supabase"]),
   connection,
@@ -168,7 +181,9 @@ const outsideName = z.string().regex(ENV_NAME, "a name of letters, digits and un
 const target = z.strictObject({ kind: z.enum(["postgres"]), connection });
 const destination = z.strictObject({
   url: z.string().min(1),
-  password,
+  password: password.optional(),
+  files: z.literal(true).optional(),
+  manifests: z.string().optional(),
   region: z.string().min(1).optional(),
   endpoint: z.string().min(1).optional(),
   path_style: z.boolean().optional(),
@@ -191,6 +206,8 @@ const plan = z.strictObject({
   to: placesSchema,
   keep: keep.optional(),
   guards: guardsSchema.optional(),
+  encrypt: encrypt.optional(),
+  name: z.string().optional(),
 });
 
 export const policySchema = z.strictObject({
@@ -263,7 +280,12 @@ export interface ProviderPolicy {
 export interface Destination {
   /** A folder or its `file:` URL, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `rest:https://HOST/PATH/`. */
   readonly url: string;
-  readonly password: SecretReference;
+  /** Of a repository; plain files have none. */
+  readonly password?: SecretReference | undefined;
+  /** Plain files under names of their own, and no repository. */
+  readonly files?: true | undefined;
+  /** Of `files`: the repository that keeps a sealed record of each file. */
+  readonly manifests?: string | undefined;
   readonly region?: string | undefined;
   readonly endpoint?: string | undefined;
   readonly path_style?: boolean | undefined;
@@ -302,7 +324,41 @@ export interface CaptureTables {
   readonly formats: readonly ("csv" | "json")[];
 }
 
-export interface Plan {
+export interface RepositoryDestination extends Destination {
+  readonly password: SecretReference;
+  readonly files?: undefined;
+  readonly manifests?: undefined;
+}
+
+export interface FilesDestination extends Destination {
+  readonly password?: undefined;
+  readonly files: true;
+}
+
+export type Plan = PointPlan | DumpPlan;
+
+/** For whom a dump is encrypted. docs/spec/dump.md */
+export type Encryption =
+  | {
+      /** Fingerprints, long key ids or addresses. */
+      readonly gpg: readonly string[];
+      /** Files of exported public keys: the only keys that count. */
+      readonly keys: readonly string[];
+    }
+  | { readonly passphrase: SecretReference };
+
+/** One portable file a run: `pg_dump -Fc`, encrypted. */
+export interface DumpPlan {
+  readonly source: string;
+  readonly capture: "pg_dump";
+  readonly to: string;
+  readonly encrypt: Encryption;
+  /** `name:` in the file: a template with `{date}`, and perhaps `{time}`. */
+  readonly file: string;
+  readonly keep?: undefined;
+}
+
+export interface PointPlan {
   readonly source: string;
   readonly capture: Capture;
   /** The destination of its recovery points. */

@@ -1,6 +1,16 @@
 import { policyError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
-import type { Destination, Plan, Policy, SecretReference, Source, Target } from "./policy.ts";
+import type {
+  DumpPlan,
+  FilesDestination,
+  Plan,
+  PointPlan,
+  Policy,
+  RepositoryDestination,
+  SecretReference,
+  Source,
+  Target,
+} from "./policy.ts";
 
 export type Named<Value> = Value & { readonly name: string };
 
@@ -13,8 +23,83 @@ export function sourceNamed(policy: Policy, name?: string): Named<Source> {
   return pick("source", policy.sources, name);
 }
 
-export function destinationNamed(policy: Policy, name?: string): Named<Destination> {
-  return pick("destination", policy.destinations, name);
+/** Of the repositories: without a name the only one. */
+export function destinationNamed(policy: Policy, name?: string): Named<RepositoryDestination> {
+  const { destinations } = policy;
+  if (name === undefined) {
+    return pick("destination", ofKind(destinations, isRepository), undefined);
+  }
+  const found = pick("destination", destinations, name);
+  if (isRepository(found)) return { ...found, name: found.name };
+  throw policyError("not_a_repository", {
+    message: `destination ${found.name}, which keeps plain files and no repository`,
+    hint: "Name a destination with a password; `sparekeep dumps` lists plain files.",
+    subject: { destination: found.name },
+  });
+}
+
+/** Every destination that is a repository. */
+export function repositoryNames({ destinations }: Policy): readonly string[] {
+  return Object.keys(ofKind(destinations, isRepository));
+}
+
+/** Of those that keep plain files: without a name the only one. */
+export function filesDestinationNamed(policy: Policy, name?: string): Named<FilesDestination> {
+  const { destinations } = policy;
+  if (name === undefined) return pick("files destination", ofKind(destinations, isFiles), name);
+  const found = pick("destination", destinations, name);
+  if (isFiles(found)) return { ...found, name: found.name };
+  throw policyError("not_a_file_store", {
+    message: `destination ${found.name}, which is a repository and keeps no plain files`,
+    hint: "Name a destination with `files: true`; `sparekeep snapshots` lists what a repository holds.",
+    subject: { destination: found.name },
+  });
+}
+
+export function dumpPlanNamed(policy: Policy, name?: string): Named<DumpPlan> {
+  if (name === undefined) return pick("pg_dump plan", ofKind(policy.plans, isDump), name);
+  const found = pick("plan", policy.plans, name);
+  if (isDump(found)) return { ...found, name: found.name };
+  throw policyError("not_a_dump_plan", {
+    message: `plan ${found.name}, which makes no portable dumps`,
+    hint: "Name a plan with `capture: pg_dump`.",
+    subject: { plan: found.name },
+  });
+}
+
+/** One that makes recovery points. */
+export function pointPlanNamed(policy: Policy, name?: string): Named<PointPlan> {
+  const found = pick("plan", policy.plans, name);
+  if (!isDump(found)) return { ...found, name: found.name };
+  throw policyError("not_a_point_plan", {
+    message: `plan ${found.name}, which makes portable dumps and no recovery points`,
+    hint: "Name a plan that captures everything, the schema or tables.",
+    subject: { plan: found.name },
+  });
+}
+
+function isDump(plan: Plan): plan is DumpPlan {
+  return plan.capture === "pg_dump";
+}
+
+function isRepository(
+  destination: Policy["destinations"][string],
+): destination is RepositoryDestination {
+  return destination.files !== true && destination.password !== undefined;
+}
+
+function isFiles(destination: Policy["destinations"][string]): destination is FilesDestination {
+  return destination.files === true;
+}
+
+function ofKind<Value, Kind extends Value>(
+  defined: Readonly<Record<string, Value>>,
+  is: (value: Value) => value is Kind,
+): Readonly<Record<string, Kind>> {
+  const found = Object.entries(defined).flatMap(([name, value]): [string, Kind][] =>
+    is(value) ? [[name, value]] : [],
+  );
+  return Object.fromEntries(found);
 }
 
 export function targetNamed(policy: Policy, name?: string): Named<Target> {

@@ -54,6 +54,13 @@ export type { NewProof } from "./proof/proofs.ts";
 export const listGaps = lazily(async () => (await import("./gap/gap.ts")).listGaps);
 export const saveGap = lazily(async () => (await import("./gap/gap.ts")).saveGap);
 export type { Gap } from "./gap/gap.ts";
+export const loadDumpRecords = lazily(
+  async () => (await import("./record/dump-records.ts")).loadDumpRecords,
+);
+export const saveDumpRecord = lazily(
+  async () => (await import("./record/dump-records.ts")).saveDumpRecord,
+);
+export type { DumpRecord } from "./record/dump-records.ts";
 export { connectionOf } from "./connection.ts";
 export { createRepository, openRepository } from "./open.ts";
 export const executePrune = lazily(async () => (await import("./prune/execute.ts")).executePrune);

@@ -29,6 +29,22 @@ export const sourceError = errorTable("source", {
     meaning: "A logical slot is to be dropped, and its reader takes it again whenever it is ended.",
     hint: "Stop what reads the slot, then run again.",
   },
+  rewritten: {
+    kind: "unavailable",
+    meaning:
+      "A table was truncated or rewritten between the snapshot and the locks of pg_dump, so that its rows are in neither.",
+    hint: "Run again when the migration is over.",
+  },
+  dump_unreadable: {
+    kind: "corrupt",
+    meaning: "What pg_dump wrote is an archive that pg_restore cannot read to its end.",
+    hint: "Look at the disk and memory of this machine, then run again.",
+  },
+  dump_unread: {
+    kind: "corrupt",
+    meaning: "A program ended well without having read all of a dump.",
+    hint: "Run again; where it stays, look at the versions of pg_restore and gpg.",
+  },
   catalog_unreadable: {
     kind: "incompatible",
     meaning: "A catalog query gave something that no supported server gives.",

@@ -2,6 +2,8 @@
 export type * from "./database/types.ts";
 export { sourceError } from "./errors.ts";
 export { displayName } from "./database/issues.ts";
+export { captureDump } from "./dump/capture-dump.ts";
+export type { CapturedDump, CaptureDumpOptions } from "./dump/capture-dump.ts";
 export { captureDatabase } from "./database/capture.ts";
 export { readLastWrite } from "./project/last-write.ts";
 export type { LastWrite, LastWriteOptions } from "./project/last-write.ts";

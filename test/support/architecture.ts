@@ -39,6 +39,8 @@ const BELOW_OPERATION = [
 export const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ["kernel", []],
   ...FOUNDATION.map((layer): [string, readonly string[]] => [layer, []]),
+  // pg_dump and its kin are outside programs too: docs/adr/0014-portable-dumps.md
+  ["postgres", ["program"]],
   ["repository", ["objectstore"]],
   ["state", ["postgres"]],
   ["source", CAPTURE],

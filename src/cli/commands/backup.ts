@@ -6,8 +6,8 @@ import {
   formatBytes,
   formatDuration,
 } from "../../kernel/index.ts";
-import { backup, loadPolicy } from "../../operation/index.ts";
-import type { BackupResult, GuardReport } from "../../operation/index.ts";
+import { backup, dumpDatabase, loadPolicy } from "../../operation/index.ts";
+import type { BackupResult, DumpResult, GuardReport } from "../../operation/index.ts";
 import {
   addOutputOptions,
   addPolicyOption,
@@ -18,6 +18,10 @@ import type { OutputFlags } from "../common-options.ts";
 import { connectionLines } from "../connection-lines.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
+import { planNamed } from "../../policy/index.ts";
+import type { Policy } from "../../policy/index.ts";
+import { cliError } from "../errors.ts";
+import type { Session } from "../session.ts";
 import { schemaCommitLine } from "../schema-commit-line.ts";
 import type { Verb } from "../verb.ts";
 import { timeText } from "../time-text.ts";
@@ -35,14 +39,19 @@ export const backupVerb: Verb = {
   register: (program: Command, run) =>
     addOutputOptions(addPolicyOption(program.command("backup")))
       .description(
-        "run a plan once: one new recovery point (exit 3: something is missing, 21: suspect)",
+        "run a plan once: one new recovery point, or one portable dump (exit 3: something is missing, 21: suspect)",
       )
       .argument("[plan]", "plan of the policy; needed where it has several")
       .option("--connections <count>", "connections that read tables (default: 2)", parseCount)
       .action((plan: string | undefined, flags: BackupFlags) =>
-        run(flags, async ({ context, output, json, document, progress }) => {
+        run(flags, async (session) => {
+          const { context, output, json, document, progress } = session;
+          const policy = await loadPolicy(flags.policy ?? DEFAULT_POLICY_FILE);
+          if (planNamed(policy, plan).capture === "pg_dump") {
+            return portableDump(session, policy, plan, flags);
+          }
           const result = await backup(context, {
-            policy: await loadPolicy(flags.policy ?? DEFAULT_POLICY_FILE),
+            policy,
             ...given("plan", plan),
             ...given("connections", flags.connections),
             onProgress: (step) => progress.update(step),
@@ -54,6 +63,52 @@ export const backupVerb: Verb = {
         }),
       ),
 };
+
+async function portableDump(
+  { context, output, json, document, progress }: Session,
+  policy: Policy,
+  plan: string | undefined,
+  flags: BackupFlags,
+): Promise<number> {
+  if (flags.connections !== undefined) {
+    throw cliError("usage", {
+      message: "--connections with a plan that captures pg_dump",
+      hint: "Leave it out: pg_dump -Fc reads on one connection.",
+    });
+  }
+  const result = await dumpDatabase(context, {
+    policy,
+    ...given("plan", plan),
+    onProgress: (step) => progress.update(step),
+  });
+  progress.finish();
+  if (json) await document(result);
+  else for (const line of describeDump(result)) await output.line(line);
+  return 0;
+}
+
+function describeDump({ manifest, location, durationMs, recordedIn }: DumpResult): string[] {
+  const { tables, encryption, plaintext, ciphertext } = manifest;
+  const rows = tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
+  const names = encryption.recipients.map((one) => `${one.name} (${one.fingerprint})`);
+  const recipients = names.length === 0 ? "whoever knows the passphrase" : names.join(", ");
+  return [
+    ...manifest.warnings.map((text) => printable(`pg_dump: ${text}`)),
+    printable(
+      `complete: ${manifest.file} of ${manifest.source}, ${counted(tables.length, "table")}, ${counted(rows, "row")} in ${formatDuration(durationMs)}`,
+    ),
+    printable(
+      `  ${formatBytes(plaintext.sizeBytes)} of pg_dump -Fc, read to its end by pg_restore; ${formatBytes(ciphertext.sizeBytes)} encrypted at ${location}`,
+    ),
+    printable(
+      `  for ${recipients}: ${encryption.cipher}, a changed byte is noticed (${encryption.integrity.toUpperCase()})`,
+    ),
+    `  read back: SHA-256 ${ciphertext.sha256}`,
+    recordedIn === undefined
+      ? "  state: verified, its manifest beside it"
+      : printable(`  state: verified, its manifest beside it and sealed in ${recordedIn}`),
+  ];
+}
 
 const EXIT_CODES = { complete: 0, incomplete: EXIT_INCOMPLETE, suspect: EXIT_SUSPECT } as const;
 /** `--json` names every one. */

@@ -29,7 +29,9 @@ export type RecordKind =
   /** Packs that a prune has set aside. */
   | "prunes"
   /** Where the history of a source breaks. */
-  | "gaps";
+  | "gaps"
+  /** Manifests of portable dumps, which lie elsewhere as plain files. */
+  | "dumps";
 
 const PARALLEL = 8;
 
