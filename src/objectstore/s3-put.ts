@@ -35,10 +35,11 @@ export async function putObject(
   const digest = "open" in body ? Buffer.from(body.md5) : md5Of(body);
   const sizeBytes = "open" in body ? body.sizeBytes : totalBytes(body);
   if (sizeBytes > MAX_PUT_BYTES) throw tooLarge(key, sizeBytes);
+  const source = sourceOf(body);
   const command = new PutObjectCommand({
     Bucket: access.bucket,
     Key: access.prefix + key,
-    Body: sizeBytes === 0 ? "" : Readable.from("open" in body ? body.open() : nonEmpty(body)),
+    Body: sizeBytes === 0 ? "" : source.stream,
     ContentLength: sizeBytes,
     ContentMD5: digest.toString("base64"),
     ContentType: "application/octet-stream",
@@ -48,9 +49,41 @@ export async function putObject(
   });
   const { StorageClass: storageClass } = command.input;
   const answer = await ask(access, { action: "write", key, conditional, storageClass }, () =>
-    access.client.send(command, waits(signal)),
+    source.until(signal, (wait) => access.client.send(command, waits(wait))),
   );
   if (!confirms(answer, digest)) await requireSize(access, key, sizeBytes, signal);
+}
+
+interface Source {
+  readonly stream: Readable;
+  until<Answer>(
+    signal: AbortSignal | undefined,
+    send: (signal: AbortSignal) => Promise<Answer>,
+  ): Promise<Answer>;
+}
+
+/** The SDK waits for ever for a body that broke off: its request is ended, and the reason told in place of that. */
+function sourceOf(body: readonly Bytes[] | LargeBody): Source {
+  const stream = Readable.from("open" in body ? body.open() : nonEmpty(body));
+  const broken = new AbortController();
+  let failed: Error | undefined;
+  stream.on("error", (error) => {
+    failed ??= error;
+    broken.abort();
+  });
+  return {
+    stream,
+    until: async (signal, send) => {
+      const signals = [broken.signal, ...(signal === undefined ? [] : [signal])];
+      try {
+        return await send(AbortSignal.any(signals));
+      } catch (thrown) {
+        throw broken.signal.aborted && signal?.aborted !== true ? (failed ?? thrown) : thrown;
+      } finally {
+        stream.destroy();
+      }
+    },
+  };
 }
 
 function nonEmpty(body: readonly Bytes[]): readonly Bytes[] {

@@ -9,6 +9,10 @@ export function gpgRecipientProblem(
   value: unknown,
 ): { readonly message: string; readonly fix: string } | undefined {
   const fix = 'Write the key\'s fingerprint, as "gpg --fingerprint" prints it, without blanks.';
+  if (typeof value === "number") {
+    // YAML reads 0x… and 12E34 as numbers, which hold fewer digits than a key id has.
+    return { message: "a number, as YAML reads it", fix: "Write the key in quotes." };
+  }
   if (typeof value !== "string") return { message: "no recipient of gpg", fix };
   if (value.includes("-----BEGIN")) {
     return {

@@ -1,6 +1,9 @@
+import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import { AppError } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
+import { objectStoreError } from "../errors.ts";
+import { putLarge } from "../large.ts";
 import type { ObjectStat, ObjectStore } from "../object-store.ts";
 import { BAD_KEYS, GOOD_KEYS } from "./contract-keys.ts";
 
@@ -28,6 +31,16 @@ export function patternBytes(sizeBytes: number, seed = 1): Bytes {
     bytes[index] = state >>> 24;
   }
   return bytes;
+}
+
+async function* inPieces(
+  bytes: Bytes,
+  failAt = bytes.byteLength,
+): AsyncGenerator<Bytes, void, undefined> {
+  for (let at = 0; at < bytes.byteLength; at += 500_000) {
+    if (at > failAt) throw objectStoreError("denied", { message: "a stream that breaks off" });
+    yield bytes.subarray(at, at + 500_000);
+  }
 }
 
 let pack: Bytes | undefined;
@@ -124,6 +137,23 @@ const putCases: readonly ContractCase[] = [
       const range = { offset: PACK_BYTES - 100_003, length: 100_003 };
       const end = await store.getRange("data/cc/pack", range);
       expect(Buffer.compare(end, body.subarray(range.offset))).toBe(0);
+    },
+  },
+  {
+    name: "takes a stream under its name whole, once, and not when it breaks off",
+    run: async (store) => {
+      const large = patternBytes(LARGE_BYTES);
+      const md5 = createHash("md5").update(large).digest();
+      const body = { sizeBytes: LARGE_BYTES, md5, open: () => inPieces(large) };
+      await putLarge(store, "stream.dump", body, { ifAbsent: true });
+      await expectSame(store, "stream.dump", large);
+      const again = (): Promise<void> => putLarge(store, "stream.dump", body, { ifAbsent: true });
+      expect(await codeOf(again)).toBe("objectstore.exists");
+      const broken = { ...body, open: () => inPieces(large, LARGE_BYTES / 2) };
+      const breaks = (): Promise<void> =>
+        putLarge(store, "broken.dump", broken, { ifAbsent: true });
+      expect(await codeOf(breaks)).toBe("objectstore.denied");
+      expect(await listKeys(store, "")).toEqual(["stream.dump"]);
     },
   },
   {
