@@ -2,7 +2,12 @@ import { expect, test } from "vitest";
 import { AppError } from "../kernel/index.ts";
 import { parsePolicy } from "./parse.ts";
 import type { Policy } from "./policy.ts";
-import { destinationNamed, dumpPlanNamed, filesDestinationNamed } from "./select.ts";
+import {
+  destinationNamed,
+  dumpPlanNamed,
+  pointPlanNamed,
+  filesDestinationNamed,
+} from "./select.ts";
 
 const DUMPS = "  dumps: { url: s3://b/database, files: true, manifests: repo }\n";
 const ENCRYPT = "{ gpg: [ops@x.example], keys: [keys/ops.asc] }";
@@ -53,6 +58,8 @@ test("a verb finds the one of its kind, and says what another one is", () => {
   expect(codeOf(() => destinationNamed(policy, "dumps"))).toBe("policy.not_a_repository");
   expect(codeOf(() => filesDestinationNamed(policy, "repo"))).toBe("policy.not_a_file_store");
   expect(codeOf(() => dumpPlanNamed(policy, "all"))).toBe("policy.not_a_dump_plan");
+  expect(codeOf(() => pointPlanNamed(policy, "weekly"))).toBe("policy.not_a_point_plan");
+  expect(pointPlanNamed(policy, "all")).toMatchObject({ name: "all", capture: "everything" });
 });
 
 test.for([

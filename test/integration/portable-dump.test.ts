@@ -221,6 +221,14 @@ describe("damage", () => {
     expect(list.dumps.find(({ file }) => file === manifest.file)?.state).toBe("damaged");
   });
 
+  test("of what the manifest says the plaintext was fails the drill, though every row came back", async () => {
+    const { manifest } = await dumpOnce();
+    await alter(`${manifest.file}.manifest.json`, (text) =>
+      Buffer.from(text.toString().replace(manifest.plaintext.sha256, "0".repeat(64))),
+    );
+    expect(await codeOf(() => drill(manifest.file))).toBe("drill.restore_failed");
+  });
+
   test("of a manifest is damage, and a file without one is no dump", async () => {
     const { manifest } = await dumpOnce();
     await alter(`${manifest.file}.manifest.json`, () => Buffer.from("[]"));
