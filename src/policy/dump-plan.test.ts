@@ -58,7 +58,7 @@ test("a verb finds the one of its kind, and says what another one is", () => {
   expect(codeOf(() => destinationNamed(policy, "dumps"))).toBe("policy.not_a_repository");
   expect(codeOf(() => filesDestinationNamed(policy, "repo"))).toBe("policy.not_a_file_store");
   expect(codeOf(() => dumpPlanNamed(policy, "all"))).toBe("policy.not_a_dump_plan");
-  expect(codeOf(() => pointPlanNamed(policy, "weekly"))).toBe("policy.not_a_point_plan");
+  expect(codeOf(() => pointPlanNamed(policy, "dump"))).toBe("policy.not_a_point_plan");
   expect(pointPlanNamed(policy, "all")).toMatchObject({ name: "all", capture: "everything" });
 });
 
