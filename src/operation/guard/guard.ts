@@ -4,7 +4,7 @@ import type { ProofDetails } from "../../repository/index.ts";
 import type { CaptureIssue } from "../../source/index.ts";
 import { judge } from "./judge.ts";
 import type { GuardFinding } from "./judge.ts";
-import { sizesOf } from "./sizes.ts";
+import { namedOf, sizesOf } from "./sizes.ts";
 import type { Yardstick } from "./yardstick.ts";
 
 /** What the guards said of a new point, whole: what a run shows. */
@@ -29,7 +29,8 @@ export function guardPoint(
 ): GuardReport {
   const { snapshot, sizes, nothing } = yardstick;
   const now = { sizes: sizesOf(captured.database), issues: captured.issues };
-  const judged = sizes === undefined ? undefined : judge(sizes, now, guards);
+  const before = sizes === undefined ? undefined : namedOf(sizes, captured.database);
+  const judged = before === undefined ? undefined : judge(before, now, guards);
   return {
     comparedWith:
       snapshot === undefined ? null : { snapshot: snapshot.id, time: snapshot.time.toISOString() },

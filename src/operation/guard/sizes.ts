@@ -44,6 +44,24 @@ export function sizesOf(database: Pick<DatabaseManifest, "tables" | "largeObject
   };
 }
 
+/** Of a plan of some tables those that it names today: one that the policy no longer names is not gone. */
+export function namedOf(
+  { tables, largeObjects }: PointSizes,
+  { limitedTo }: Pick<DatabaseManifest, "limitedTo">,
+): PointSizes {
+  if (limitedTo === undefined) return { tables, roots: byRoot([...tables.values()]), largeObjects };
+  const named = new Set(limitedTo.named.map(displayName));
+  const kept = [...tables.values()].filter(
+    ({ name, root }) => named.has(name) || (root !== undefined && named.has(root)),
+  );
+  const none = { ...largeObjects, rows: 0n, bytes: 0n };
+  return {
+    tables: new Map(kept.map((table) => [table.name, table])),
+    roots: byRoot(kept),
+    largeObjects: none,
+  };
+}
+
 function byRoot(tables: readonly TableSize[]): ReadonlyMap<string, readonly TableSize[]> {
   const roots = new Map<string, TableSize[]>();
   for (const table of tables) {
