@@ -1,7 +1,5 @@
-import { SEAL_WORKER, ThreadStock, VERIFY_WORKER } from "./thread-stock.ts";
+import { SEAL_WORKER, THREADS, ThreadStock, VERIFY_WORKER } from "./thread-stock.ts";
 import type { NextWork } from "./types.ts";
-
-const THREADS = 2;
 
 /**
  * What an opened repository will be asked next, got ready while the password's key is derived: that takes a third of a

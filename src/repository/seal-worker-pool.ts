@@ -13,11 +13,9 @@ import type {
 } from "./seal-worker-messages.ts";
 import { createInlineSealer } from "./sealer.ts";
 import type { SealBatch, SealOutcome, Sealer, SealerOptions } from "./sealer.ts";
-import { SEAL_WORKER, startThread } from "./thread-stock.ts";
+import { SEAL_WORKER, startThread, THREADS } from "./thread-stock.ts";
 import type { ThreadStock } from "./thread-stock.ts";
 
-/** Threads that seal; the caller's own thread reads, cuts and uploads beside them. */
-const WORKERS = 2;
 /** Up to here the caller's thread is done before a thread would have started. */
 const INLINE_BYTES = 2 * 1024 * 1024;
 /** Of each about half a MiB. */
@@ -64,7 +62,7 @@ class PoolSealer implements Sealer {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.parallel = 2 * (options.workers ?? WORKERS);
+    this.parallel = 2 * (options.workers ?? THREADS);
     this.#inline = createInlineSealer(options);
     this.#inlineLeft = options.inlineBytes ?? INLINE_BYTES;
   }
@@ -95,7 +93,7 @@ class PoolSealer implements Sealer {
   }
 
   #leastLoaded(): SealThread {
-    const wanted = this.#options.workers ?? WORKERS;
+    const wanted = this.#options.workers ?? THREADS;
     while (this.#threads.length < wanted) this.#threads.push(new SealThread(this.#options));
     const [first, ...others] = this.#threads;
     if (first === undefined) throw bug("sealer without a thread");

@@ -8,6 +8,8 @@ export const VERIFY_WORKER = new URL(`./check/verify-worker${EXTENSION}`, import
 
 /** Buffers lie outside these; what is bounded here are objects, which are few. A small young generation frees buffers soon. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
+/** Of each kind; the caller's own thread reads, cuts and uploads beside them. */
+export const THREADS = 2;
 /** Threads that nobody took are given back. */
 const IDLE_MS = 10_000;
 

@@ -4,7 +4,7 @@ import type { Bytes } from "../../kernel/index.ts";
 import type { SealKeys } from "../crypto/master-key.ts";
 import { repositoryError } from "../errors.ts";
 import { PACK_TARGET_BYTES } from "../pack/header.ts";
-import { startThread, VERIFY_WORKER } from "../thread-stock.ts";
+import { startThread, THREADS, VERIFY_WORKER } from "../thread-stock.ts";
 import type { ThreadStock } from "../thread-stock.ts";
 import { createZstdSession } from "../zstd-session.ts";
 import { verifyPack } from "./verify-pack.ts";
@@ -21,7 +21,6 @@ export interface PackVerifier extends AsyncDisposable {
   room(sizeBytes: number): Bytes;
 }
 
-const WORKERS = 2;
 /** Less than this is verified before a thread would have started. */
 const INLINE_BYTES = 24 * 1024 * 1024;
 export interface VerifierOptions {
@@ -57,14 +56,14 @@ interface Waiting {
 
 class PoolVerifier implements PackVerifier {
   /** One in work for each thread, and one that is being read. */
-  readonly parallel = WORKERS + 1;
+  readonly parallel = THREADS + 1;
   readonly #threads: VerifyThread[];
   readonly #stock: ThreadStock | undefined;
   readonly #rooms = new Rooms();
 
   constructor(options: VerifierOptions) {
     this.#stock = options.threads;
-    this.#threads = Array.from({ length: WORKERS }, () => new VerifyThread(options, this.#rooms));
+    this.#threads = Array.from({ length: THREADS }, () => new VerifyThread(options, this.#rooms));
   }
 
   verify(pack: Bytes, name: string, table: BlobTable): Promise<PackVerdict> {
@@ -86,7 +85,7 @@ class PoolVerifier implements PackVerifier {
 
 /** Any pack of ours or of restic's default fits: pages that none fills cost nothing. For larger ones no room is kept. */
 const ROOM_BYTES = PACK_TARGET_BYTES + 8 * MIB;
-const SPARE_ROOMS = WORKERS + 1;
+const SPARE_ROOMS = THREADS + 1;
 
 class Rooms {
   readonly #free: ArrayBuffer[] = [];
