@@ -51,7 +51,7 @@ export function limitTo(
     if (issue !== undefined) issues.push(issue);
     const below = relation === undefined ? [] : tree.below(relation).filter(hasRows);
     for (const one of below) selected.add(one.oid);
-    named.push({ ...only(name), tables: below.map(only) });
+    named.push({ ...bareName(name), tables: below.map(bareName) });
   }
   const foreignKeys = facts.foreignKeys
     .filter(({ from, to }) => tree.some(from, selected) && !tree.every(to, selected))
@@ -70,7 +70,8 @@ function isNamed(relation: NamedTable, { schema, name }: NamedTable): boolean {
   return relation.schema === schema && relation.name === name;
 }
 
-function only({ schema, name }: NamedTable): NamedTable {
+/** The manifest takes nothing else of a relation. */
+function bareName({ schema, name }: NamedTable): NamedTable {
   return { schema, name };
 }
 
