@@ -85,24 +85,27 @@ function main(): void {
   const port = parentPort;
   if (port === null) throw bug("sealing thread that no pool has started");
   const collectYoung = youngCollector();
-  port.once("message", (start: unknown) => {
-    if (!isWorkerStart(start)) throw bug("sealing thread that was not given its keys");
-    const codec = createZstdSession(start.level);
-    port.on("message", (request: unknown) => {
-      if (!isWorkerRequest(request)) throw bug("message that a sealing thread does not know");
-      try {
-        if (request.kind === "hash") {
-          port.postMessage(hashBatch(request));
-        } else {
-          const reply = sealBatch(request, start, codec);
-          port.postMessage(reply, transferable(reply.sealed, reply.plain));
-          collectYoung();
-        }
-      } catch (thrown) {
-        held.delete(request.batch);
-        port.postMessage(failed(request.batch, thrown));
+  let started: { readonly start: WorkerStart; readonly codec: BlobCodec } | undefined;
+  // One listener: a second one, added by the first, would be given the first message too where somebody else listens.
+  port.on("message", (request: unknown) => {
+    if (started === undefined) {
+      if (!isWorkerStart(request)) throw bug("sealing thread that was not given its keys");
+      started = { start: request, codec: createZstdSession(request.level) };
+      return;
+    }
+    if (!isWorkerRequest(request)) throw bug("message that a sealing thread does not know");
+    try {
+      if (request.kind === "hash") {
+        port.postMessage(hashBatch(request));
+      } else {
+        const reply = sealBatch(request, started.start, started.codec);
+        port.postMessage(reply, transferable(reply.sealed, reply.plain));
+        collectYoung();
       }
-    });
+    } catch (thrown) {
+      held.delete(request.batch);
+      port.postMessage(failed(request.batch, thrown));
+    }
   });
 }
 

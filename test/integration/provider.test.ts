@@ -28,7 +28,14 @@ describe("the last write", () => {
   });
 
   test("by the WAL file, for members of pg_monitor alone", async () => {
-    await using cluster = await startCluster({ settings: { autovacuum: "off" } });
+    // WAL is written by the commits and by nothing else, and before they return.
+    const settings = {
+      autovacuum: "off",
+      synchronous_commit: "on",
+      wal_level: "minimal",
+      max_wal_senders: "0",
+    };
+    await using cluster = await startCluster({ settings });
     await cluster.psql(
       "CREATE ROLE watcher LOGIN PASSWORD 'w'; GRANT pg_monitor TO watcher; CREATE ROLE nobody LOGIN PASSWORD 'n'; CREATE TABLE t (n int);",
     );
