@@ -139,7 +139,7 @@ async function backUp(repository: Repository, night: number, tableBytes: number)
   const owner = { hostname: "bench", username: "bench", pid: process.pid };
   await using writer = await repository.acquireWriter(owner);
   const modifiedAt = new Date(0);
-  await writer.saveFile(["table"], tableOf(night, tableBytes), { kind: "table", modifiedAt });
+  await writer.saveFile(["table"], tableOf(night, tableBytes), { kind: "small-table", modifiedAt });
   for (let object = 0; object < OBJECTS; object += 1) {
     const content = objectOf(object, object % 10 === night % 10 ? night : 0);
     const path = ["objects", `folder ${object % 40}`, `object ${object}`];

@@ -41,7 +41,7 @@ if (verb === "init") {
   const repository = await openRepository(context, { password, next: "write" });
   await using writer = await repository.acquireWriter({ ...owner, pid: process.pid });
   const modifiedAt = systemClock.now();
-  await writer.saveFile(["stdin"], standardInput(), { kind: "table", modifiedAt });
+  await writer.saveFile(["stdin"], standardInput(), { kind: "small-table", modifiedAt });
   const summary = await writer.commit({ time: modifiedAt, paths: ["/stdin"], tags: [] });
   console.log(JSON.stringify(summary));
 }

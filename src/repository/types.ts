@@ -12,8 +12,8 @@ import type {
 import type { LockMode, ObjectStore } from "../objectstore/index.ts";
 import type { CreateSealer } from "./sealer.ts";
 
-/** Average chunk: about 64 KiB for tables (updates there are scattered), 1 MiB for files. */
-export type EntryKind = "table" | "file";
+/** Average chunk: about 5 KiB for small tables and 64 KiB for others (updates are scattered), 1 MiB for files. */
+export type EntryKind = "small-table" | "table" | "file";
 
 export interface RepositoryContext {
   readonly store: ObjectStore;

@@ -52,7 +52,7 @@ function sampleFiles(): TestFile[] {
     {
       path: ["database", "tables", "public.orders.copy"],
       content: () => tableText(200_000),
-      metadata: { kind: "table" },
+      metadata: { kind: "small-table" },
     },
     {
       path: ["database", "tables", "public.parts.copy"],

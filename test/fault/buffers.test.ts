@@ -56,7 +56,7 @@ interface Content {
 /** Where the chunker and the pools change what they do, and anything between. */
 const SIZES = [0, 1, 16_384, 16_385, 524_288, 524_289, 1_048_577, 9_000_000];
 
-const KINDS: readonly EntryKind[] = ["table", "file"];
+const KINDS: readonly EntryKind[] = ["small-table", "table", "file"];
 
 function contentsOf(chance: Chance): readonly Content[] {
   const common = randomBytes(3_000_000);
@@ -73,7 +73,7 @@ function contentsOf(chance: Chance): readonly Content[] {
       at = to;
     }
     const breaks = chance(6) === 0 ? { breaksAt: chance(bytes.byteLength + 1) } : {};
-    return { name: `f${number}`, kind: KINDS[chance(2)] ?? "file", bytes, ...breaks };
+    return { name: `f${number}`, kind: KINDS[chance(KINDS.length)] ?? "file", bytes, ...breaks };
   }) satisfies readonly Content[];
   // Enough for several packs, whatever the others are.
   return [...any, { name: "large", kind: "file", bytes: randomBytes(4_000_000) }];

@@ -31,6 +31,7 @@ interface BatchLimits {
 }
 
 const BATCH_LIMITS: Readonly<Record<EntryKind, BatchLimits>> = {
+  "small-table": { batchBytes: MIB, slabBytes: MIB + 16 * KIB },
   table: { batchBytes: MIB, slabBytes: MIB + 256 * KIB },
   /** One chunk each: the least is half a MiB, and one in a hundred is longer than two. */
   file: { batchBytes: 512 * KIB, slabBytes: 2 * MIB },

@@ -10,7 +10,7 @@ import type { PackRange } from "./ranges.ts";
  * the next window while this one is being consumed. Memory: two windows, sealed and plain.
  */
 const WINDOW_BYTES = 4 * 1024 * 1024;
-const WINDOW_BLOBS = 256;
+const WINDOW_BLOBS = 1024;
 const WINDOWS_AHEAD = 2;
 const PARALLEL_RANGES = 4;
 

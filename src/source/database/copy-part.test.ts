@@ -105,6 +105,7 @@ describe("one part", () => {
       table: TABLE,
       index: 0,
       format: "text",
+      chunks: "table",
     });
     expect(kept).toEqual(["database/tables/public/t/0000.copy"]);
     expect(part).toMatchObject({
@@ -117,7 +118,7 @@ describe("one part", () => {
   test("if they are not, it is source.row_count_differs", async () => {
     const session = fakeSession([], { text: "1\n2\n", count: 3n });
     await expect(
-      copyPart(context(), session, { table: TABLE, index: 0, format: "text" }),
+      copyPart(context(), session, { table: TABLE, index: 0, format: "text", chunks: "table" }),
     ).rejects.toMatchObject({ code: "source.row_count_differs", kind: "corrupt" });
   });
 
@@ -125,7 +126,7 @@ describe("one part", () => {
     const session = fakeSession([], { text: "1\n2\n", count: 2n }, "COMMIT");
     const kept: string[] = [];
     await expect(
-      copyPart(context(kept), session, { table: TABLE, index: 0, format: "text" }),
+      copyPart(context(kept), session, { table: TABLE, index: 0, format: "text", chunks: "table" }),
     ).rejects.toThrow("session lost");
     expect(kept).toEqual([]);
   });
@@ -133,7 +134,7 @@ describe("one part", () => {
   test("a stream that ends inside a row is an error", async () => {
     const session = fakeSession([], { text: "1\n2", count: 2n });
     await expect(
-      copyPart(context(), session, { table: TABLE, index: 0, format: "text" }),
+      copyPart(context(), session, { table: TABLE, index: 0, format: "text", chunks: "table" }),
     ).rejects.toMatchObject({ code: "manifest.truncated_copy" });
   });
 });

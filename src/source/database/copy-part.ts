@@ -12,7 +12,7 @@ import type { TablePart } from "../../manifest/index.ts";
 import { quoteIdentifier, quoteQualified } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
-import type { EntryPath, SavedFile } from "../../repository/index.ts";
+import type { EntryKind, EntryPath, SavedFile } from "../../repository/index.ts";
 import { sourceError } from "../errors.ts";
 import type { CaptureContext } from "./context.ts";
 import { exportFormats, noRows, saveExports, saveWithExports } from "./exports.ts";
@@ -29,6 +29,7 @@ export interface PartRequest {
   readonly index: number;
   readonly range?: PageRange;
   readonly format: "text" | "binary";
+  readonly chunks: EntryKind;
 }
 
 export interface CopiedPart extends ExportsOfPart {
@@ -159,14 +160,14 @@ async function storePart(
     const first = await copy.next();
     if (first.done === true) {
       await requireUnchanged(context, table);
-      const exported = await saveExports(context, table, formats, noRows(), onStored);
+      const exported = await saveExports(context, request, formats, noRows(), onStored);
       return { part: undefined, ...exported };
     }
     const content = observed(context, table, copy, first.value, (chunk) => hasher.update(chunk));
     const path = pathOfPart(request);
     const save = async (chunks: AsyncIterable<Bytes>): Promise<SavedFile> => {
       const saved = await context.writer.saveFile(path, chunks, {
-        kind: "table",
+        kind: request.chunks,
         modifiedAt: context.takenAt,
       });
       onStored(path);
@@ -174,7 +175,7 @@ async function storePart(
     };
     const { saved, ...exported } = await saveWithExports(
       context,
-      table,
+      request,
       formats,
       content,
       save,

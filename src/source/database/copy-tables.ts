@@ -14,7 +14,7 @@ import { exportFormats } from "./exports.ts";
 import { holdsHugeValue } from "./huge-values.ts";
 import { PartRefused, captureIssue, displayName, tableIssue } from "./issues.ts";
 import type { PageRange } from "./parts.ts";
-import { splitByPages } from "./parts.ts";
+import { chunksOf, splitByPages } from "./parts.ts";
 import type { Relation, RelationSize } from "./relations.ts";
 import { openSession } from "./snapshot.ts";
 import type { CaptureIssue } from "./types.ts";
@@ -130,7 +130,8 @@ async function runTask(
     await chooseFormat(context, session, state);
     const { format, ranges } = state;
     const range = ranges[index];
-    const request = { table: state.work.table, index, format };
+    const { table, size } = state.work;
+    const request = { table, index, format, chunks: chunksOf(size) };
     const part = await copyPart(context, session, {
       ...request,
       ...(range === undefined ? {} : { range }),

@@ -6,7 +6,7 @@ import { AppError } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { createTableConverter, slicesOf, storedExportPath } from "../../manifest/index.ts";
 import type { TableConverter, TableExport } from "../../manifest/index.ts";
-import type { EntryPath } from "../../repository/index.ts";
+import type { EntryKind, EntryPath } from "../../repository/index.ts";
 import type { CaptureContext } from "./context.ts";
 import { fanOut } from "./fan-out.ts";
 import { captureIssue, displayName } from "./issues.ts";
@@ -25,6 +25,11 @@ export interface ExportsOfPart {
   readonly exportIssues: readonly CaptureIssue[];
 }
 
+interface ExportRequest {
+  readonly table: Relation;
+  readonly chunks: EntryKind;
+}
+
 type OnStored = (path: EntryPath) => void;
 
 /** Of a table that is stored as text; what text cannot carry is an issue of its own (`copy-tables.ts`). */
@@ -40,7 +45,7 @@ export async function* noRows(): AsyncGenerator<Bytes, void, undefined> {}
 
 export async function saveExports(
   context: CaptureContext,
-  table: Relation,
+  request: ExportRequest,
   formats: readonly Format[],
   content: AsyncIterator<Bytes, void, undefined>,
   onStored: OnStored,
@@ -50,7 +55,7 @@ export async function saveExports(
   };
   const { exports, exportIssues } = await saveWithExports(
     context,
-    table,
+    request,
     formats,
     content,
     read,
@@ -62,7 +67,7 @@ export async function saveExports(
 /** `save` and each export see every chunk. Where `save` fails its error counts: the exports fail of the same. */
 export async function saveWithExports<Saved>(
   context: CaptureContext,
-  table: Relation,
+  request: ExportRequest,
   formats: readonly Format[],
   content: AsyncIterator<Bytes, void, undefined>,
   save: (chunks: AsyncIterable<Bytes>) => Promise<Saved>,
@@ -71,7 +76,7 @@ export async function saveWithExports<Saved>(
   const [own, ...readers] = fanOut(content, 1 + formats.length);
   if (own === undefined) throw new TypeError("a stream without a reader");
   const exporting = readers.map(({ chunks, leave }, index) =>
-    saveExport(context, table, formats[index] ?? "csv", chunks, onStored).finally(leave),
+    saveExport(context, request, formats[index] ?? "csv", chunks, onStored).finally(leave),
   );
   const [saved] = await Promise.allSettled([save(own.chunks).finally(own.leave)]);
   // Nothing of this table is under way when its owner hears of an error.
@@ -81,14 +86,14 @@ export async function saveWithExports<Saved>(
   const exportIssues: CaptureIssue[] = [];
   for (const one of ended) {
     if (one.status === "fulfilled") exports.push(one.value);
-    else exportIssues.push(issueOf(one.reason, table));
+    else exportIssues.push(issueOf(one.reason, request.table));
   }
   return { saved: saved.value, exports, exportIssues };
 }
 
 async function saveExport(
   context: CaptureContext,
-  table: Relation,
+  { table, chunks: kind }: ExportRequest,
   format: Format,
   chunks: AsyncIterable<Bytes>,
   onStored: OnStored,
@@ -96,7 +101,7 @@ async function saveExport(
   const path = storedExportPath(table, format);
   const converter = createTableConverter(table, format);
   const saved = await context.writer.saveFile(path, converted(converter, chunks), {
-    kind: "table",
+    kind,
     modifiedAt: context.takenAt,
   });
   onStored(path);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { addHashes } from "../../manifest/index.ts";
 import { copyStatement } from "./copy-part.ts";
 import { orderByDependency } from "./order.ts";
-import { partName, rangeCondition, splitByPages } from "./parts.ts";
+import { chunksOf, partName, rangeCondition, splitByPages } from "./parts.ts";
 import type { Relation } from "./relations.ts";
 
 const MIB = 1024 * 1024;
@@ -142,4 +142,10 @@ describe("order of dependency", () => {
 test("hashes add up modulo 2^256", () => {
   expect(addHashes([])).toBe("0".repeat(64));
   expect(addHashes(["f".repeat(64), `${"0".repeat(63)}2`])).toBe(`${"0".repeat(63)}1`);
+});
+
+test("a table of up to 4 GiB, what lies in TOAST included, is cut finely", () => {
+  expect(chunksOf({ heapBytes: 0, toastBytes: 0 })).toBe("small-table");
+  expect(chunksOf({ heapBytes: 3 * 1024 * MIB, toastBytes: 1024 * MIB })).toBe("small-table");
+  expect(chunksOf({ heapBytes: 3 * 1024 * MIB, toastBytes: 1024 * MIB + 1 })).toBe("table");
 });

@@ -1,4 +1,6 @@
-/** How a table is cut into parts by physical place (ctid). Pure. */
+/** How a table is cut into parts by physical place (ctid), and these into chunks. Pure. */
+import { GIB } from "../../kernel/index.ts";
+import type { EntryKind } from "../../repository/index.ts";
 
 export interface PageRange {
   readonly fromPage: number;
@@ -40,6 +42,16 @@ export function rangeCondition(range: PageRange): string {
   return range.toPage === undefined
     ? from
     : `${from} AND ctid < '(${range.toPage},0)'::pg_catalog.tid`;
+}
+
+/**
+ * Cut finely, what changed since the day before is stored again and little beside it; but each chunk costs 64 bytes of
+ * memory in every run, so that beyond this they are longer. A table that grows past it is stored anew once.
+ */
+const FINE_TABLE_BYTES = 4 * GIB;
+
+export function chunksOf(size: Pick<SplitInput, "heapBytes" | "toastBytes">): EntryKind {
+  return size.heapBytes + size.toastBytes <= FINE_TABLE_BYTES ? "small-table" : "table";
 }
 
 /** `0000`, `0001`, …; wider numbers once there are more. */
