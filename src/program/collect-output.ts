@@ -1,16 +1,17 @@
 import { basename } from "node:path";
-import { throwIfAborted } from "../kernel/index.ts";
+import { formatBytes, MIB, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import { programError } from "./errors.ts";
 import { runProgram } from "./run-program.ts";
 import type { ProgramExit, ProgramRun } from "./run-program.ts";
 
-const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES = 4 * MIB;
 
-/** For programs that end in moments and say little: at most 4 MiB within `timeoutMs`. */
+/** For programs that end in moments and say little: within `timeoutMs`, and no more than `maxBytes`. */
 export async function collectOutput(
   run: Omit<ProgramRun, "judge"> & Partial<Pick<ProgramRun, "judge">>,
   timeoutMs: number,
+  maxBytes = MAX_BYTES,
 ): Promise<string> {
   const deadline = AbortSignal.timeout(timeoutMs);
   const signals = [deadline, ...(run.signal === undefined ? [] : [run.signal])];
@@ -20,7 +21,7 @@ export async function collectOutput(
     const judge = run.judge ?? demandSuccess(run.program);
     for await (const chunk of runProgram({ ...run, judge, signal: AbortSignal.any(signals) })) {
       sizeBytes += chunk.byteLength;
-      if (sizeBytes > MAX_BYTES) throw tooMuch(run.program);
+      if (sizeBytes > maxBytes) throw tooMuch(run.program, maxBytes);
       parts.push(chunk);
     }
   } catch (thrown) {
@@ -34,9 +35,9 @@ export async function collectOutput(
   return Buffer.concat(parts).toString("utf8");
 }
 
-function tooMuch(program: string): Error {
+function tooMuch(program: string, maxBytes: number): Error {
   return programError("failed", {
-    message: `${basename(program)} wrote more than ${MAX_BYTES} bytes`,
+    message: `${basename(program)} that wrote more than ${formatBytes(maxBytes)}`,
   });
 }
 
@@ -46,8 +47,15 @@ export function demandSuccess(program: string): ProgramRun["judge"] {
   };
 }
 
-/** Its last words are foreign text: one line, no control characters. */
+/** Its last words are foreign text: one line, no control characters, no user of an address, who may be a password. */
 export function failure(program: string, exit: ProgramExit, stderr: string): Error {
+  if (exit.error !== undefined && "code" in exit.error && exit.error.code === "ENOENT") {
+    return programError("missing", {
+      message: `program ${basename(program)} that is not there`,
+      subject: { program: basename(program) },
+      cause: exit.error,
+    });
+  }
   const end = exit.signal ?? exit.error?.message ?? `exit code ${exit.code}`;
   return programError("failed", {
     message: `${basename(program)} ended with ${end}: ${lastWords(stderr)}`,
@@ -64,6 +72,7 @@ export function lastWords(stderr: string): string {
     .slice(-4)
     .join(" ")
     .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ")
+    .replaceAll(/(:\/\/)[^/@\s]*@/g, "$1[redacted]@")
     .trim();
   return text === "" ? "no reason given" : text.slice(-MAX_WORDS);
 }

@@ -11,10 +11,6 @@ export const programError = errorTable("program", {
     kind: "unavailable",
     meaning: "A program ended with an error of its own; the last lines that it wrote are shown.",
   },
-  timeout: {
-    kind: "unavailable",
-    meaning: "A program did not end within its deadline and was ended.",
-  },
   push_refused: {
     kind: "unavailable",
     meaning: "A git repository did not take a commit: somebody else's came first every time.",

@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AppError, MIB } from "../kernel/index.ts";
+import { MIB } from "../kernel/index.ts";
+import type { Bytes } from "../kernel/index.ts";
 import { programError } from "./errors.ts";
-import { runProgram } from "./run.ts";
+import type { ProgramRun } from "./run-program.ts";
+import { collectOutput, demandSuccess, failure } from "./collect-output.ts";
 
 /**
  * One folder of one branch of a git repository made equal to some files, as one commit:
@@ -57,7 +59,10 @@ const TIMEOUT_MS = 120_000;
 const MAX_OUTPUT_BYTES = 16 * MIB;
 const PUSH_ATTEMPTS = 3;
 
-type Git = (args: readonly string[], stdin?: string) => Promise<string>;
+type Git = (
+  args: readonly string[],
+  more?: { readonly stdin?: string; readonly judge?: ProgramRun["judge"] },
+) => Promise<string>;
 
 export async function commitFolder(
   context: GitContext,
@@ -98,17 +103,16 @@ function gitIn({ env, signal }: GitContext, cwd: string): Git {
     GIT_ASKPASS: "/bin/false",
     GCM_INTERACTIVE: "never",
   };
-  return (args, stdin) =>
-    runProgram({
-      program: "git",
-      args,
-      env: stated,
-      cwd,
-      timeoutMs: TIMEOUT_MS,
-      maxBytes: MAX_OUTPUT_BYTES,
-      signal,
-      ...(stdin === undefined ? {} : { stdin: Buffer.from(stdin) }),
-    });
+  return (args, { stdin, judge = demandSuccess("git") } = {}) =>
+    collectOutput(
+      { program: "git", args, env: stated, cwd, signal, judge, stdin: once(stdin) },
+      TIMEOUT_MS,
+      MAX_OUTPUT_BYTES,
+    );
+}
+
+async function* once(text: string | undefined): AsyncGenerator<Bytes, void, undefined> {
+  if (text !== undefined) yield Buffer.from(text);
 }
 
 async function fetchTip(git: Git, { url, branch }: FolderCommit): Promise<string | undefined> {
@@ -125,10 +129,12 @@ async function makeCommit(
   wanted: FolderCommit,
   parent: string | undefined,
 ): Promise<CommittedFolder> {
-  await git(["fast-import", "--quiet", "--done", "--force"], importStream(wanted, parent));
+  await git(["fast-import", "--quiet", "--done", "--force"], {
+    stdin: importStream(wanted, parent),
+  });
   const commit = (await git(["rev-parse", "--verify", `${MADE}^{commit}`])).trim();
   // An empty tree has no object in an empty repository: git knows its id all the same.
-  const before = parent ?? (await git(["hash-object", "-t", "tree", "-w", "--stdin"], "")).trim();
+  const before = parent ?? (await git(["hash-object", "-t", "tree", "-w", "--stdin"])).trim();
   const named = ["diff-tree", "-r", "-z", "--name-status", "--no-renames", before, commit, "--"];
   const words = (await git(named)).split("\0").slice(0, -1);
   const changes = words.flatMap((word, i) =>
@@ -161,12 +167,11 @@ const FASTER =
 
 /** False where somebody else was faster. What the other side's hooks say is an error. */
 async function push(git: Git, { url, branch }: FolderCommit, commit: string): Promise<boolean> {
-  try {
-    await git(["push", "--quiet", "--", url, `${commit}:refs/heads/${branch}`]);
-    return true;
-  } catch (thrown) {
-    if (!(thrown instanceof AppError) || thrown.code !== "program.failed") throw thrown;
-    if (!FASTER.test(thrown.message)) throw thrown;
-    return false;
-  }
+  let first = true;
+  const judge: ProgramRun["judge"] = (exit, stderr) => {
+    first = exit.code === 0;
+    if (!first && !FASTER.test(stderr)) throw failure("git", exit, stderr);
+  };
+  await git(["push", "--quiet", "--", url, `${commit}:refs/heads/${branch}`], { judge });
+  return first;
 }

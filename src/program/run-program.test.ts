@@ -59,6 +59,31 @@ test("an abort ends it", async () => {
   expect(await codeOf(() => work)).toBe("kernel.cancelled");
 });
 
+test("what it started ends with it", async () => {
+  const work = collectOutput(shell("sleep 600 & echo $!; wait"), 500);
+  expect(await codeOf(() => work)).toBe("program.too_slow");
+});
+
+test("one that writes without end is ended", async () => {
+  const work = collectOutput(shell("while :; do echo more; done"), MOMENT, 1_000);
+  await expect(work).rejects.toMatchObject({
+    code: "program.failed",
+    message: "sh that wrote more than 1000 B",
+  });
+});
+
+test("a password in an address is not told", async () => {
+  const run = shell("echo from https://ann:hunter2@example.com >&2; exit 3");
+  await expect(collectOutput(run, MOMENT)).rejects.toMatchObject({
+    message: "sh ended with exit code 3: from https://[redacted]@example.com",
+  });
+});
+
+test("one that is not there is missing", async () => {
+  const run = { ...shell(""), program: "no-such-program", env: { PATH: "/bin" } };
+  expect(await codeOf(() => collectOutput(run, MOMENT))).toBe("program.missing");
+});
+
 test("one that is nowhere is missing", async () => {
   const work = (): Promise<string> => findProgram("no-such-program", ["/bin"], "Install it.");
   expect(await codeOf(work)).toBe("program.missing");

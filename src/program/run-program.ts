@@ -43,11 +43,12 @@ interface Streams {
 /**
  * What the program writes to stdout, with back-pressure. Ends only when `judge` lets it; a consumer that stops early, or an
  * abort, ends the program; it is gone when this returns. When our own process ends at once (a second Ctrl-C), so does it.
+ * It leads a process group of its own: what it started ends with it, and a Ctrl-C reaches it by way of `signal` alone.
  */
 export async function* runProgram(options: ProgramRun): AsyncGenerator<Bytes, void, undefined> {
   throwIfAborted(options.signal);
   const child = start(options);
-  const onExit = (): void => void child.kill("SIGKILL");
+  const onExit = (): void => killGroup(child, "SIGKILL");
   process.once("exit", onExit);
   try {
     const { stdin, stdout, stderr: errors } = streamsOf(child);
@@ -80,6 +81,7 @@ function start({ program, args, cwd, env, stdin, secret, user }: ProgramRun): Ch
   const child = spawn(program, args, {
     cwd,
     env: { ...env },
+    detached: true,
     stdio: [
       stdin === undefined ? "ignore" : "pipe",
       "pipe",
@@ -126,13 +128,20 @@ function killOnAbort(child: ChildProcess, signal: AbortSignal | undefined): Disp
 
 /** Told to end, and killed when it does not; the result calls the killing off. */
 function terminate(child: ChildProcess): () => void {
-  child.kill("SIGTERM");
+  killGroup(child, "SIGTERM");
   const deadline = AbortSignal.timeout(STOP_TIMEOUT_MS);
-  const kill = (): void => {
-    child.kill("SIGKILL");
-  };
+  const kill = (): void => killGroup(child, "SIGKILL");
   deadline.addEventListener("abort", kill);
   return () => deadline.removeEventListener("abort", kill);
+}
+
+function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It is gone already: that is what was wanted.
+  }
 }
 
 async function stop(child: ChildProcess, ended: Promise<ProgramExit>): Promise<void> {
@@ -166,7 +175,7 @@ async function feed(
       if (!stdin.write(chunk)) await drained(stdin);
     }
   } catch (thrown) {
-    child.kill("SIGKILL");
+    killGroup(child, "SIGKILL");
     return { thrown };
   }
   stdin.end();
