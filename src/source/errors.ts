@@ -13,6 +13,12 @@ export const sourceError = errorTable("source", {
       "Reading took longer, or held VACUUM back further, than a capture may; nothing was stored as a snapshot.",
     hint: "Run it with more connections, from nearer to the server, or at a quieter hour.",
   },
+  ddl_waited: {
+    kind: "locked",
+    meaning:
+      "Another session waited for a lock that the backup held, for longer than the backup may let anybody wait; so the backup gave way.",
+    hint: "Run it again when the migration is over; give the source more `lock_patience` only where the application can wait.",
+  },
   no_table_found: {
     kind: "not-found",
     meaning:

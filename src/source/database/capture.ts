@@ -20,6 +20,7 @@ import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
 import type { CaptureContext } from "./context.ts";
+import { DEFAULT_LOCK_PATIENCE_MS, watchLocks } from "./lock-watch.ts";
 import { ControlSession } from "./control.ts";
 import { copyTables, refusedBefore } from "./copy-tables.ts";
 import type { TableWork } from "./copy-tables.ts";
@@ -46,6 +47,7 @@ import { sourceError } from "../errors.ts";
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 /** A migration that meets pg_dump makes it fail as a whole; nothing is stored yet, so a new snapshot costs little. */
 const SCHEMA_ATTEMPTS = 3;
+const BEGIN_AGAIN = new Set(["postgres.program_failed", "source.ddl_waited"]);
 
 export const captureDatabase: CaptureDatabase = async (writer, options) => {
   throwIfAborted(options.signal);
@@ -61,7 +63,7 @@ export const captureDatabase: CaptureDatabase = async (writer, options) => {
   }
 };
 
-/** pg_dump failed; nothing but its own, abandoned, file was written. */
+/** pg_dump failed, or gave way; nothing but its own, abandoned, file was written. */
 class SchemaFailed extends Error {
   readonly error: AppError;
 
@@ -85,21 +87,29 @@ async function captureOnce(
   await using snapshot = await exportSnapshot(session);
   const takenAt = options.clock.now();
   await using control = new ControlSession(session);
+  await using watching = new ControlSession(session, "watch");
   let spent: AppError | undefined;
   await using _watch = watchBudget({
     budget: options.budget ?? DEFAULT_BUDGET,
     clock: options.clock,
-    session,
+    control: watching,
     holderPid: snapshot.holderPid,
     onSpent: (error) => {
       spent = error;
       failed.abort(error);
     },
   });
+  await using locks = watchLocks({
+    patienceMs: options.lockPatienceMs ?? DEFAULT_LOCK_PATIENCE_MS,
+    clock: options.clock,
+    log: options.log,
+    control: watching,
+    snapshotPid: snapshot.holderPid,
+  });
   const fail = (): void => failed.abort();
-  const context = { writer, options, session, signal, fail, snapshot, control, meter, takenAt };
+  const reading = { snapshot, control, locks, meter, takenAt };
   try {
-    return await captureUnder(context);
+    return await captureUnder({ writer, options, session, signal, fail, ...reading });
   } catch (error) {
     // Whatever fails after the budget was spent fails because of it.
     throw spent ?? error;
@@ -350,9 +360,7 @@ async function saveSchema(
   try {
     return await saveSchemaArchive(context, excluded);
   } catch (error) {
-    if (error instanceof AppError && error.code === "postgres.program_failed") {
-      throw new SchemaFailed(error);
-    }
+    if (error instanceof AppError && BEGIN_AGAIN.has(error.code)) throw new SchemaFailed(error);
     throw error;
   }
 }

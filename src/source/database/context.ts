@@ -2,6 +2,7 @@ import type { SnapshotWriter } from "../../repository/index.ts";
 import type { ProgressMeter } from "./progress.ts";
 import type { ControlSession } from "./control.ts";
 import type { ExportedSnapshot, SessionOptions } from "./snapshot.ts";
+import type { LockWatch } from "./lock-watch.ts";
 import type { CaptureOptions } from "./types.ts";
 
 /** What every step of one capture shares. */
@@ -16,6 +17,8 @@ export interface CaptureContext {
   readonly snapshot: ExportedSnapshot;
   /** Reads the present, outside the snapshot. */
   readonly control: ControlSession;
+  /** Whoever holds locks of tables says so there, and gives way to those who have waited for too long. */
+  readonly locks: LockWatch;
   readonly meter: ProgressMeter;
   readonly takenAt: Date;
 }
