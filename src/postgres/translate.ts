@@ -58,6 +58,8 @@ function codeOf(error: DatabaseError): PostgresCode {
   if (/invalid memory alloc request size|Cannot enlarge string buffer/.test(textOf(error))) {
     return "value_too_large";
   }
+  // Supavisor's own, whose pool is full: it comes without a SQLSTATE that would say so.
+  if (/\bmax clients reached\b/i.test(textOf(error))) return "too_many_connections";
   if (state === "54000" && error.routine === "enlargeStringInfo") return "value_too_large";
   return BY_STATE[state] ?? BY_STATE[state.slice(0, 2)] ?? "statement_failed";
 }

@@ -19,6 +19,12 @@ export const sourceError = errorTable("source", {
       "Another session waited for a lock that the backup held, for longer than the backup may let anybody wait; so the backup gave way.",
     hint: "Run it again when the migration is over; give the source more `lock_patience` only where the application can wait.",
   },
+  too_few_connections: {
+    kind: "unavailable",
+    meaning:
+      "The server, the role or the database allows too few more connections to read it and leave the application one.",
+    hint: "Close connections that nobody needs, raise the limit that is named, or run at a quieter hour.",
+  },
   no_table_found: {
     kind: "not-found",
     meaning:

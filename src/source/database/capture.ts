@@ -19,6 +19,7 @@ import type {
 import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
+import { roomForConnections } from "./connection-room.ts";
 import type { CaptureContext } from "./context.ts";
 import { DEFAULT_LOCK_PATIENCE_MS, watchLocks } from "./lock-watch.ts";
 import { ControlSession } from "./control.ts";
@@ -31,6 +32,7 @@ import type { Limit, LimitFacts } from "./limit.ts";
 import { leftOutByPlatform, leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
+import { createPace } from "./pace.ts";
 import { ProgressMeter } from "./progress.ts";
 import { estimateSizes, readBlockBytes, readRelations, readSizes } from "./relations.ts";
 import type { Relation } from "./relations.ts";
@@ -106,10 +108,15 @@ async function captureOnce(
     control: watching,
     snapshotPid: snapshot.holderPid,
   });
+  const connections = await watching.run((watch) =>
+    // Besides the readers: one that reads the present.
+    roomForConnections(watch, { fixed: 1, wanted: options.connections, log: options.log }),
+  );
   const fail = (): void => failed.abort();
-  const reading = { snapshot, control, locks, meter, takenAt };
+  const pace = createPace(options.readBytesPerSecond, options.clock);
+  const reading = { snapshot, control, locks, meter, pace, takenAt };
   try {
-    return await captureUnder({ writer, options, session, signal, fail, ...reading });
+    return await captureUnder({ writer, options, connections, session, signal, fail, ...reading });
   } catch (error) {
     // Whatever fails after the budget was spent fails because of it.
     throw spent ?? error;

@@ -79,12 +79,14 @@ function context(kept: string[] = []): CaptureContext {
   };
   return {
     writer,
+    connections: 1,
     session,
     signal,
     fail: () => undefined,
     control: new FakeControl(session),
     locks: { hold: () => never, [Symbol.asyncDispose]: async () => undefined },
     meter: new ProgressMeter(undefined),
+    pace: async () => undefined,
     takenAt: new Date(0),
     snapshot: {
       id: "1",

@@ -65,7 +65,8 @@ export async function copyTables(
     const again: PartTask[] = [];
     await runPool({
       tasks: round,
-      size: context.options.connections,
+      size: context.connections,
+      clock: context.options.clock,
       signal: context.signal,
       fail: context.fail,
       open: () => openSession(context.session, "copy"),

@@ -22,8 +22,10 @@ import { readRelations } from "../database/relations.ts";
 import type { Relation } from "../database/relations.ts";
 import { readRoles } from "../database/roles.ts";
 import { readServerIdentity } from "../database/server-identity.ts";
+import { createPace } from "../database/pace.ts";
 import { exportSnapshot, openSession, underSnapshot } from "../database/snapshot.ts";
 import type { ExportedSnapshot, SessionOptions } from "../database/snapshot.ts";
+import { roomForConnections } from "../database/connection-room.ts";
 import { ControlSession } from "../database/control.ts";
 import { DEFAULT_LOCK_PATIENCE_MS, watchLocks } from "../database/lock-watch.ts";
 import type { LockHolder, LockWatch } from "../database/lock-watch.ts";
@@ -41,6 +43,8 @@ export interface CaptureDumpOptions {
   readonly write: (ciphertext: Bytes) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
+  /** Of what pg_dump writes, which is compressed; unbounded where left out. */
+  readonly readBytesPerSecond?: number;
   /** How long others wait for a lock of ours before the dump ends with `source.ddl_waited`; 5 s. */
   readonly lockPatienceMs?: number;
   readonly signal: AbortSignal;
@@ -89,6 +93,10 @@ export async function captureDump(options: CaptureDumpOptions): Promise<Captured
     control,
     snapshotPid: snapshot.holderPid,
   });
+  // pg_dump, and the session that reads the catalogs and later counts.
+  await control.run((watch) =>
+    roomForConnections(watch, { fixed: 1, wanted: 1, log: options.log }),
+  );
   const catalog = await readCatalog(session, snapshot);
   const run = { options, session, snapshot, signal, failed, locks };
   const captured = await runAll(run, catalog.tables);
@@ -144,11 +152,13 @@ async function runAll(run: Run, tables: readonly Relation[]): Promise<Captured> 
   const writing = Promise.withResolvers<void>();
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  const plaintext = tapped(dump, (piece) => {
+  const pace = createPace(options.readBytesPerSecond, options.clock);
+  const plaintext = tapped(dump, async (piece) => {
     writing.resolve();
     hash.update(piece);
     sizeBytes += piece.byteLength;
     options.onProgress?.(sizeBytes);
+    await pace(piece.byteLength, run.signal);
   });
   const [forArchive, forGpg] = broadcast(plaintext, 2).map(untilItsEnd);
   if (forArchive === undefined || forGpg === undefined)
@@ -217,10 +227,10 @@ function startDump(
 
 async function* tapped(
   source: AsyncIterable<Bytes>,
-  see: (piece: Bytes) => void,
+  see: (piece: Bytes) => Promise<void>,
 ): AsyncGenerator<Bytes, void, undefined> {
   for await (const piece of source) {
-    see(piece);
+    await see(piece);
     yield piece;
   }
 }
