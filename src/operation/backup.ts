@@ -51,6 +51,7 @@ import { pointLock } from "./point-lock.ts";
 import { hasRoomForRecords, provePoint, proverOf } from "./prove.ts";
 import type { ProvenPoint } from "./prove.ts";
 import { readingLimits } from "./reading-limits.ts";
+import { pointTime } from "./point-time.ts";
 import { readBack } from "./read-back.ts";
 import type { SchemaCommit } from "./schema/commit-schema.ts";
 import { trackFiles } from "./track-files.ts";
@@ -282,7 +283,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
   const guards = guardPoint(run.yardstick, capture, run.plan.guards ?? {});
   const doubted = guards.findings.length > 0;
   const summary = await writer.commit({
-    time: run.startedAt,
+    time: pointTime(run.startedAt, capture.database),
     // A place of its own: restic's own forget groups by it, and must not count a few tables for the whole.
     paths: [`/${options.policy.name}/${run.source.name}${limited ? `/${run.plan.name}` : ""}`],
     tags: tagsOf({

@@ -155,7 +155,11 @@ export class PgConnection implements Connection {
     } catch (cancelled) {
       return translateError(cancelled, {});
     }
-    return translateError(thrown, { server: describeTarget(this.#target) });
+    const subject = { server: describeTarget(this.#target) };
+    const error = translateError(thrown, subject);
+    // A session that was ended between two statements: the server has said why, the driver says only that it is gone.
+    if (error.code !== "postgres.connection_lost" || this.#lost === undefined) return error;
+    return translateError(this.#lost, subject);
   }
 
   /** Sends a real cancel request when either signal aborts; a server that does not react loses its socket. */

@@ -53,6 +53,16 @@ describe("errors of the server", () => {
     expect(codeOf(full)).toBe("postgres.too_many_connections");
   });
 
+  test("the routine tells a standby's conflict from a serialization failure", () => {
+    const conflict = { routine: "ProcessInterrupts" };
+    expect(codeOf(serverError("40001", conflict))).toBe("postgres.recovery_conflict");
+    const newer = { routine: "ProcessRecoveryConflictInterrupt" };
+    expect(codeOf(serverError("40001", newer))).toBe("postgres.recovery_conflict");
+    expect(codeOf(serverError("40001", { routine: "heap_update" }))).toBe(
+      "postgres.statement_failed",
+    );
+  });
+
   test("values too large, by any of their texts", () => {
     const alloc = Object.assign(
       new DatabaseError("invalid memory alloc request size 1174405121", 10, "error"),

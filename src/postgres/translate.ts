@@ -55,6 +55,10 @@ function codeOf(error: DatabaseError): PostgresCode {
   const state = error.code ?? "";
   // check_enable_rls is the one place that raises it; the text follows lc_messages, the routine does not.
   if (state === "42501" && error.routine === "check_enable_rls") return "row_security";
+  // A standby's own; a serialization failure proper comes from elsewhere.
+  if (state === "40001" && /^Process(RecoveryConflict)?Interrupt/.test(error.routine ?? "")) {
+    return "recovery_conflict";
+  }
   if (/invalid memory alloc request size|Cannot enlarge string buffer/.test(textOf(error))) {
     return "value_too_large";
   }

@@ -25,6 +25,12 @@ export const sourceError = errorTable("source", {
       "The server, the role or the database allows too few more connections to read it and leave the application one.",
     hint: "Close connections that nobody needs, raise the limit that is named, or run at a quieter hour.",
   },
+  standby_moment_unknown: {
+    kind: "unavailable",
+    meaning:
+      "A standby that does not tell how far behind its primary it is, so that nobody could say from when its rows are.",
+    hint: "Give the role pg_read_all_stats, or run again once the standby has replayed a transaction.",
+  },
   no_table_found: {
     kind: "not-found",
     meaning:

@@ -77,7 +77,7 @@ export async function captureDump(options: CaptureDumpOptions): Promise<Captured
     VERSION_MAX_BYTES,
   );
   await using snapshot = await exportSnapshot(session);
-  const takenAt = options.clock.now();
+  const takenAt = snapshot.standby?.at ?? options.clock.now();
   await using control = new ControlSession(session, "watch");
   await using _watch = watchBudget({
     budget: DEFAULT_BUDGET,
