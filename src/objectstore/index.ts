@@ -29,6 +29,8 @@ export { withLimit } from "./limit.ts";
 export { asOf, requireVersions } from "./as-of.ts";
 export { keyHistories } from "./key-history.ts";
 export type { KeyHistory } from "./key-history.ts";
+export { createBucket } from "./bucket.ts";
+export type { Bucket } from "./bucket.ts";
 export { createRates } from "./rates.ts";
 export type { Rates } from "./rates.ts";
 export { withThrottle } from "./throttle.ts";

@@ -16,7 +16,7 @@ import {
 } from "../manifest/index.ts";
 import type { Manifest, ProjectManifest } from "../manifest/index.ts";
 import { destinationNamed, pointPlanNamed, sourceNamed } from "../policy/index.ts";
-import type { Capture, Named, PointPlan, Policy } from "../policy/index.ts";
+import type { Capture, Named, PointPlan, Policy, Source } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
 import { saveProof, storedNameOf, tagsOf } from "../repository/index.ts";
@@ -50,6 +50,8 @@ import { connectionUrl, openDestination } from "./open.ts";
 import { pointLock } from "./point-lock.ts";
 import { hasRoomForRecords, provePoint, proverOf } from "./prove.ts";
 import type { ProvenPoint } from "./prove.ts";
+import { readingLimits } from "./reading-limits.ts";
+import { pointTime } from "./point-time.ts";
 import { readBack } from "./read-back.ts";
 import type { SchemaCommit } from "./schema/commit-schema.ts";
 import { trackFiles } from "./track-files.ts";
@@ -209,7 +211,7 @@ async function toolsFor(context: OperationContext, url: Secret): Promise<ClientT
 interface Run {
   readonly repository: Repository;
   readonly plan: Named<PointPlan>;
-  readonly source: { readonly name: string };
+  readonly source: Named<Source>;
   /** Whether the destination has room for records. */
   readonly records: boolean;
   readonly yardstick: Yardstick;
@@ -256,6 +258,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     connections: options.connections ?? CONNECTIONS,
     splitBytes: SPLIT_BYTES,
     rowHashKey,
+    ...readingLimits(run.source),
     ...(typeof run.plan.capture === "string" ? {} : { only: onlyOf(run.plan.capture) }),
     clock,
     log,
@@ -280,7 +283,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
   const guards = guardPoint(run.yardstick, capture, run.plan.guards ?? {});
   const doubted = guards.findings.length > 0;
   const summary = await writer.commit({
-    time: run.startedAt,
+    time: pointTime(run.startedAt, capture.database),
     // A place of its own: restic's own forget groups by it, and must not count a few tables for the whole.
     paths: [`/${options.policy.name}/${run.source.name}${limited ? `/${run.plan.name}` : ""}`],
     tags: tagsOf({

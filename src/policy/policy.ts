@@ -11,6 +11,8 @@ import { readBy, refuse } from "./read-by.ts";
 import type { Refine } from "./read-by.ts";
 import { recipientProblem } from "./recipient.ts";
 import { capture } from "./capture.ts";
+import { sourceLimits } from "./source-limits.ts";
+import type { SourceLimits } from "./source-limits.ts";
 import type { TableName } from "./table-name.ts";
 
 /**
@@ -168,6 +170,7 @@ const source = z.strictObject({
   project: z.string().optional(),
   management_token: password.optional(),
   management_api: z.string().min(1).optional(),
+  limits: sourceLimits.optional(),
 });
 const provider = z.strictObject({
   expect: z.strictObject({
@@ -260,6 +263,7 @@ export interface Source {
   readonly management_token?: SecretReference | undefined;
   /** Where the Management API is, if not at its usual address. */
   readonly management_api?: string | undefined;
+  readonly limits?: SourceLimits | undefined;
 }
 
 export interface Target {

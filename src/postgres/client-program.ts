@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { throwIfAborted } from "../kernel/index.ts";
+import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { Bytes, Secret } from "../kernel/index.ts";
 import { runProgram } from "../program/index.ts";
 import type { ProgramExit } from "../program/index.ts";
@@ -23,7 +23,9 @@ export interface ClientProgram {
   readonly args: readonly string[];
   /** Absent for a program that talks to no server. */
   readonly url?: Secret;
-  /** Session settings of the program's connections. */
+  /** In `pg_stat_activity`; `sparekeep <program>` where nothing is said. */
+  readonly applicationName?: string;
+  /** Session settings of the program's connections; left out where a pooler takes none. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly stdin?: AsyncIterable<Bytes>;
   /** Each warning of a program that ended well: what it left out or could not make sense of. */
@@ -41,6 +43,29 @@ export interface ClientProgram {
 export async function* runClientProgram(
   options: ClientProgram,
 ): AsyncGenerator<Bytes, void, undefined> {
+  let begun = false;
+  try {
+    for await (const chunk of runOnce(options)) {
+      begun = true;
+      yield chunk;
+    }
+  } catch (error) {
+    // A pooler that takes no settings at the start of a session; what the program reads, it was not sent yet.
+    if (begun || options.stdin !== undefined || !refusesSettings(error)) throw error;
+    const { settings: _refused, ...rest } = options;
+    yield* runOnce(rest);
+  }
+}
+
+function refusesSettings(error: unknown): boolean {
+  return (
+    error instanceof AppError &&
+    error.code === "postgres.program_failed" &&
+    /unsupported startup parameter/.test(error.message)
+  );
+}
+
+async function* runOnce(options: ClientProgram): AsyncGenerator<Bytes, void, undefined> {
   throwIfAborted(options.signal);
   const folder = await mkdtemp(join(tmpdir(), "sparekeep-"));
   // A process that ends at once (a second Ctrl-C) does not leave the password's file behind.
@@ -88,7 +113,7 @@ async function argumentsOf(options: ClientProgram, folder: string): Promise<read
     ...keywordsOf(target).filter(([key]) => key !== "sslrootcert"),
     ["sslrootcert", rootCert],
     ["passfile", passfile],
-    ["application_name", `sparekeep ${name}`],
+    ["application_name", options.applicationName ?? `sparekeep ${name}`],
     ["connect_timeout", "15"],
     ["options", sessionOptions(options.settings ?? {})],
   ]);

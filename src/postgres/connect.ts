@@ -5,6 +5,9 @@ import { PgConnection } from "./connection.ts";
 import { postgresError } from "./errors.ts";
 import {
   APPLY_SETTINGS,
+  appliedSettings,
+  BACKEND_PID,
+  CHECK_CLIENT,
   READ_SETTINGS,
   checkSettings,
   startupOptions,
@@ -23,6 +26,9 @@ const DEFAULT_STATEMENT_TIMEOUT_MS = 10 * 60_000;
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 const KEEPALIVE_AFTER_MS = 30_000;
+const INVALID_PARAMETER_VALUE = "22023";
+/** What poolers say to a session that begins with settings; PgBouncer names them, others do not. */
+const PROTOCOL_VIOLATION = "08P01";
 
 export const connect: Connect = async (options) => {
   throwIfAborted(options.signal);
@@ -32,7 +38,23 @@ export const connect: Connect = async (options) => {
     statementTimeoutMs: options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS,
     lockTimeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
   };
-  const client = await createClient(target, limits, options);
+  try {
+    return await connectOnce(target, limits, options, startupOptions(limits));
+  } catch (error) {
+    if (!(error instanceof AppError) || error.subject["sqlstate"] !== PROTOCOL_VIOLATION)
+      throw error;
+    // They are set and read back all the same, once the session is there.
+    return await connectOnce(target, limits, options, undefined);
+  }
+};
+
+async function connectOnce(
+  target: ConnectionTarget,
+  limits: SessionLimits,
+  options: ConnectOptions,
+  startup: string | undefined,
+): Promise<PgConnection> {
+  const client = await createClient(target, options, startup);
   throwIfAborted(options.signal);
   const onAbort = (): void => {
     client.connection.stream.destroy(new Error("Connection terminated"));
@@ -47,7 +69,7 @@ export const connect: Connect = async (options) => {
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
   }
-};
+}
 
 function withHint(error: AppError, target: ConnectionTarget): AppError {
   const hint = supabaseHint(error.code, target);
@@ -59,8 +81,8 @@ function withHint(error: AppError, target: ConnectionTarget): AppError {
 /** Every field is given, so that the driver takes none from the environment. */
 async function createClient(
   target: ConnectionTarget,
-  limits: SessionLimits,
   options: ConnectOptions,
+  startup: string | undefined,
 ): Promise<Client> {
   const ssl = await tlsOptions(target);
   // When it is needed: every verb links to this layer, few of them to a database.
@@ -76,7 +98,7 @@ async function createClient(
     enableChannelBinding: ssl !== false,
     application_name: options.applicationName,
     client_encoding: "UTF8",
-    options: startupOptions(limits),
+    ...(startup === undefined ? {} : { options: startup }),
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
     connectionTimeoutMillis: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
@@ -106,16 +128,30 @@ async function openSession(
   // Without a listener an early end of the connection would end the process; connect() rejects with it as well.
   client.on("error", () => undefined);
   await client.connect();
-  const versionNum = await fixSettings(client, limits);
+  const { versionNum, backendPid } = await fixSettings(client, limits);
   if (key.value === undefined) {
     throw postgresError("settings_refused", { message: "server gave the session no cancel key" });
   }
-  return new PgConnection({ client, target, key: key.value, versionNum, signal });
+  return new PgConnection({ client, target, key: key.value, versionNum, backendPid, signal });
 }
 
-async function fixSettings(client: Client, limits: SessionLimits): Promise<number> {
+/** The one setting that a server may refuse, by the system that it runs on: its sessions live as long as they do there. */
+function leaveOutUnsupported(thrown: unknown): void {
+  const state = translateError(thrown, {}).subject["sqlstate"];
+  if (state !== INVALID_PARAMETER_VALUE) throw thrown;
+}
+
+interface Fixed {
+  readonly versionNum: number;
+  /** By the server's own word: a pooler gives a session a cancel key with a number of its own. */
+  readonly backendPid: number;
+}
+
+async function fixSettings(client: Client, limits: SessionLimits): Promise<Fixed> {
+  const applied = appliedSettings(limits);
+  await client.query(APPLY_SETTINGS, [[...applied.keys()], [...applied.values()]]);
+  await client.query(CHECK_CLIENT).catch(leaveOutUnsupported);
   const wanted = wantedSettings(limits);
-  await client.query(APPLY_SETTINGS, [[...wanted.keys()], [...wanted.values()]]);
   const found = await client.query<{ name: string; setting: string }>(READ_SETTINGS, [
     [...wanted.keys(), "server_version_num"],
   ]);
@@ -124,5 +160,9 @@ async function fixSettings(client: Client, limits: SessionLimits): Promise<numbe
     wanted,
     found.rows.filter((row) => wanted.has(row.name)),
   );
-  return versionNum;
+  const pid = Number(found.rows.find(({ name }) => name === BACKEND_PID)?.setting);
+  if (!Number.isSafeInteger(pid)) {
+    throw postgresError("settings_refused", { message: "server does not number its sessions" });
+  }
+  return { versionNum, backendPid: pid };
 }

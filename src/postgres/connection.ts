@@ -23,6 +23,7 @@ export interface SessionParts {
   readonly target: ConnectionTarget;
   readonly key: SessionKey;
   readonly versionNum: number;
+  readonly backendPid: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -46,7 +47,7 @@ export class PgConnection implements Connection {
     this.#key = parts.key;
     this.#signal = parts.signal;
     this.versionNum = parts.versionNum;
-    this.backendPid = parts.key.processId;
+    this.backendPid = parts.backendPid;
     // The reason arrives here; the statement that runs, and the next one, report it.
     this.#client.on("error", (error) => {
       this.#lost ??= error;
@@ -80,7 +81,7 @@ export class PgConnection implements Connection {
     });
     this.#filterRows();
     this.#copy = statement;
-    using _abort = this.#cancelOnAbort(options.signal);
+    using _abort = this.#cancelOnAbort(options.signal, () => this.#stopCopy(statement));
     this.#client.query(statement);
     try {
       for (;;) {
@@ -90,6 +91,8 @@ export class PgConnection implements Connection {
         if (options.reuse === true) this.#keepSpare(chunk);
       }
       options.onEnd?.(statement.rows);
+    } catch (error) {
+      throw this.#translate(error, options.signal);
     } finally {
       if (!statement.queue.settled) await this.#abandon(statement);
       this.#copy = undefined;
@@ -152,17 +155,22 @@ export class PgConnection implements Connection {
     } catch (cancelled) {
       return translateError(cancelled, {});
     }
-    return translateError(thrown, { server: describeTarget(this.#target) });
+    const subject = { server: describeTarget(this.#target) };
+    const error = translateError(thrown, subject);
+    // A session that was ended between two statements: the server has said why, the driver says only that it is gone.
+    if (error.code !== "postgres.connection_lost" || this.#lost === undefined) return error;
+    return translateError(this.#lost, subject);
   }
 
   /** Sends a real cancel request when either signal aborts; a server that does not react loses its socket. */
-  #cancelOnAbort(signal: AbortSignal | undefined): Disposable {
+  #cancelOnAbort(signal: AbortSignal | undefined, stop?: () => void): Disposable {
     const signals = [this.#signal, signal].filter((one) => one !== undefined);
     if (signals.length === 0) return { [Symbol.dispose]: () => undefined };
     const any = AbortSignal.any(signals);
     const deadline: { stop?: () => void } = {};
     const onAbort = (): void => {
       deadline.stop = this.#cancelWithDeadline();
+      stop?.();
     };
     any.addEventListener("abort", onAbort, { once: true });
     return {
@@ -171,6 +179,16 @@ export class PgConnection implements Connection {
         deadline.stop?.();
       },
     };
+  }
+
+  /**
+   * Not when its consumer comes round, which may be busy elsewhere. A server that waits for us to read hears of no cancel
+   * request, so its bytes pass unread; one that has sent everything runs nothing that could be cancelled, and keeps its
+   * locks until the session ends.
+   */
+  #stopCopy({ queue }: CopyOutStatement): void {
+    if (queue.settled) this.#client.connection.stream.destroy(new Error("Connection terminated"));
+    else queue.discard();
   }
 
   #cancelWithDeadline(): () => void {

@@ -40,6 +40,16 @@ describe("the end of a COPY", () => {
     expect(copy.rows).toBe(2n);
   });
 
+  test("rows that were thrown away: an error, though all marks came", async () => {
+    const copy = statement();
+    copy.queue.push(Buffer.from("1\n2\n"));
+    copy.queue.discard();
+    copy.handleCopyDone();
+    copy.handleCommandComplete({ text: "COPY 2" });
+    copy.handleReadyForQuery();
+    await expect(drain(copy)).rejects.toMatchObject({ code: "postgres.copy_incomplete" });
+  });
+
   test.for([
     ["no CopyDone", (copy: CopyOutStatement) => copy.handleCommandComplete({ text: "COPY 2" })],
     ["no CommandComplete", (copy: CopyOutStatement) => copy.handleCopyDone()],

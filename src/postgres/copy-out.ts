@@ -79,7 +79,7 @@ export class CopyOutQueue {
     this.#wakeUp();
   }
 
-  /** Lets the rest of the COPY pass unread, so that the session reaches its end. */
+  /** Lets the rest of the COPY pass unread, so that the session reaches its end. What is left is no COPY any more. */
   discard(): void {
     this.#discarding = true;
     this.#chunks.length = 0;
@@ -101,6 +101,7 @@ export class CopyOutQueue {
         if (this.#queuedBytes <= RESUME_AT_BYTES) this.#unpause();
         return chunk;
       }
+      if (this.#ended && this.#discarding) throw shortened();
       if (this.#ended) return undefined;
       await this.#change();
     }
@@ -141,6 +142,10 @@ export class CopyOutQueue {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+function shortened(): Error {
+  return postgresError("copy_incomplete", { message: "COPY of which a part was thrown away" });
 }
 
 /** The driver's view of one COPY … TO STDOUT: it hears of everything but the rows. */

@@ -88,6 +88,12 @@ export const postgresError = errorTable("postgres", {
     meaning: "A statement took longer than it may.",
     hint: "Run again when the server is less busy.",
   },
+  recovery_conflict: {
+    kind: "unavailable",
+    meaning:
+      "A standby ended the statement, since what it reads stands in the way of what it has to replay.",
+    hint: "Turn on hot_standby_feedback on the standby or raise its max_standby_streaming_delay, or read the primary.",
+  },
   relation_not_found: {
     kind: "not-found",
     meaning: "A table, column, schema or other object that the statement names does not exist.",

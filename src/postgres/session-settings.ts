@@ -43,6 +43,25 @@ const FIXED: Readonly<Record<string, string>> = {
   transaction_timeout: "0",
 };
 
+/**
+ * A peer that vanished without a word (its machine lost power, a firewall forgot the connection) is noticed within two
+ * minutes, not within the two hours of most systems: until then a dead session would hold its snapshot, and VACUUM back.
+ * Not read back: over a unix socket all of them are 0. No `tcp_user_timeout`: it would end a session that is read slowly.
+ */
+const KEEPALIVE: Readonly<Record<string, string>> = {
+  tcp_keepalives_idle: "60",
+  tcp_keepalives_interval: "10",
+  tcp_keepalives_count: "6",
+};
+
+/**
+ * A server that computes, or waits for a lock, looks from time to time whether we are still there: a process of ours that
+ * was killed leaves no session behind. Since PostgreSQL 14, and an error on systems that cannot tell.
+ */
+export const CHECK_CLIENT = `
+  SELECT pg_catalog.set_config(name, '5s', false) FROM pg_catalog.pg_settings
+   WHERE name OPERATOR(pg_catalog.=) 'client_connection_check_interval'`;
+
 /** Settings that could end the session before it has set the others: they go into the start of the session itself. */
 export function startupOptions(limits: SessionLimits): string {
   const early = { ...timeouts(limits), default_transaction_read_only: readOnly(limits) };
@@ -73,11 +92,21 @@ export const APPLY_SETTINGS = `
     JOIN pg_catalog.pg_settings AS s
       ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ($1::pg_catalog.text[])[n.i]`;
 
+/** Stands among the settings that are read back; the name of none. */
+export const BACKEND_PID = "(backend pid)";
+
 export const READ_SETTINGS = `
   SELECT pg_catalog.lower(name) AS name, setting
     FROM pg_catalog.pg_settings
-   WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])`;
+   WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])
+  UNION ALL SELECT '${BACKEND_PID}', pg_catalog.pg_backend_pid()::pg_catalog.text`;
 
+/** Everything that a session is given. */
+export function appliedSettings(limits: SessionLimits): ReadonlyMap<string, string> {
+  return new Map([...Object.entries(KEEPALIVE), ...wantedSettings(limits)]);
+}
+
+/** What of it is read back. */
 export function wantedSettings(limits: SessionLimits): ReadonlyMap<string, string> {
   return new Map(
     Object.entries({

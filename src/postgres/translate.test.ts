@@ -45,6 +45,24 @@ describe("errors of the server", () => {
     );
   });
 
+  test.for([
+    "MaxClientsInSessionMode: max clients reached - in Session mode max clients are limited to pool_size",
+    "(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15",
+  ])("a pooler that is full: %s", (text) => {
+    const full = Object.assign(new DatabaseError(text, 10, "error"), { code: "XX000" });
+    expect(codeOf(full)).toBe("postgres.too_many_connections");
+  });
+
+  test("the routine tells a standby's conflict from a serialization failure", () => {
+    const conflict = { routine: "ProcessInterrupts" };
+    expect(codeOf(serverError("40001", conflict))).toBe("postgres.recovery_conflict");
+    const newer = { routine: "ProcessRecoveryConflictInterrupt" };
+    expect(codeOf(serverError("40001", newer))).toBe("postgres.recovery_conflict");
+    expect(codeOf(serverError("40001", { routine: "heap_update" }))).toBe(
+      "postgres.statement_failed",
+    );
+  });
+
   test("values too large, by any of their texts", () => {
     const alloc = Object.assign(
       new DatabaseError("invalid memory alloc request size 1174405121", 10, "error"),

@@ -55,9 +55,15 @@ function codeOf(error: DatabaseError): PostgresCode {
   const state = error.code ?? "";
   // check_enable_rls is the one place that raises it; the text follows lc_messages, the routine does not.
   if (state === "42501" && error.routine === "check_enable_rls") return "row_security";
+  // A standby's own; a serialization failure proper comes from elsewhere.
+  if (state === "40001" && /^Process(RecoveryConflict)?Interrupt/.test(error.routine ?? "")) {
+    return "recovery_conflict";
+  }
   if (/invalid memory alloc request size|Cannot enlarge string buffer/.test(textOf(error))) {
     return "value_too_large";
   }
+  // Supavisor's own, whose pool is full: it comes without a SQLSTATE that would say so.
+  if (/\bmax clients reached\b/i.test(textOf(error))) return "too_many_connections";
   if (state === "54000" && error.routine === "enlargeStringInfo") return "value_too_large";
   return BY_STATE[state] ?? BY_STATE[state.slice(0, 2)] ?? "statement_failed";
 }

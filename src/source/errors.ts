@@ -13,6 +13,24 @@ export const sourceError = errorTable("source", {
       "Reading took longer, or held VACUUM back further, than a capture may; nothing was stored as a snapshot.",
     hint: "Run it with more connections, from nearer to the server, or at a quieter hour.",
   },
+  ddl_waited: {
+    kind: "locked",
+    meaning:
+      "Another session waited for a lock that the backup held, for longer than the backup may let anybody wait; so the backup gave way.",
+    hint: "Run it again when the migration is over; give the source more `lock_patience` only where the application can wait.",
+  },
+  too_few_connections: {
+    kind: "unavailable",
+    meaning:
+      "The server, the role or the database allows too few more connections to read it and leave the application one.",
+    hint: "Close connections that nobody needs, raise the limit that is named, or run at a quieter hour.",
+  },
+  standby_moment_unknown: {
+    kind: "unavailable",
+    meaning:
+      "A standby that does not tell how far behind its primary it is, so that nobody could say from when its rows are.",
+    hint: "Give the role pg_read_all_stats, or run again once the standby has replayed a transaction.",
+  },
   no_table_found: {
     kind: "not-found",
     meaning:

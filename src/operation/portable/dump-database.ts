@@ -6,6 +6,8 @@
  *   leaves behind nothing at the source; ciphertext in a private folder below TMPDIR until it is stored; failed: nothing under the name, or an error that names what the store did not remove
  *   exit codes    0; 1 source or store not reachable; 2 a recipient or a name that cannot be used; 20 what was read back differs; 130
  */
+import { AppError } from "../../kernel/index.ts";
+import type { Secret } from "../../kernel/index.ts";
 import { DUMP_MANIFEST_FORMAT, DUMP_MANIFEST_SUFFIX } from "../../manifest/index.ts";
 import type { DumpManifest } from "../../manifest/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
@@ -16,21 +18,23 @@ import {
   filesDestinationNamed,
   sourceNamed,
 } from "../../policy/index.ts";
-import type { DumpPlan, Named, Policy } from "../../policy/index.ts";
+import type { DumpPlan, Named, Policy, Source } from "../../policy/index.ts";
 import { connect, findClientTools } from "../../postgres/index.ts";
 import type { ClientTools } from "../../postgres/index.ts";
 import { captureDump } from "../../source/index.ts";
 import type { CapturedDump } from "../../source/index.ts";
-import type { Secret } from "../../kernel/index.ts";
 import { recordAccess } from "../audit-log.ts";
 import type { OnProgress, OperationContext } from "../context.ts";
 import { operationError } from "../errors.ts";
 import { connectionUrl, openDestination, openStore } from "../open.ts";
 import { describeEncryption, prepareEncryption } from "./encryption.ts";
 import type { Encrypting } from "./encryption.ts";
+import { readingLimits } from "../reading-limits.ts";
 import { createSpool } from "./spool.ts";
 import type { SpooledFile } from "./spool.ts";
 import { storeDump } from "./store-dump.ts";
+
+const DUMP_ATTEMPTS = 3;
 
 export interface DumpDatabaseOptions {
   readonly policy: Policy;
@@ -77,18 +81,9 @@ export async function dumpDatabase(
       : await openDestination(context, destinationNamed(policy, recordedIn));
   const url = await connectionUrl(context, source.connection);
   const tools = await toolsFor(context, url);
-  await using spool = await createSpool();
-  const captured = await captureDump({
-    url,
-    tools,
-    keyring: encrypting.keyring,
-    for: encrypting.for,
-    write: (piece) => spool.write(piece),
-    clock: context.clock,
-    signal: context.signal,
-    onProgress: (doneBytes) => options.onProgress?.({ step: "dump", doneBytes, totalBytes: 0 }),
-  });
-  const ciphertext = await spool.finish();
+  const reading = { url, tools, encrypting, source, onProgress: options.onProgress };
+  await using spooled = await captureAndSpool(context, reading);
+  const { captured, ciphertext } = spooled;
   const run = { context, plan, source: source.name, startedAt, file };
   const manifest = manifestOf(run, captured, ciphertext, encrypting);
   options.onProgress?.({ step: "upload and read back", doneBytes: 0, totalBytes: 0 });
@@ -108,6 +103,58 @@ export async function dumpDatabase(
     ...(recordedIn === undefined ? {} : { recordedIn }),
     manifest: stored,
   };
+}
+
+interface Reading {
+  readonly url: Secret;
+  readonly tools: ClientTools;
+  readonly encrypting: Encrypting;
+  readonly source: Named<Source>;
+  readonly onProgress: OnProgress | undefined;
+}
+
+interface Spooled extends AsyncDisposable {
+  readonly captured: CapturedDump;
+  readonly ciphertext: SpooledFile;
+}
+
+/** A dump that gave way to a migration begins again, a few times: nothing of it has been stored yet. */
+async function captureAndSpool(context: OperationContext, reading: Reading): Promise<Spooled> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await spoolOnce(context, reading);
+    } catch (error) {
+      const gaveWay = error instanceof AppError && error.code === "source.ddl_waited";
+      if (!gaveWay || attempt === DUMP_ATTEMPTS) throw error;
+      context.log.warn({ error: error.message }, "dump begins again under a new snapshot");
+    }
+  }
+}
+
+async function spoolOnce(
+  { clock, log, signal }: OperationContext,
+  { url, tools, encrypting, source, onProgress }: Reading,
+): Promise<Spooled> {
+  const spool = await createSpool();
+  try {
+    const captured = await captureDump({
+      url,
+      tools,
+      keyring: encrypting.keyring,
+      for: encrypting.for,
+      write: (piece) => spool.write(piece),
+      clock,
+      log,
+      ...readingLimits(source),
+      signal,
+      onProgress: (doneBytes) => onProgress?.({ step: "dump", doneBytes, totalBytes: 0 }),
+    });
+    const ciphertext = await spool.finish();
+    return { captured, ciphertext, [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose]() };
+  } catch (error) {
+    await spool[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** Asked before anything is dumped; asked again by the store itself when the file is given its name. */

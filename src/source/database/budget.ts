@@ -5,8 +5,7 @@
 import { formatDuration } from "../../kernel/index.ts";
 import type { AppError, Clock } from "../../kernel/index.ts";
 import { sourceError } from "../errors.ts";
-import { ControlSession } from "./control.ts";
-import type { SessionOptions } from "./snapshot.ts";
+import type { ControlSession } from "./control.ts";
 import type { CaptureBudget } from "./types.ts";
 
 /** The age is autovacuum_freeze_max_age as PostgreSQL ships it: from there on the server vacuums by force, in vain. */
@@ -19,7 +18,8 @@ export const DEFAULT_BUDGET: CaptureBudget = {
 export interface BudgetOptions {
   readonly budget: CaptureBudget;
   readonly clock: Clock;
-  readonly session: SessionOptions;
+  /** Waits for no lock of a table: a budget is spent while others wait. Stays open. */
+  readonly control: ControlSession;
   /** The session that holds the snapshot. */
   readonly holderPid: number;
   /** Called once, with the reason why the capture has to end. */
@@ -27,12 +27,10 @@ export interface BudgetOptions {
 }
 
 /**
- * Looks from time to time until it is disposed; then nothing of it is under way. Its session is its own, opened at the
- * first look: the others may be waiting for a lock, which is when a budget is spent.
+ * Looks from time to time until it is disposed; then nothing of it is under way.
  */
 export function watchBudget(options: BudgetOptions): AsyncDisposable {
-  const { budget, clock } = options;
-  const control = new ControlSession(options.session);
+  const { budget, clock, control } = options;
   const startedMs = clock.monotonicMs();
   let looking: Promise<void> | undefined;
   let spent = false;
@@ -54,7 +52,6 @@ export function watchBudget(options: BudgetOptions): AsyncDisposable {
     [Symbol.asyncDispose]: async () => {
       ticker[Symbol.dispose]();
       await looking;
-      await control[Symbol.asyncDispose]();
     },
   };
 }

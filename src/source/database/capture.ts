@@ -18,8 +18,11 @@ import type {
 } from "../../manifest/index.ts";
 import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
+import { BeginAgain, beginAgain } from "./begin-again.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
+import { roomForConnections } from "./connection-room.ts";
 import type { CaptureContext } from "./context.ts";
+import { DEFAULT_LOCK_PATIENCE_MS, watchLocks } from "./lock-watch.ts";
 import { ControlSession } from "./control.ts";
 import { copyTables, refusedBefore } from "./copy-tables.ts";
 import type { TableWork } from "./copy-tables.ts";
@@ -30,6 +33,7 @@ import type { Limit, LimitFacts } from "./limit.ts";
 import { leftOutByPlatform, leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
+import { createPace } from "./pace.ts";
 import { ProgressMeter } from "./progress.ts";
 import { estimateSizes, readBlockBytes, readRelations, readSizes } from "./relations.ts";
 import type { Relation } from "./relations.ts";
@@ -39,37 +43,22 @@ import type { SchemaArchive } from "./schema-archive.ts";
 import { listSequences, readSequences } from "./sequences.ts";
 import { readServerIdentity } from "./server-identity.ts";
 import { exportSnapshot, openSession, underSnapshot } from "./snapshot.ts";
+import { leftOutByStandby } from "./standby.ts";
 import type { CaptureDatabase, CaptureIssue, CaptureOptions, CaptureResult } from "./types.ts";
 import type { SnapshotWriter } from "../../repository/index.ts";
 import { sourceError } from "../errors.ts";
 
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
-/** A migration that meets pg_dump makes it fail as a whole; nothing is stored yet, so a new snapshot costs little. */
-const SCHEMA_ATTEMPTS = 3;
+/** A migration that meets pg_dump makes it fail as a whole; no row is stored yet, so a new snapshot costs little. */
+const OF_SCHEMA = new Set(["postgres.program_failed", "source.ddl_waited"]);
+/** What a standby had to replay took the rows of the snapshot away. */
+const OF_STANDBY = new Set(["postgres.recovery_conflict", "source.snapshot_lost"]);
 
-export const captureDatabase: CaptureDatabase = async (writer, options) => {
-  throwIfAborted(options.signal);
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await captureOnce(writer, options);
-    } catch (error) {
-      throwIfAborted(options.signal);
-      if (!(error instanceof SchemaFailed)) throw error;
-      if (attempt === SCHEMA_ATTEMPTS) throw error.error;
-      options.log.warn({ error: error.error.message }, "schema is read again under a new snapshot");
-    }
-  }
-};
-
-/** pg_dump failed; nothing but its own, abandoned, file was written. */
-class SchemaFailed extends Error {
-  readonly error: AppError;
-
-  constructor(error: AppError) {
-    super(error.message, { cause: error });
-    this.error = error;
-  }
-}
+export const captureDatabase: CaptureDatabase = (writer, options) =>
+  beginAgain(writer, options, async (tracked) => {
+    throwIfAborted(options.signal);
+    return captureOnce(tracked, options);
+  });
 
 async function captureOnce(
   writer: SnapshotWriter,
@@ -83,26 +72,41 @@ async function captureOnce(
   const meter = new ProgressMeter(options.onProgress);
   meter.begin("connect");
   await using snapshot = await exportSnapshot(session);
-  const takenAt = options.clock.now();
+  const takenAt = snapshot.standby?.at ?? options.clock.now();
   await using control = new ControlSession(session);
+  await using watching = new ControlSession(session, "watch");
   let spent: AppError | undefined;
   await using _watch = watchBudget({
     budget: options.budget ?? DEFAULT_BUDGET,
     clock: options.clock,
-    session,
+    control: watching,
     holderPid: snapshot.holderPid,
     onSpent: (error) => {
       spent = error;
       failed.abort(error);
     },
   });
+  await using locks = watchLocks({
+    patienceMs: options.lockPatienceMs ?? DEFAULT_LOCK_PATIENCE_MS,
+    clock: options.clock,
+    log: options.log,
+    control: watching,
+    snapshotPid: snapshot.holderPid,
+  });
+  const connections = await watching.run((watch) =>
+    // Besides the readers: one that reads the present.
+    roomForConnections(watch, { fixed: 1, wanted: options.connections, log: options.log }),
+  );
   const fail = (): void => failed.abort();
-  const context = { writer, options, session, signal, fail, snapshot, control, meter, takenAt };
+  const pace = createPace(options.readBytesPerSecond, options.clock);
+  const reading = { snapshot, control, locks, meter, pace, takenAt };
   try {
-    return await captureUnder(context);
+    return await captureUnder({ writer, options, connections, session, signal, fail, ...reading });
   } catch (error) {
     // Whatever fails after the budget was spent fails because of it.
-    throw spent ?? error;
+    if (spent !== undefined) throw spent;
+    const conflict = error instanceof AppError && OF_STANDBY.has(error.code);
+    throw conflict && snapshot.standby !== undefined ? new BeginAgain(error) : error;
   }
 }
 
@@ -202,7 +206,11 @@ async function describe(
     schema: schema.file,
     roles: catalog.roles,
     materializedViews: catalog.materializedViews,
-    leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema)],
+    leftOut: [
+      ...(snapshot.standby === undefined ? [] : [leftOutByStandby(snapshot.standby)]),
+      ...catalog.leftOut,
+      ...schema.warnings.map(leftOutBySchema),
+    ],
   };
 }
 
@@ -350,9 +358,7 @@ async function saveSchema(
   try {
     return await saveSchemaArchive(context, excluded);
   } catch (error) {
-    if (error instanceof AppError && error.code === "postgres.program_failed") {
-      throw new SchemaFailed(error);
-    }
+    if (error instanceof AppError && OF_SCHEMA.has(error.code)) throw new BeginAgain(error);
     throw error;
   }
 }

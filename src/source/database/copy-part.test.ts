@@ -4,6 +4,7 @@ import type { Bytes } from "../../kernel/index.ts";
 import type { Connection, CopyOutOptions } from "../../postgres/index.ts";
 import type { SnapshotWriter } from "../../repository/index.ts";
 import type { CaptureContext } from "./context.ts";
+import type { Hold } from "./lock-watch.ts";
 import { ControlSession } from "./control.ts";
 import { copyPart } from "./copy-part.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -55,6 +56,12 @@ class FakeControl extends ControlSession {
   }
 }
 
+const never: Hold = {
+  signal: new AbortController().signal,
+  waited: () => undefined,
+  [Symbol.dispose]: () => undefined,
+};
+
 function context(kept: string[] = []): CaptureContext {
   const { signal } = new AbortController();
   const url = new Secret("postgresql://nobody@127.0.0.1:1/none");
@@ -72,11 +79,14 @@ function context(kept: string[] = []): CaptureContext {
   };
   return {
     writer,
+    connections: 1,
     session,
     signal,
     fail: () => undefined,
     control: new FakeControl(session),
+    locks: { hold: () => never, [Symbol.asyncDispose]: async () => undefined },
     meter: new ProgressMeter(undefined),
+    pace: async () => undefined,
     takenAt: new Date(0),
     snapshot: {
       id: "1",

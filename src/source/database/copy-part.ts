@@ -211,6 +211,7 @@ async function* observed(
   for (let chunk: Bytes | undefined = first; chunk !== undefined;) {
     onChunk(chunk);
     context.meter.read(chunk.byteLength, name);
+    await context.pace(chunk.byteLength, context.signal);
     yield chunk;
     const next: IteratorResult<Bytes> = await copy.next();
     chunk = next.done === true ? undefined : next.value;

@@ -12,6 +12,7 @@ import { copyPart, discardPart } from "./copy-part.ts";
 import type { CopiedPart } from "./copy-part.ts";
 import { exportFormats } from "./exports.ts";
 import { holdsHugeValue } from "./huge-values.ts";
+import type { Hold } from "./lock-watch.ts";
 import { PartRefused, captureIssue, displayName, tableIssue } from "./issues.ts";
 import type { PageRange } from "./parts.ts";
 import { chunksOf, splitByPages } from "./parts.ts";
@@ -64,7 +65,8 @@ export async function copyTables(
     const again: PartTask[] = [];
     await runPool({
       tasks: round,
-      size: context.options.connections,
+      size: context.connections,
+      clock: context.options.clock,
       signal: context.signal,
       fail: context.fail,
       open: () => openSession(context.session, "copy"),
@@ -119,13 +121,15 @@ function tasksOf(state: TableState): readonly PartTask[] {
 
 /** Returns false where the session is of no more use. */
 async function runTask(
-  context: CaptureContext,
+  all: CaptureContext,
   session: Connection,
   task: PartTask,
   again: PartTask[],
 ): Promise<boolean> {
   const { state, index } = task;
   if (state.issue !== undefined || task.generation !== state.generation) return true;
+  using held = all.locks.hold({ pid: session.backendPid });
+  const context = { ...all, signal: AbortSignal.any([all.signal, held.signal]) };
   try {
     await chooseFormat(context, session, state);
     const { format, ranges } = state;
@@ -142,8 +146,35 @@ async function runTask(
     else discardPart(context, request, part);
     return true;
   } catch (error) {
-    return judge(context, error, task, again);
+    if (gaveWay(error, held) && !all.signal.aborted) return giveWay(all, task, again);
+    return judge(all, error, task, again);
   }
+}
+
+/** A session whose socket was closed for it is lost, too. */
+function gaveWay(error: unknown, held: Hold): boolean {
+  if (!(error instanceof AppError)) return false;
+  const lost = error.code === "postgres.connection_lost" && held.waited() !== undefined;
+  return lost || error.code === "source.ddl_waited";
+}
+
+/**
+ * Somebody waited for the table for too long, here or where another part of it was asked for its format. It is read again
+ * later, under the same snapshot: what the other made of it is found then. The session is of no more use: where it did
+ * not end by the cancel request, its socket was closed.
+ */
+function giveWay(context: CaptureContext, task: PartTask, again: PartTask[]): false {
+  const { state, attempt } = task;
+  const name = displayName(state.work.table);
+  state.formatKnown = undefined;
+  if (attempt < MAX_ATTEMPTS) {
+    context.options.log.info({ table: name }, "gave way to a session that waited for this table");
+    again.push({ ...task, attempt: attempt + 1 });
+    return false;
+  }
+  const message = `table ${name} was given up: each of ${MAX_ATTEMPTS} times others waited for it for too long`;
+  giveUp(context, state, captureIssue("table_yielded", name, message));
+  return false;
 }
 
 function giveUp(context: CaptureContext, state: TableState, issue: CaptureIssue): void {

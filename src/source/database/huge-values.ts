@@ -31,6 +31,8 @@ export async function holdsHugeValue(
   const rows = await underSnapshot(session, context.snapshot.id, () =>
     session.query<{ huge: boolean }>(
       `SELECT coalesce(max(greatest(${sizes.join(", ")})) > ${HUGE_BYTES}, false) AS huge FROM ONLY ${source}`,
+      undefined,
+      { signal: context.signal },
     ),
   );
   return rows[0]?.huge ?? false;

@@ -22,6 +22,8 @@ const HINTS: Readonly<Record<CaptureIssueCode, string>> = {
   table_dropped: "Run again when no migration is under way.",
   table_changed: "Run again when no migration is under way.",
   table_locked: "Run again when the session that holds the lock has ended.",
+  table_yielded:
+    "Run again when the migration is over; give the source more `lock_patience` only where the application can wait.",
   table_unreadable: "Read the server's message, repair the table, then run again.",
   permission_denied: "Grant the backup role SELECT on it, best by membership in pg_read_all_data.",
   row_security_hidden: "Give the backup role BYPASSRLS: ALTER ROLE … BYPASSRLS.",

@@ -42,7 +42,8 @@ export async function copyLargeObjects(
   if (listed.length === 0) return { largeObjects, issues };
   await runPool({
     tasks: listed,
-    size: context.options.connections,
+    size: context.connections,
+    clock: context.options.clock,
     signal: context.signal,
     fail: context.fail,
     open: () => openSession(context.session, "large objects"),
@@ -101,8 +102,9 @@ async function* slices(
     if (row === undefined) {
       throw sourceError("catalog_unreadable", { message: `content of large object ${oid}` });
     }
-    if (row.bytes.byteLength > 0) yield row.bytes;
     context.meter.read(row.bytes.byteLength, `large object ${oid}`);
+    await context.pace(row.bytes.byteLength, context.signal);
+    if (row.bytes.byteLength > 0) yield row.bytes;
     if (row.bytes.byteLength < SLICE_BYTES) return;
   }
 }

@@ -13,12 +13,17 @@ export interface SchemaArchive {
   readonly warnings: readonly string[];
 }
 
-/** pg_dump locks every table that it describes (ACCESS SHARE) until it ends, seconds for a schema. */
+/**
+ * pg_dump locks every table that it describes (ACCESS SHARE) until it ends, seconds for a schema. It is named after the
+ * session that holds the snapshot, so that its locks are known for ours.
+ */
 export async function saveSchemaArchive(
   context: CaptureContext,
   excluded: readonly Relation[],
 ): Promise<SchemaArchive> {
   const warnings: string[] = [];
+  const applicationName = `sparekeep pg_dump for ${context.snapshot.holderPid}`;
+  using held = context.locks.hold({ applicationName });
   const { tools, source } = context.options;
   const content = runClientProgram({
     program: tools.pgDump,
@@ -34,13 +39,17 @@ export async function saveSchemaArchive(
       ...excluded.map((table) => `--exclude-table=${pattern(table)}`),
     ],
     url: source.url,
+    applicationName,
     settings: { timezone: "UTC", lc_monetary: "C", default_transaction_read_only: "on" },
-    signal: context.signal,
+    signal: AbortSignal.any([context.signal, held.signal]),
     onWarning: (text) => warnings.push(text),
   });
-  const saved = await context.writer.saveFile(ARCHIVE_PATH, content, {
+  const saving = context.writer.saveFile(ARCHIVE_PATH, content, {
     kind: "file",
     modifiedAt: context.takenAt,
+  });
+  const saved = await saving.catch((error: unknown) => {
+    throw held.waited() ?? error;
   });
   const { sizeBytes, sha256 } = saved;
   return { file: { path: ARCHIVE_PATH.join("/"), sizeBytes, sha256 }, warnings };

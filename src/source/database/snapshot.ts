@@ -7,6 +7,8 @@ import type { Secret } from "../../kernel/index.ts";
 import { connect, quoteLiteral } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { sourceError } from "../errors.ts";
+import { readStandbyMoment } from "./standby.ts";
+import type { StandbyMoment } from "./standby.ts";
 
 export interface SessionOptions {
   readonly url: Secret;
@@ -19,6 +21,8 @@ export interface ExportedSnapshot extends AsyncDisposable {
   /** `pg_current_snapshot()`: which transactions the rows include. */
   readonly pgSnapshot: string;
   readonly insertLsnAfter?: string;
+  /** Of a standby alone: the moment that it shows. */
+  readonly standby?: StandbyMoment;
   readonly versionNum: number;
   /** Of the session that holds it. */
   readonly holderPid: number;
@@ -41,18 +45,19 @@ export function openSession(options: SessionOptions, what: string): Promise<Conn
 export async function exportSnapshot(options: SessionOptions): Promise<ExportedSnapshot> {
   const session = await openSession(options, "snapshot");
   try {
+    const standby = await readStandbyMoment(session);
     await session.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    const [row] = await session.query<{ id: string; pg_snapshot: string; standby: boolean }>(
-      `SELECT pg_export_snapshot() AS id, pg_current_snapshot()::text AS pg_snapshot,
-              pg_is_in_recovery() AS standby`,
+    const [row] = await session.query<{ id: string; pg_snapshot: string }>(
+      "SELECT pg_export_snapshot() AS id, pg_current_snapshot()::text AS pg_snapshot",
     );
     if (row === undefined)
       throw sourceError("catalog_unreadable", { message: "exported snapshot" });
-    const insertLsnAfter = row.standby ? undefined : await readInsertLsn(session);
+    const insertLsnAfter = standby !== undefined ? undefined : await readInsertLsn(session);
     return {
       id: row.id,
       pgSnapshot: row.pg_snapshot,
       ...(insertLsnAfter === undefined ? {} : { insertLsnAfter }),
+      ...(standby === undefined ? {} : { standby }),
       versionNum: session.versionNum,
       holderPid: session.backendPid,
       [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),

@@ -30,6 +30,10 @@ export interface CaptureOptions {
   readonly only?: CaptureOnly;
   /** How long a read waits for another session's lock before the table is an issue; tried three times. */
   readonly lockTimeoutMs?: number;
+  /** Of all rows and large objects together; unbounded where left out. */
+  readonly readBytesPerSecond?: number;
+  /** How long others wait for a lock of ours before it is given up; 5 s. */
+  readonly lockPatienceMs?: number;
   /** By default a day, and 200,000,000 transactions. */
   readonly budget?: CaptureBudget;
   readonly clock: Clock;
@@ -69,6 +73,7 @@ export type CaptureIssueCode =
   | "table_dropped"
   | "table_changed"
   | "table_locked"
+  | "table_yielded"
   | "table_unreadable"
   | "permission_denied"
   | "row_security_hidden"

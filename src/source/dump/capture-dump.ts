@@ -7,11 +7,12 @@
  * 1. export one snapshot; read identity, roles and tables under it
  * 2. pg_dump under it; as soon as it writes, it holds its locks: no table was rewritten until then
  * 3. meanwhile each table is counted under the same snapshot
+ *    a statement that waits for one of these locks for too long ends the dump: it cannot let go of one table alone
  * 4. all of them ended well, and both readers saw the end of what pg_dump wrote; else nothing of it counts
  */
 import { createHash } from "node:crypto";
 import { AppError, throwIfAborted, toAppError } from "../../kernel/index.ts";
-import type { Bytes, Clock, Secret } from "../../kernel/index.ts";
+import type { Bytes, Clock, Log, Secret } from "../../kernel/index.ts";
 import type { ServerIdentity } from "../../manifest/index.ts";
 import { clientProgramText, runClientProgram } from "../../postgres/index.ts";
 import type { ClientTools } from "../../postgres/index.ts";
@@ -21,8 +22,13 @@ import { readRelations } from "../database/relations.ts";
 import type { Relation } from "../database/relations.ts";
 import { readRoles } from "../database/roles.ts";
 import { readServerIdentity } from "../database/server-identity.ts";
+import { createPace } from "../database/pace.ts";
 import { exportSnapshot, openSession, underSnapshot } from "../database/snapshot.ts";
 import type { ExportedSnapshot, SessionOptions } from "../database/snapshot.ts";
+import { roomForConnections } from "../database/connection-room.ts";
+import { ControlSession } from "../database/control.ts";
+import { DEFAULT_LOCK_PATIENCE_MS, watchLocks } from "../database/lock-watch.ts";
+import type { LockHolder, LockWatch } from "../database/lock-watch.ts";
 import { sourceError } from "../errors.ts";
 import { broadcast } from "./broadcast.ts";
 import { countedRelations, countRows, demandUnrewritten } from "./count-rows.ts";
@@ -36,6 +42,11 @@ export interface CaptureDumpOptions {
   /** The encrypted bytes, in order; the next ones come when it resolves. */
   readonly write: (ciphertext: Bytes) => Promise<void>;
   readonly clock: Clock;
+  readonly log: Log;
+  /** Of what pg_dump writes, which is compressed; unbounded where left out. */
+  readonly readBytesPerSecond?: number;
+  /** How long others wait for a lock of ours before the dump ends with `source.ddl_waited`; 5 s. */
+  readonly lockPatienceMs?: number;
   readonly signal: AbortSignal;
   readonly onProgress?: (plaintextBytes: number) => void;
 }
@@ -66,16 +77,29 @@ export async function captureDump(options: CaptureDumpOptions): Promise<Captured
     VERSION_MAX_BYTES,
   );
   await using snapshot = await exportSnapshot(session);
-  const takenAt = options.clock.now();
+  const takenAt = snapshot.standby?.at ?? options.clock.now();
+  await using control = new ControlSession(session, "watch");
   await using _watch = watchBudget({
     budget: DEFAULT_BUDGET,
     clock: options.clock,
-    session,
+    control,
     holderPid: snapshot.holderPid,
     onSpent: (error) => failed.abort(error),
   });
+  await using locks = watchLocks({
+    patienceMs: options.lockPatienceMs ?? DEFAULT_LOCK_PATIENCE_MS,
+    clock: options.clock,
+    log: options.log,
+    control,
+    snapshotPid: snapshot.holderPid,
+  });
+  // pg_dump, and the session that reads the catalogs and later counts.
+  await control.run((watch) =>
+    roomForConnections(watch, { fixed: 1, wanted: 1, log: options.log }),
+  );
   const catalog = await readCatalog(session, snapshot);
-  const captured = await runAll({ options, session, snapshot, signal, failed }, catalog.tables);
+  const run = { options, session, snapshot, signal, failed, locks };
+  const captured = await runAll(run, catalog.tables);
   return {
     server: catalog.server,
     pgDumpVersion: text.trim(),
@@ -107,6 +131,14 @@ interface Run {
   readonly snapshot: ExportedSnapshot;
   readonly signal: AbortSignal;
   readonly failed: AbortController;
+  readonly locks: LockWatch;
+}
+
+/** Whoever waits for that session for too long ends the whole dump. */
+function holdLocks({ locks, failed }: Run, holder: LockHolder): Disposable {
+  const held = locks.hold(holder);
+  held.signal.addEventListener("abort", () => failed.abort(held.signal.reason), { once: true });
+  return held;
 }
 
 type Captured = Pick<CapturedDump, "plaintext" | "tables" | "warnings">;
@@ -115,15 +147,18 @@ type Captured = Pick<CapturedDump, "plaintext" | "tables" | "warnings">;
 async function runAll(run: Run, tables: readonly Relation[]): Promise<Captured> {
   const { options, failed } = run;
   const warnings: string[] = [];
+  using _held = holdLocks(run, { applicationName: nameOf(run) });
   const dump = startDump(run, (text) => warnings.push(text));
   const writing = Promise.withResolvers<void>();
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  const plaintext = tapped(dump, (piece) => {
+  const pace = createPace(options.readBytesPerSecond, options.clock);
+  const plaintext = tapped(dump, async (piece) => {
     writing.resolve();
     hash.update(piece);
     sizeBytes += piece.byteLength;
     options.onProgress?.(sizeBytes);
+    await pace(piece.byteLength, run.signal);
   });
   const [forArchive, forGpg] = broadcast(plaintext, 2).map(untilItsEnd);
   if (forArchive === undefined || forGpg === undefined)
@@ -163,10 +198,15 @@ async function runAll(run: Run, tables: readonly Relation[]): Promise<Captured> 
   }
 }
 
+function nameOf({ snapshot }: Run): string {
+  return `sparekeep pg_dump for ${snapshot.holderPid}`;
+}
+
 function startDump(
-  { options, session, snapshot, signal }: Run,
+  run: Run,
   onWarning: (text: string) => void,
 ): AsyncGenerator<Bytes, void, undefined> {
+  const { options, session, snapshot, signal } = run;
   return runClientProgram({
     program: options.tools.pgDump,
     args: [
@@ -178,6 +218,7 @@ function startDump(
       `--lock-wait-timeout=${session.lockTimeoutMs}`,
     ],
     url: options.url,
+    applicationName: nameOf(run),
     settings: { timezone: "UTC", lc_monetary: "C", default_transaction_read_only: "on" },
     signal,
     onWarning,
@@ -186,10 +227,10 @@ function startDump(
 
 async function* tapped(
   source: AsyncIterable<Bytes>,
-  see: (piece: Bytes) => void,
+  see: (piece: Bytes) => Promise<void>,
 ): AsyncGenerator<Bytes, void, undefined> {
   for await (const piece of source) {
-    see(piece);
+    await see(piece);
     yield piece;
   }
 }
@@ -236,11 +277,13 @@ async function encryptAll({ options, signal }: Run, pieces: AsyncIterable<Bytes>
 }
 
 async function countAll(
-  { session: options, snapshot, signal }: Run,
+  run: Run,
   tables: readonly Relation[],
   writing: Promise<void>,
 ): Promise<readonly CountedTable[]> {
+  const { session: options, snapshot, signal } = run;
   await using session = await openSession(options, "count");
+  using _held = holdLocks(run, { pid: session.backendPid });
   return await underSnapshot(session, snapshot.id, async () => {
     await writing;
     throwIfAborted(signal);

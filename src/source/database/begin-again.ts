@@ -1,0 +1,54 @@
+/** A capture that has to begin again under a new snapshot: a few times, with nothing left of what it had stored. */
+import { throwIfAborted } from "../../kernel/index.ts";
+import type { AppError } from "../../kernel/index.ts";
+import type { EntryPath, SnapshotWriter } from "../../repository/index.ts";
+import type { CaptureOptions } from "./types.ts";
+
+/** Thrown where the snapshot is of no more use, and a new one may be. */
+export class BeginAgain extends Error {
+  readonly error: AppError;
+
+  constructor(error: AppError) {
+    super(error.message, { cause: error });
+    this.error = error;
+  }
+}
+
+const ATTEMPTS = 3;
+
+/** What was read before lies in the repository already, and is not written again. */
+export async function beginAgain<Result>(
+  writer: SnapshotWriter,
+  { log, signal }: Pick<CaptureOptions, "log" | "signal">,
+  capture: (writer: SnapshotWriter) => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    const stored = new Map<string, EntryPath>();
+    try {
+      return await capture(tracking(writer, stored));
+    } catch (error) {
+      throwIfAborted(signal);
+      if (!(error instanceof BeginAgain)) throw error;
+      if (attempt === ATTEMPTS) throw error.error;
+      for (const path of stored.values()) writer.discard(path);
+      log.warn({ error: error.error.message }, "capture begins again under a new snapshot");
+    }
+  }
+}
+
+function tracking(writer: SnapshotWriter, stored: Map<string, EntryPath>): SnapshotWriter {
+  const keyOf = (path: EntryPath): string => JSON.stringify(path.map((part) => String(part)));
+  return {
+    saveFile: async (path, content, metadata) => {
+      const saved = await writer.saveFile(path, content, metadata);
+      stored.set(keyOf(path), path);
+      return saved;
+    },
+    discard: (path) => {
+      writer.discard(path);
+      stored.delete(keyOf(path));
+    },
+    commit: (options) => writer.commit(options),
+    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+  };
+}
