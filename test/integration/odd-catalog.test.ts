@@ -1,11 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { planRestore } from "../../src/restore/index.ts";
+import type { RestoreResult } from "../../src/restore/index.ts";
 import { createTestDatabase, startCluster } from "../support/cluster.ts";
 import type { Cluster, TestDatabase } from "../support/cluster.ts";
 import { differencesBetween } from "../support/compare.ts";
 import { oddCatalog } from "../support/odd-catalog/index.ts";
 import { captureForRestore, restoreOptions } from "../support/restore.ts";
 import type { Made } from "../support/restore.ts";
+
+function classes({ catalog }: RestoreResult): string[] {
+  expect(catalog.compared).toBe(true);
+  return catalog.differences
+    .map((one) => `${one.class} ${one.object.replace(/boot_\w+/, "boot")} ${one.message}`)
+    .toSorted();
+}
+
+/** The source's bootstrap superuser is an ordinary role here, beside the target's own. */
+const OF_THE_BOOTSTRAP = [
+  "platform role boot is there, and was not",
+  'withheld role boot replication: "true" became "false"',
+  'withheld role boot superuser: "true" became "false"',
+];
 
 describe("a database of odd objects", () => {
   let sourceCluster: Cluster;
@@ -33,6 +48,7 @@ describe("a database of odd objects", () => {
     const plan = await planRestore(restoreOptions(made, target.url("back")));
     const result = await plan.execute();
     expect(result.issues).toEqual([]);
+    expect(classes(result)).toEqual(OF_THE_BOOTSTRAP);
     expect(await differences(target, "back")).toEqual([]);
   });
 

@@ -18,6 +18,7 @@ import type {
 } from "../../manifest/index.ts";
 import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
+import { saveCatalogFacts } from "./catalog-facts.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
 import type { CaptureContext } from "./context.ts";
 import { ControlSession } from "./control.ts";
@@ -189,6 +190,7 @@ async function describe(
 ): Promise<Omit<DatabaseManifest, "tables" | "sequences" | "largeObjects">> {
   const { snapshot } = context;
   const { platform } = catalog;
+  const facts = await saveCatalogFacts(context);
   return {
     source: context.options.source.name,
     server: catalog.server,
@@ -200,9 +202,10 @@ async function describe(
     clientTools: { pgDump: await pgDumpVersion(context) },
     ...(platform === undefined ? {} : { platform: platform.name }),
     schema: schema.file,
+    ...(facts.catalog === undefined ? {} : { catalog: facts.catalog }),
     roles: catalog.roles,
     materializedViews: catalog.materializedViews,
-    leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema)],
+    leftOut: [...catalog.leftOut, ...schema.warnings.map(leftOutBySchema), ...facts.leftOut],
   };
 }
 

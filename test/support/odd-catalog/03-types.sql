@@ -19,11 +19,11 @@ CREATE TABLE types.uses (
   id int PRIMARY KEY, d types.positive, n types.nested DEFAULT 5, m types."Mood's" DEFAULT 'it''s ok', p types.outer_pair,
   f types.floats, w types.words, ps types.inner_pair[], dp types.pair_domain, ds types.positive[], t text COLLATE types.plain,
   arr int[][], ch "char", nm name, b bit(3), vb bit varying(7), tz timestamptz(3), iv interval day to second(2),
-  num numeric(5, -2), g point, x xml, j json, jb jsonb, ts tsvector, tq tsquery, mc macaddr8, c cidr, i inet, mo money, lsn pg_lsn,
+  num numeric(5, 2), g point, x xml, j json, jb jsonb, ts tsvector, tq tsquery, mc macaddr8, c cidr, i inet, mo money, lsn pg_lsn,
   rc regclass, e types.empty_row);
 INSERT INTO types.uses (id, d, n, m, p, f, w, ps, dp, ds, t, arr, ch, nm, b, vb, tz, iv, num, g, x, j, jb, ts, tq, mc, c, i, mo, lsn, rc, e)
 VALUES (1, 7, 8, '😀', ROW(ROW(1, E'a"b\\'), 'sad', '{1,2}'), '[1.5,2.5)', '("a, b",c]', ARRAY[ROW(1, 'x')::types.inner_pair, NULL],
-  ROW(3, NULL), '{5}', 'ä', '{{1,2},{3,NULL}}', 'é', 'name', B'101', B'1', '2026-03-29 01:30:00.123+02', '1 day 02:03:04.56', 12345.6,
+  ROW(3, NULL), '{5}', 'ä', '{{1,2},{3,NULL}}', 'é', 'name', B'101', B'1', '2026-03-29 01:30:00.123+02', '1 day 02:03:04.56', 123.456,
   '(1e-300,NaN)', '<a>&amp;</a>', '{"a" : 1, "a":2}', '{"a": 1e400}', 'a:1 b:2', 'a & !b', '08:00:2b:01:02:03:04:05', '10.0.0.0/8', '::1',
   '12.34', '16/B374D848', 'types.uses', ROW()),
  (2, NULL, 999, '', NULL, 'empty', '(,)', '{}', NULL, NULL, E'\\N', '{}', '', '', B'000', B'', '-infinity', '-00:00:00.01', 'NaN', NULL, NULL, 'null', 'null', '', '', NULL, NULL, NULL,
