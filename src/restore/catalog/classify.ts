@@ -55,15 +55,25 @@ function isWithheld(
   const { kind, identity, attribute, captured, found } = difference;
   const missing = attribute === EXISTS && found === undefined;
   if (missing && ACTS_BY_ITSELF.includes(kind)) return true;
-  if (kind === "comment" && missing && ACTS_BY_ITSELF.some((one) => identity.startsWith(`${one} `)))
-    return true;
+  // Of a publication that is the platform's, the members are left out one by one.
+  if (kind === "publication" && attribute === "tables") return true;
+  if (kind === "comment" && missing) return commentGoes(identity, left);
   if (kind === "role" && ["superuser", "replication", "bypass row security"].includes(attribute))
     return captured === "true" && found === "false" && left.has(unquoted(identity));
   if (kind === "membership" && missing) return left.has(unquoted(memberOf(identity)));
-  if (kind === "setting") return left.has(settingName(identity, attribute, context));
+  if (kind === "setting") return left.has(settingName(identity, attribute));
   if (kind === "relation" && attribute === "populated" && context.limited) return true;
   const name = unquoted(identity);
   return missing && (left.has(name) || [...left].some((one) => name.startsWith(`${one} `)));
+}
+
+/** What is said of something that was left out goes with it: `trigger t on s.x` is `s.x t` in the archive. */
+function commentGoes(identity: string, left: ReadonlySet<string>): boolean {
+  if (ACTS_BY_ITSELF.some((kind) => identity.startsWith(`${kind} `))) return true;
+  const [, below, above] =
+    /^(?:table constraint|trigger|policy|rule) (.+) on (.+)$/.exec(identity) ?? [];
+  const name = above === undefined ? identity.replace(/^[a-z][a-z -]* /, "") : `${above} ${below}`;
+  return left.has(unquoted(name));
 }
 
 function memberOf(membership: string): string {
@@ -71,7 +81,7 @@ function memberOf(membership: string): string {
 }
 
 /** `ROLE a SET b` without its first word. */
-function settingName(identity: string, attribute: string, _context: ClassifyContext): string {
+function settingName(identity: string, attribute: string): string {
   const setting = attribute.replace(/^here: /, "");
   return `${unquoted(identity.replace(/^role /, ""))} SET ${setting}`;
 }
