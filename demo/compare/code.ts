@@ -40,7 +40,7 @@ export const CODE_QUERIES: readonly CatalogQuery[] = [
         FROM pg_range r WHERE r.rngtypid = t.oid),
       'input', CASE WHEN t.typtype = 'b' THEN t.typinput::text END
     ) AS aspects FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-      WHERE ${userSchema("n.nspname")} AND ${noMember("pg_type", "t.oid")} AND t.typelem = 0
+      WHERE ${userSchema("n.nspname")} AND ${noMember("pg_type", "t.oid")} AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
         AND (t.typrelid = 0 OR (SELECT c.relkind = 'c' FROM pg_class c WHERE c.oid = t.typrelid))`,
   },
   {

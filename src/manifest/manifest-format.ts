@@ -96,6 +96,7 @@ const database = z.strictObject({
   clientTools: z.strictObject({ pgDump: name }),
   platform: z.exactOptional(z.enum(["supabase"])),
   schema: storedFile,
+  catalog: storedFile.exactOptional(),
   roles: z.array(role),
   tables: z.array(table),
   sequences: z.array(

@@ -40,6 +40,8 @@ export interface DatabaseManifest {
   readonly platform?: PlatformName;
   /** Path of the `pg_dump --format=custom --schema-only` archive. */
   readonly schema: StoredFile;
+  /** Facts of the catalog under the snapshot (docs/spec/catalog.md); absent where they could not be read. */
+  readonly catalog?: StoredFile;
   readonly roles: readonly RoleManifest[];
   readonly tables: readonly TableManifest[];
   readonly sequences: readonly SequenceManifest[];

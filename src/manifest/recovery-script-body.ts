@@ -19,6 +19,7 @@ owner_name=@OWNER@
 owner_text=@OWNER_TEXT@
 roles=@ROLES@
 limited=@LIMITED@
+rows_encoding=@ROWS_ENCODING@
 missing=0
 builder=
 work=$(mktemp -d)
@@ -173,7 +174,7 @@ load() {
   for name in "$@"; do
     locate "$place" "$name" || { echo "restore.sh: no file $*" >&2; missing=1; return 0; }
   done
-  build -c "$statement" <"$place" || { echo "restore.sh: not loaded: $place" >&2; missing=1; }
+  (PGCLIENTENCODING=$rows_encoding; build -c "$statement" <"$place") || { echo "restore.sh: not loaded: $place" >&2; missing=1; }
 }
 # A table of an extension: its own, so the temporary role needs leave to add what the source had added.
 configuration() {

@@ -18,6 +18,9 @@ export function renderScript(manifest: Manifest, options: RecoveryOptions): stri
     .replace("@OWNER@", () => shellWord(sqlName(database.server.owner)))
     .replace("@OWNER_TEXT@", () => shellWord(sqlText(database.server.owner)))
     .replace("@ROLES@", () => shellWord(roles === "" ? "''" : roles))
+    .replace("@ROWS_ENCODING@", () =>
+      database.server.encoding === "SQL_ASCII" ? "SQL_ASCII" : "UTF8",
+    )
     .replace("@LIMITED@", () => (database.limitedTo === undefined ? "0" : "1"))
     .replace("@LOAD@", () => ["  :", ...tables, ...objects].join("\n  "));
 }

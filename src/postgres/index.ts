@@ -16,6 +16,8 @@ export type { ClientProgram } from "./client-program.ts";
 export { describeTarget, formatTarget, parseTarget, withDatabase, withUser } from "./target.ts";
 export type { ConnectionTarget, SslMode } from "./target.ts";
 export { readPlatform } from "./platform.ts";
+export { CATALOG_FACTS, EFFECTIVE } from "./catalog/facts.ts";
+export { ROWS_AS_BYTES, UNENCODED } from "./raw-encoding.ts";
 export { quoteIdentifier, quoteLiteral, quoteQualified } from "./quote.ts";
 export { formatLsn, parseLsn } from "./lsn.ts";
 export type { Lsn } from "./lsn.ts";

@@ -1,6 +1,7 @@
 import type { Secret } from "../kernel/index.ts";
 import type { TableManifest } from "../manifest/index.ts";
 import type { Connection } from "../postgres/index.ts";
+import { compareCatalog } from "./catalog/compare-catalog.ts";
 import { acquireBuilder } from "./builder.ts";
 import { openAdmin, openBuilder } from "./context.ts";
 import type { Findings, Work } from "./context.ts";
@@ -46,6 +47,7 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
   await using builder = await openBuilder(prepared.builderUrl, findings.options.signal);
   const work = await openWork(findings, { ...prepared, admin, builder, issues });
   const { tables, verified } = await runSteps(work, timed);
+  const catalog = await timed("compare", () => compareCatalog(work));
   return {
     outcome: issues.length === 0 ? "complete" : "incomplete",
     issues,
@@ -55,6 +57,7 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
     durationMs: clock.monotonicMs() - startedMs,
     steps,
     verified,
+    catalog,
   };
 }
 

@@ -1,5 +1,9 @@
 import { quoteLiteral } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
+import { MARKER_SCHEMA } from "./marker-schema.ts";
+import { RECORD_OWNED_BY_PINNED } from "./pinned-owner.ts";
+
+export { MARKER_SCHEMA } from "./marker-schema.ts";
 
 /**
  * What of an unfinished restore is done, kept in the target (R8): the schema `sparekeep_restore`, owned by the builder
@@ -7,7 +11,6 @@ import type { Connection } from "../postgres/index.ts";
  * hostile builder could have put a view in the place of a table.
  */
 
-export const MARKER_SCHEMA = "sparekeep_restore";
 /** How every mark of an unfinished restore begins, on its schema and on the roles that it made. */
 export const MARK = "sparekeep: unfinished restore of snapshot ";
 
@@ -53,6 +56,10 @@ export async function createMarker(builder: Connection, snapshot: string): Promi
 export async function openLedger(builder: Connection): Promise<Ledger> {
   const rows = await builder.query<{ item: string }>(`SELECT item FROM ${MARKER_SCHEMA}.done`);
   const done = new Set(rows.map((row) => row.item));
+  const [role] = await builder.query<{ pinned: boolean }>(
+    "SELECT oid < 16384 AS pinned FROM pg_catalog.pg_roles WHERE rolname = current_user",
+  );
+  const recordOwned = role?.pinned === true ? RECORD_OWNED_BY_PINNED : RECORD_OWNED;
   return {
     done,
     has: (item) => done.has(item),
@@ -63,7 +70,7 @@ export async function openLedger(builder: Connection): Promise<Ledger> {
     },
     recordOwned: async (connection, owner) => {
       await connection.query("SET ROLE NONE");
-      await connection.query(RECORD_OWNED, [owner]);
+      await connection.query(recordOwned, [owner]);
     },
   };
 }

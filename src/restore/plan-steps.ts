@@ -33,6 +33,9 @@ export function planSteps(findings: Findings): readonly string[] {
     ...(database.materializedViews.length > 0
       ? [`refresh ${formatCount(database.materializedViews.length)} materialised views`]
       : []),
+    ...(database.catalog === undefined
+      ? []
+      : ["compare every definition, owner and right with the catalog as it was captured"]),
   ];
 }
 

@@ -5,6 +5,8 @@ import { orIssue, rethrowFatal } from "./context.ts";
 import type { Work } from "./context.ts";
 import { parseGrants } from "./grants.ts";
 import type { GrantStatement } from "./grants.ts";
+import { rightsToLend } from "./lent-rights.ts";
+import type { Placed } from "./lent-rights.ts";
 import { MARKER_SCHEMA, OWNERS_BEGUN, inTransaction } from "./ledger.ts";
 
 /** Each object to its owner, then the grants: by the admin, with statements of our own making (R4). */
@@ -19,9 +21,10 @@ SELECT o.classid::pg_catalog.int8::text AS classid, o.objid::pg_catalog.int8::te
 
 /** Names as the target's own catalog quotes them. */
 const IDENTIFIED = `
-SELECT w.n AS n, i.type AS type, i.identity AS identity
+SELECT w.n AS n, i.type AS type, i.identity AS identity, s.nspname::text AS schema
   FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY AS w(classid, objid, n)
  CROSS JOIN LATERAL pg_identify_object(w.classid::oid, w.objid::oid, 0) AS i
+  LEFT JOIN pg_namespace AS s ON quote_ident(s.nspname) = i.schema
  WHERE i.type IS NOT NULL AND i.identity IS NOT NULL`;
 
 /** `pg_identify_object`'s words to those of ALTER … OWNER TO. Schemas and tables first: others follow their owners. */
@@ -52,7 +55,7 @@ const ALTERABLE: ReadonlyMap<string, string> = new Map([
   ["large object", "LARGE OBJECT"],
 ]);
 
-interface Assignment {
+interface Assignment extends Placed {
   readonly object: string;
   readonly rank: number;
   readonly sql: string;
@@ -63,9 +66,10 @@ export async function restoreOwners(work: Work): Promise<void> {
   await work.ledger.record(work.builder, OWNERS_BEGUN);
   const assignments = [...(await readAssignments(work)), ...schemaOwners(work)];
   assignments.sort((a, b) => a.rank - b.rank);
-  for (let at = 0; at < assignments.length; at += BATCH) {
-    await assign(work, assignments.slice(at, at + BATCH));
-  }
+  const schemas = assignments.filter(({ schema }) => schema === undefined);
+  const others = assignments.filter(({ schema }) => schema !== undefined);
+  for (const kind of [schemas, others])
+    for (let at = 0; at < kind.length; at += BATCH) await assign(work, kind.slice(at, at + BATCH));
   await restoreGrants(work);
   await work.ledger.record(work.builder, OWNERS_DONE);
 }
@@ -75,16 +79,20 @@ async function readAssignments(work: Work): Promise<Assignment[]> {
   const rows = await work.builder.query<{ classid: string; objid: string; owner: string }>(OWNED);
   // The table is the builder's, so a hostile function may have written it: only the archive's owners count.
   const known = rows.filter((row) => owners.has(row.owner) && mayOwn(work, row.owner));
-  const identified = await work.admin.query<{ n: string; type: string; identity: string }>(
-    IDENTIFIED,
-    [known.map((row) => row.classid), known.map((row) => row.objid)],
-  );
+  const identified = await work.admin.query<{
+    n: string;
+    type: string;
+    identity: string;
+    schema: string | null;
+  }>(IDENTIFIED, [known.map((row) => row.classid), known.map((row) => row.objid)]);
   const kinds = [...ALTERABLE.keys()];
-  return identified.flatMap(({ n, type, identity }) => {
+  return identified.flatMap(({ n, type, identity, schema }) => {
     const owner = known[Number(n) - 1]?.owner;
     const keyword = ALTERABLE.get(type);
     if (owner === undefined || keyword === undefined) return [];
     return {
+      schema: schema ?? undefined,
+      owner,
       object: `${keyword} ${identity}`,
       rank: kinds.indexOf(type),
       sql: `ALTER ${keyword} ${identity} OWNER TO ${quoteIdentifier(owner)}`,
@@ -98,6 +106,8 @@ function schemaOwners(work: Work): Assignment[] {
     .filter((entry) => entry.kind === "SCHEMA" && entry.definition.startsWith("--"))
     .filter((entry) => entry.owner !== "" && mayOwn(work, entry.owner))
     .map((entry) => ({
+      schema: undefined,
+      owner: entry.owner,
       object: `SCHEMA ${entry.tag}`,
       rank: 0,
       sql: `ALTER SCHEMA ${quoteIdentifier(entry.tag)} OWNER TO ${quoteIdentifier(entry.owner)}`,
@@ -119,18 +129,23 @@ function mayOwn(work: Work, owner: string): boolean {
 
 async function assign(work: Work, batch: readonly Assignment[]): Promise<void> {
   try {
-    await inTransaction(work.admin, async () => {
-      await work.admin.query(batch.map(({ sql }) => sql).join(";\n"));
-    });
+    await give(work, batch);
   } catch (error) {
     rethrowFatal(error);
-    for (const { object, sql } of batch) {
+    for (const one of batch) {
+      const { object, sql } = one;
       const issue = { code: "owner_not_set", object, hint: `As a superuser run: ${sql}.` };
-      await orIssue(work, issue, async () => {
-        await work.admin.query(sql);
-      });
+      await orIssue(work, issue, () => give(work, [one]));
     }
   }
+}
+
+function give({ admin, target }: Work, batch: readonly Assignment[]): Promise<void> {
+  return inTransaction(admin, async () => {
+    const lent = target.superuser ? { grants: [], revokes: [] } : await rightsToLend(admin, batch);
+    const alters = batch.map(({ sql }) => sql);
+    await admin.query([...lent.grants, ...alters, ...lent.revokes].join(";\n"));
+  });
 }
 
 async function restoreGrants(work: Work): Promise<void> {

@@ -2,7 +2,7 @@ import type { Bytes } from "../kernel/index.ts";
 import { equalText } from "./compare.ts";
 import { partPath } from "../manifest/index.ts";
 import type { TableManifest, TablePart } from "../manifest/index.ts";
-import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
+import { quoteIdentifier, quoteQualified, UNENCODED } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { isFurniture, orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
@@ -77,6 +77,7 @@ async function copyPiece(
     if (alone) {
       await connection.query(`TRUNCATE ONLY ${quoteQualified(table.schema, table.name)}`);
     }
+    if (isUnencoded(work)) await connection.query(`SET LOCAL client_encoding = '${UNENCODED}'`);
     const file = countingFile(work.options, part, options.signal, partPath(table, part));
     const source = watch(file, options.onBytes);
     const { signal } = options;
@@ -88,6 +89,11 @@ async function copyPiece(
     equalText(part.path, "rows", part.rows, String(rows));
     await work.ledger.record(connection, partItem(part));
   });
+}
+
+/** Rows were saved as bytes; a target of another encoding checks them itself. */
+export function isUnencoded({ options }: Work): boolean {
+  return options.manifest.database.server.encoding === UNENCODED;
 }
 
 function copyStatement(table: TableManifest, freeze: boolean): string {

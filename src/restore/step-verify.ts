@@ -1,7 +1,7 @@
 import { fromHex } from "../kernel/index.ts";
 import { createRowHasher } from "../manifest/index.ts";
 import type { RowSum, TableManifest } from "../manifest/index.ts";
-import { quoteIdentifier, quoteQualified } from "../postgres/index.ts";
+import { quoteIdentifier, quoteQualified, UNENCODED } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import { isFurniture, orIssue } from "./context.ts";
 import { OWNERS_BEGUN } from "./ledger.ts";
@@ -9,7 +9,7 @@ import type { Work } from "./context.ts";
 import { sharedColumns, tellLost } from "./older-table.ts";
 import { queueOf, runOnSessions } from "./pool.ts";
 import { verifyLargeObject, nameOf } from "./step-large-objects.ts";
-import { columnList, tableBytes } from "./step-tables.ts";
+import { columnList, isUnencoded, tableBytes } from "./step-tables.ts";
 
 /** Every table read back by the same COPY that read the source, its count and hash against the manifest's (R9, R10). */
 
@@ -88,6 +88,8 @@ async function readBack(
 ): Promise<RowSum> {
   const hasher = createRowHasher(fromHex(work.options.manifest.rowHashKey), table.format);
   const format = table.format === "binary" ? " WITH (FORMAT binary)" : "";
+  // Until the next table's work, which puts the session right first.
+  if (isUnencoded(work)) await connection.query(`SET client_encoding = '${UNENCODED}'`);
   const sql = `COPY ${sourceOf(table)} TO STDOUT${format}`;
   for await (const chunk of connection.copyOut(sql, { signal, reuse: true })) {
     hasher.update(chunk);

@@ -60,6 +60,23 @@ export interface RestoreResult {
   readonly durationMs: number;
   readonly steps: readonly { readonly step: string; readonly durationMs: number }[];
   readonly verified: { readonly tables: number; readonly rows: bigint };
+  readonly catalog: CatalogComparison;
+}
+
+/** The catalog that was captured against the one that stands; `ours` are issues too (docs/spec/catalog.md). */
+export interface CatalogComparison {
+  readonly compared: boolean;
+  /** Why it was not. */
+  readonly reason?: string;
+  readonly counts: Record<"ours" | "platform" | "equivalent" | "withheld", number>;
+  /** The first ones, of every class. */
+  readonly differences: readonly CatalogDifference[];
+}
+
+export interface CatalogDifference {
+  readonly class: "ours" | "platform" | "equivalent" | "withheld";
+  readonly object: string;
+  readonly message: string;
 }
 
 /** Destructive verbs plan, show the plan and execute that plan once (I7). Planning writes nothing. */

@@ -313,7 +313,7 @@ describe("exports beside a table", () => {
     });
     expect(damaged).toBe(true);
     expect(capture.issues.map(({ code }) => code)).toEqual(["table_missing", "table_rewritten"]);
-    expect(capture.paths).toEqual(["database/schema.dump"]);
+    expect(capture.paths).toEqual(["database/catalog.facts", "database/schema.dump"]);
   });
 });
 

@@ -4,6 +4,7 @@ import { planDatabaseRestore } from "../../operation/index.ts";
 import type { PlannedRestore, RestoredDatabase, RestorePreview } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
+import { catalogLines } from "../catalog-lines.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
 import { connectionLines } from "../connection-lines.ts";
@@ -146,5 +147,6 @@ function describeResult(result: RestoredDatabase): string[] {
     ]),
     `${result.outcome}: ${result.target}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
     `  verified against the manifest: ${counted(verified.tables, "table")}, ${counted(verified.rows, "row")}`,
+    ...catalogLines(result.catalog),
   ].map(printable);
 }

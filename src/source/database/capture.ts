@@ -19,6 +19,7 @@ import type {
 import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { BeginAgain, beginAgain } from "./begin-again.ts";
+import { saveCatalogFacts } from "./catalog-facts.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
 import { roomForConnections } from "./connection-room.ts";
 import type { CaptureContext } from "./context.ts";
@@ -193,6 +194,7 @@ async function describe(
 ): Promise<Omit<DatabaseManifest, "tables" | "sequences" | "largeObjects">> {
   const { snapshot } = context;
   const { platform } = catalog;
+  const facts = await saveCatalogFacts(context);
   return {
     source: context.options.source.name,
     server: catalog.server,
@@ -204,12 +206,14 @@ async function describe(
     clientTools: { pgDump: await pgDumpVersion(context) },
     ...(platform === undefined ? {} : { platform: platform.name }),
     schema: schema.file,
+    ...(facts.catalog === undefined ? {} : { catalog: facts.catalog }),
     roles: catalog.roles,
     materializedViews: catalog.materializedViews,
     leftOut: [
       ...(snapshot.standby === undefined ? [] : [leftOutByStandby(snapshot.standby)]),
       ...catalog.leftOut,
       ...schema.warnings.map(leftOutBySchema),
+      ...facts.leftOut,
     ],
   };
 }

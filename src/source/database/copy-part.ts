@@ -9,7 +9,7 @@
  */
 import { createRowHasher, storedExportPath } from "../../manifest/index.ts";
 import type { TablePart } from "../../manifest/index.ts";
-import { quoteIdentifier, quoteQualified } from "../../postgres/index.ts";
+import { quoteIdentifier, quoteQualified, ROWS_AS_BYTES } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import type { EntryKind, EntryPath, SavedFile } from "../../repository/index.ts";
@@ -47,6 +47,7 @@ export async function copyPart(
   try {
     return await underSnapshot(session, context.snapshot.id, async () => {
       const current = await lockTable(context, session, request.table);
+      await session.query(ROWS_AS_BYTES);
       const sql = copyStatement(request, current);
       return await storePart(context, session, request, sql, (path) => stored.push(path));
     });

@@ -14,6 +14,7 @@ export async function readLeftOut(
     { object: "role passwords", reason: "never read; set them again after a restore" },
     { object: "planner statistics", reason: "computed again by ANALYZE after a restore" },
     ...relations.flatMap(relationLeftOut),
+    ...(await readInvalidIndexes(session)),
     ...(await readGlobalSettings(session)),
     ...(await readTablespaces(session)),
     ...(await readParameterRights(session)),
@@ -43,6 +44,22 @@ function relationLeftOut(relation: Relation): readonly LeftOut[] {
     return [{ object, reason }];
   }
   return [];
+}
+
+/** pg_dump passes them over in silence; on partitioned tables alone it keeps them. */
+async function readInvalidIndexes(session: Connection): Promise<readonly LeftOut[]> {
+  const rows = await session.query<{ schema: string; name: string }>(
+    String.raw`SELECT n.nspname::text AS schema, c.relname::text AS name
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE NOT (i.indisvalid AND i.indisready) AND t.relkind IN ('r', 'm') AND t.relpersistence <> 't'
+       AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'
+     ORDER BY 1, 2`,
+  );
+  return rows.map((row) => ({
+    object: `index ${displayName(row)}`,
+    reason: "invalid: its CREATE INDEX CONCURRENTLY did not end well; create it again or drop it",
+  }));
 }
 
 async function readGlobalSettings(session: Connection): Promise<readonly LeftOut[]> {

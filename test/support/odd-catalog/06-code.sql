@@ -1,0 +1,42 @@
+SET ROLE odd_owner;
+CREATE SCHEMA code;
+CREATE SCHEMA zz_later;
+CREATE FUNCTION code.over(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'int' $$;
+CREATE FUNCTION code.over(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'text' $$;
+CREATE FUNCTION code.over(bigint, b int DEFAULT 2, c text DEFAULT E'x\\''y') RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'two' $$;
+CREATE FUNCTION code.over(VARIADIC text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'many' $$;
+CREATE FUNCTION code.over(INOUT a types."Mood's", OUT b int) LANGUAGE plpgsql STRICT PARALLEL SAFE COST 7
+  SET search_path = code, "Sch.ema ""q"" '1'; --" AS $body$ BEGIN b := 1; END -- $$ ' $body$;
+CREATE PROCEDURE code.over(boolean) LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN NULL; END';
+COMMENT ON FUNCTION code.over(text) IS 'of text';
+REVOKE ALL ON FUNCTION code.over(int) FROM PUBLIC;
+-- A default, a check and a generated column that need a schema which sorts after theirs.
+CREATE FUNCTION zz_later.next_code() RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT 'c' || 1 $$;
+CREATE FUNCTION zz_later.fits(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+CREATE SEQUENCE zz_later.numbers;
+CREATE TABLE code.uses_later (id int DEFAULT nextval('zz_later.numbers'), code text DEFAULT zz_later.next_code(), n int CHECK (zz_later.fits(n)),
+  o text GENERATED ALWAYS AS (code.over(n)) STORED);
+INSERT INTO code.uses_later (n) SELECT generate_series(1, 9);
+CREATE INDEX uses_later_index ON code.uses_later (code.over(code)) WHERE zz_later.fits(id);
+CREATE VIEW zz_later.base AS SELECT id, n FROM code.uses_later;
+CREATE VIEW code.on_later WITH (security_barrier) AS SELECT * FROM zz_later.base WHERE n > 2 WITH CASCADED CHECK OPTION;
+CREATE VIEW code.fails_when_read AS SELECT 1 / (n - n) AS boom FROM code.uses_later;
+CREATE FUNCTION code.gone_inside() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM code.no_such_table); END';
+CREATE VIEW code.broken AS SELECT code.gone_inside() AS n;
+CREATE VIEW code.circle AS SELECT 1 AS a;
+CREATE VIEW code.circle_2 AS SELECT a FROM code.circle;
+CREATE OR REPLACE VIEW code.circle AS SELECT a FROM code.circle_2;
+CREATE VIEW code.counts AS WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < 5) SELECT * FROM c;
+CREATE RULE redirect AS ON INSERT TO code.on_later DO INSTEAD NOTHING;
+CREATE FUNCTION code.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER "a Trigger" BEFORE UPDATE OF code ON code.uses_later FOR EACH ROW WHEN (OLD.code IS DISTINCT FROM NEW.code) EXECUTE FUNCTION code.touch('arg''1', '');
+CREATE TRIGGER t_replica AFTER INSERT ON code.uses_later REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION code.touch();
+CREATE CONSTRAINT TRIGGER t_constraint AFTER INSERT ON code.uses_later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION code.touch();
+CREATE TRIGGER t_always BEFORE INSERT ON code.uses_later FOR EACH ROW EXECUTE FUNCTION code.touch();
+ALTER TABLE code.uses_later DISABLE TRIGGER "a Trigger", ENABLE REPLICA TRIGGER t_replica, ENABLE ALWAYS TRIGGER t_always;
+CREATE TRIGGER instead INSTEAD OF UPDATE ON zz_later.base FOR EACH ROW EXECUTE FUNCTION code.touch();
+CREATE MATERIALIZED VIEW code.filled AS SELECT n, o FROM code.uses_later;
+CREATE UNIQUE INDEX filled_n ON code.filled (n);
+CREATE MATERIALIZED VIEW code.on_filled AS SELECT count(*) AS c FROM code.filled;
+CREATE MATERIALIZED VIEW code.empty AS SELECT 1 AS a WITH NO DATA;
+RESET ROLE;
