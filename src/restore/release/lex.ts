@@ -27,7 +27,7 @@ export function lexStatements(text: string): readonly (readonly Lexeme[])[] | un
     // `E'…'` and `U&"…"` are read otherwise than what is between their quotes.
     const quoted = lexeme?.kind === "name" || lexeme?.kind === "string";
     if (quoted && touches) return undefined;
-    touches = lexeme !== undefined && lexeme.kind !== "symbol";
+    touches = lexeme !== undefined && (lexeme.kind !== "symbol" || lexeme.value === "&");
     if (lexeme === undefined) continue;
     if (/--|\/\*/.test(lexeme.value) && lexeme.kind === "symbol") return undefined;
     if (lexeme.kind === "symbol") depth += DEPTH[lexeme.value] ?? 0;

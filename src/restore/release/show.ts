@@ -79,5 +79,7 @@ function createExtension(entry: TocEntry): string | undefined {
 }
 
 export function hideTexts(sql: string): string {
-  return sql.replaceAll(/\$(\w*)\$[\s\S]*?\$\1\$/g, "$$…$$").replaceAll(/'(?:[^']|'')*'/g, "'…'");
+  return sql
+    .replaceAll(/\$(\w*)\$[\s\S]*?\$\1\$/g, () => "$$…$$")
+    .replaceAll(/'(?:[^']|'')*'/g, "'…'");
 }
