@@ -1,11 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Secret } from "../../src/kernel/index.ts";
 import { ITEM_KINDS, planRelease, planRestore } from "../../src/restore/index.ts";
-import type { ReleaseOptions } from "../../src/restore/index.ts";
 import { startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { differencesBetween } from "../support/compare.ts";
+import { releaseOptions } from "../support/release.ts";
 import { captureForRestore, restoreOptions } from "../support/restore.ts";
 import type { Made } from "../support/restore.ts";
 import { startSink } from "../support/sink.ts";
@@ -77,27 +75,6 @@ afterAll(async () => {
   await sink[Symbol.asyncDispose]();
 });
 
-const nothing = { items: [], kinds: [] };
-
-function releaseOptions(
-  target: Cluster,
-  chosen: Partial<ReleaseOptions["chosen"]> = {},
-  more: Partial<ReleaseOptions> = {},
-): ReleaseOptions {
-  const { reader, snapshot, manifest, tools } = restoreOptions(made, target.url("back"));
-  return {
-    reader,
-    snapshot,
-    manifest,
-    tools,
-    targetUrl: new Secret(target.url("back")),
-    random: (size) => randomBytes(size),
-    chosen: { ...nothing, ...chosen },
-    onItem: async () => {},
-    ...more,
-  };
-}
-
 async function restored(): Promise<Cluster> {
   const target = await startCluster();
   const result = await (await planRestore(restoreOptions(made, target.url("back")))).execute();
@@ -108,7 +85,7 @@ async function restored(): Promise<Cluster> {
 }
 
 async function release(target: Cluster, ...items: string[]) {
-  const plan = await planRelease(releaseOptions(target, { items }));
+  const plan = await planRelease(releaseOptions(made, target.url("back"), { items }));
   return await plan.execute();
 }
 
@@ -144,7 +121,7 @@ describe("a restored application", () => {
     });
     expect(stamped).toEqual({ stamped: true });
     await target.query("CREATE TABLE shop.by_ddl (a int)", { database: "back" });
-    const plan = await planRelease(releaseOptions(target));
+    const plan = await planRelease(releaseOptions(made, target.url("back")));
     expect(plan.chosen).toEqual([]);
     expect(plan.items.map(({ id, state }) => [id, state])).toEqual([
       ["extension dblink", "withheld"],
@@ -174,7 +151,9 @@ describe("a restored application", () => {
     await write(target);
     expect((await sink.callers()).slice(before.length + 1).toSorted()).toEqual(["one", "rule"]);
     // A second time it changes nothing.
-    const again = await planRelease(releaseOptions(target, { items: ["extension dblink"] }));
+    const again = await planRelease(
+      releaseOptions(made, target.url("back"), { items: ["extension dblink"] }),
+    );
     expect(again.chosen).toEqual([]);
     expect(await again.execute()).toEqual({ outcome: "complete", released: [] });
   });
@@ -184,7 +163,8 @@ describe("a restored application", () => {
     const calls = await sink.callers();
     const records: string[] = [];
     const options = releaseOptions(
-      target,
+      made,
+      target.url("back"),
       { kinds: ITEM_KINDS },
       { onItem: async (id) => void records.push(id) },
     );
