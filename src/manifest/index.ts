@@ -10,6 +10,7 @@ export { addHashes } from "./add-hashes.ts";
 export { partPath, storedExportPath } from "./part-path.ts";
 export { renderRecoveryFiles } from "./recovery.ts";
 export type { RecoveryFile, RecoveryOptions } from "./recovery.ts";
+export { createCopyTextReader } from "./export/copy-text.ts";
 export { createTableConverter, slicesOf } from "./export/convert.ts";
 export type { ConvertedTable, TableConverter, TableFormat } from "./export/convert.ts";
 export { SQL_TAIL, sqlHead } from "./export/sql.ts";

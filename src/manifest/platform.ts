@@ -44,7 +44,7 @@ const SCHEMAS: Readonly<Record<string, Readonly<Record<string, NotRestored>>>> =
   },
   cron: {
     job: {
-      reason: "jobs run by themselves; schedule them again when the database is released",
+      reason: "jobs run by themselves; they come back by cron.schedule, switched off",
       captured: true,
     },
     job_run_details: { reason: "the log of the platform's scheduler", captured: false },

@@ -4,6 +4,7 @@ import type { Connection } from "../postgres/index.ts";
 import { acquireBuilder } from "./builder.ts";
 import { openAdmin, openBuilder } from "./context.ts";
 import type { Findings, Work } from "./context.ts";
+import { restoreJobs } from "./cron/step.ts";
 import type { RolePlan } from "./roles.ts";
 import { createMarker, dropMarker, openLedger } from "./ledger.ts";
 import { dropBuilder, finishDatabase, finishRoles, leaveRoles } from "./step-finish.ts";
@@ -138,6 +139,7 @@ async function finish(work: Work): Promise<void> {
   await finishRoles(work);
   await restorePlatformRoles(work);
   await finishDatabase(work);
+  await restoreJobs(work);
   await leaveRoles(work);
   if (work.builderRole === undefined) return await dropMarker(work.builder);
   await work.builder[Symbol.asyncDispose]();

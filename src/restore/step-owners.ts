@@ -160,7 +160,7 @@ function isAdded({ platform }: Work): (grant: GrantStatement) => boolean {
     );
 }
 
-async function runGrant(
+export async function runGrant(
   work: Work,
   entry: TocEntry,
   isWanted: (grant: GrantStatement) => boolean = () => true,

@@ -14,7 +14,7 @@ export const WITHHELD_KINDS: Readonly<Record<string, string>> = {
 };
 
 export const WITHHELD_EXTENSIONS: Readonly<Record<string, string>> = {
-  pg_cron: "runs jobs by itself; `sparekeep release` installs it",
+  pg_cron: "runs jobs by itself; installed last where the target has it, its jobs switched off",
   pg_net: "sends requests by itself; `sparekeep release` installs it",
   http: "sends requests; `sparekeep release` installs it",
   dblink: "opens connections elsewhere; `sparekeep release` installs it",

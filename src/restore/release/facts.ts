@@ -3,6 +3,9 @@ import type { Connection } from "../../postgres/index.ts";
 import { platformNamed } from "../../manifest/index.ts";
 import type { Platform } from "../../manifest/index.ts";
 import { openAdmin } from "../context.ts";
+import { readCronDatabase } from "../cron/step.ts";
+import { readScheduled } from "../cron/target.ts";
+import type { ScheduledJob } from "../cron/target.ts";
 import { restoreError } from "../errors.ts";
 import { MARKER_SCHEMA } from "../ledger.ts";
 import type { TargetRole } from "../roles.ts";
@@ -30,6 +33,8 @@ export interface ReleaseFacts {
   readonly there: EntryThere;
   /** Whose jobs pg_cron runs; `undefined` where the server does not load it. */
   readonly cronDatabase: string | undefined;
+  /** Jobs of pg_cron, as far as the login sees them; `undefined` without pg_cron in the database. */
+  readonly scheduled: readonly ScheduledJob[] | undefined;
   /** Of event triggers that run even where a session holds them off; their functions are the source's. */
   readonly unstoppable: readonly string[];
 }
@@ -57,6 +62,7 @@ export async function readReleaseFacts(options: ReleaseOptions): Promise<Release
     extensions: new Set((await readExtensions(server)).keys()),
     there: await readThere(inside),
     cronDatabase: await readCronDatabase(inside),
+    scheduled: await readScheduled(inside),
     unstoppable: await readUnstoppable(inside),
   };
 }
@@ -70,13 +76,6 @@ async function refuseUnfinished(inside: Connection): Promise<void> {
   throw restoreError("target_unfinished", {
     message: "target whose restore is not finished",
   });
-}
-
-async function readCronDatabase(inside: Connection): Promise<string | undefined> {
-  const [row] = await inside.query<{ name: string | null }>(
-    "SELECT current_setting('cron.database_name', true) AS name",
-  );
-  return row?.name ?? undefined;
 }
 
 /** `session_replication_role = replica` holds off those that are enabled as usual, and no others. */

@@ -3,8 +3,11 @@ import { loadArchive } from "../archive/load.ts";
 import { sortArchive } from "../archive/sort.ts";
 import type { ArchiveToc } from "../archive/toc.ts";
 import { rethrowFatal } from "../context.ts";
+import { readJobs } from "../cron/jobs.ts";
+import type { CronJob } from "../cron/jobs.ts";
 import { restoreError } from "../errors.ts";
 import { furnitureOf } from "../furniture.ts";
+import { listJob, runJob } from "./cron-items.ts";
 import { readReleaseFacts } from "./facts.ts";
 import type { ReleaseFacts } from "./facts.ts";
 import { itemsOf } from "./items.ts";
@@ -32,8 +35,15 @@ import type {
  * 4. the target is read again: released is what is there
  */
 export async function planRelease(options: ReleaseOptions): Promise<ReleasePlan> {
-  const toc = await loadArchive(options);
-  const found = await look(options, toc);
+  const { manifest, signal } = options;
+  const given = {
+    toc: await loadArchive(options),
+    jobs: (await readJobs({ ...options, ...(signal === undefined ? {} : { signal }) })).filter(
+      ({ active }) => active,
+    ),
+    sourceDatabase: manifest.database.server.databaseName,
+  };
+  const found = await look(options, given);
   const { chosen, refused } = choose(found.listed, options.chosen);
   let spent = false;
   return {
@@ -43,9 +53,17 @@ export async function planRelease(options: ReleaseOptions): Promise<ReleasePlan>
     execute: async () => {
       if (spent) throw restoreError("plan_spent", { message: "release plan executed before" });
       spent = true;
-      return await execute(options, toc, { chosen, refused });
+      return await execute(options, given, { chosen, refused });
     },
   };
+}
+
+/** What the snapshot says, once and for all. */
+interface Given {
+  readonly toc: ArchiveToc;
+  /** That were on. */
+  readonly jobs: readonly CronJob[];
+  readonly sourceDatabase: string;
 }
 
 interface Look {
@@ -54,16 +72,20 @@ interface Look {
   readonly listed: readonly ListedItem[];
 }
 
-async function look(options: ReleaseOptions, toc: ArchiveToc): Promise<Look> {
+async function look(options: ReleaseOptions, given: Given): Promise<Look> {
+  const { toc, jobs, sourceDatabase } = given;
   const facts = await readReleaseFacts(options);
   // Of the platform's own nothing is an item, whatever its project holds by now.
   const decide =
     facts.platform === undefined ? undefined : furnitureOf(facts.platform, () => false).decide;
   const { held } = sortArchive(toc, { limits: options.manifest.database.limitedTo, decide });
-  const items = itemsOf(toc, held).toSorted(
-    (a, b) => ITEM_KINDS.indexOf(a.kind) - ITEM_KINDS.indexOf(b.kind),
-  );
-  return { facts, items, listed: items.map((item) => listItem(item, facts)) };
+  const items = itemsOf(toc, held);
+  const listed = [
+    ...items.map((item) => listItem(item, facts)),
+    ...jobs.map((job) => listJob(job, facts, sourceDatabase)),
+  ];
+  const rank = ({ kind }: ListedItem): number => ITEM_KINDS.indexOf(kind);
+  return { facts, items, listed: listed.toSorted((a, b) => rank(a) - rank(b)) };
 }
 
 function listItem(item: ArchiveItem, facts: ReleaseFacts): ListedItem {
@@ -139,21 +161,24 @@ function lacking(
 
 async function execute(
   options: ReleaseOptions,
-  toc: ArchiveToc,
+  given: Given,
   { chosen, refused }: Chosen,
 ): Promise<ReleaseResult> {
   // The target may have changed while the plan was read.
-  const { facts, items, listed } = await look(options, toc);
+  const { facts, items, listed } = await look(options, given);
   const done = new Map<string, ReleasedItem>();
   const run = async (wanted: readonly ListedItem[], hands: Hands): Promise<void> => {
     for (const { id } of wanted) {
       const item = items.find((one) => one.id === id);
+      const job = given.jobs.find((one) => one.id === id);
       const now = listed.find((one) => one.id === id);
-      if (item === undefined || now === undefined || now.state === "released") continue;
+      if (now === undefined || now.state === "released") continue;
       await options.onItem(id);
       try {
         if (now.why !== undefined) throw restoreError("item_refused", { message: now.why });
-        await runItem(item, { hands, facts, archiveDatabase: toc.databaseName });
+        if (job !== undefined) await runJob(job, hands, facts);
+        if (item === undefined) continue;
+        await runItem(item, { hands, facts, archiveDatabase: given.toc.databaseName });
       } catch (thrown) {
         rethrowFatal(thrown);
         done.set(id, failedItem(id, thrown));
@@ -172,7 +197,7 @@ async function execute(
     await using hands = await acquireAdmin(options, facts);
     await run(triggers, hands);
   }
-  const after = await look(options, toc);
+  const after = await look(options, given);
   const released = chosen.map(({ id }): ReleasedItem => {
     const failed = done.get(id);
     if (failed !== undefined) return failed;
