@@ -3,6 +3,7 @@ export * from "./platform.ts";
 export * from "./manifest.ts";
 export type { ProjectFile, ProjectManifest } from "./project.ts";
 export * from "./row-hash.ts";
+export * from "./vault.ts";
 export * from "./dump-manifest.ts";
 export { manifestError } from "./errors.ts";
 export { formatManifest, parseManifest } from "./manifest-format.ts";

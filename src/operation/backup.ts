@@ -16,7 +16,7 @@ import {
 } from "../manifest/index.ts";
 import type { Manifest, ProjectManifest } from "../manifest/index.ts";
 import { destinationNamed, pointPlanNamed, sourceNamed } from "../policy/index.ts";
-import type { Capture, Named, PointPlan, Policy } from "../policy/index.ts";
+import type { Capture, Named, PointPlan, Source, Policy } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { ClientTools } from "../postgres/index.ts";
 import { saveProof, storedNameOf, tagsOf } from "../repository/index.ts";
@@ -209,7 +209,7 @@ async function toolsFor(context: OperationContext, url: Secret): Promise<ClientT
 interface Run {
   readonly repository: Repository;
   readonly plan: Named<PointPlan>;
-  readonly source: { readonly name: string };
+  readonly source: Named<Source>;
   /** Whether the destination has room for records. */
   readonly records: boolean;
   readonly yardstick: Yardstick;
@@ -257,6 +257,9 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     splitBytes: SPLIT_BYTES,
     rowHashKey,
     ...(typeof run.plan.capture === "string" ? {} : { only: onlyOf(run.plan.capture) }),
+    ...(run.plan.capture === "everything" && run.source.vault !== undefined
+      ? { vault: run.source.vault }
+      : {}),
     clock,
     log,
     signal,

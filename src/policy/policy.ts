@@ -168,6 +168,7 @@ const source = z.strictObject({
   project: z.string().optional(),
   management_token: password.optional(),
   management_api: z.string().min(1).optional(),
+  vault: z.literal("decrypted").optional(),
 });
 const provider = z.strictObject({
   expect: z.strictObject({
@@ -260,6 +261,8 @@ export interface Source {
   readonly management_token?: SecretReference | undefined;
   /** Where the Management API is, if not at its usual address. */
   readonly management_api?: string | undefined;
+  /** Secrets of Vault are stored in the repository as their own view opens them; said in words, since they are plain there. */
+  readonly vault?: "decrypted" | undefined;
 }
 
 export interface Target {

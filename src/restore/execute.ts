@@ -20,6 +20,8 @@ import { restorePlatformRoles } from "./step-platform-roles.ts";
 import { restoreTables } from "./step-tables.ts";
 import { verifyContents } from "./step-verify.ts";
 import type { Verified } from "./step-verify.ts";
+import { restoreVault } from "./step-vault.ts";
+import type { NewId } from "./step-vault.ts";
 import { refreshViews } from "./step-views.ts";
 import { openMaintenance } from "./target.ts";
 import type { RestoreIssue, RestoreResult } from "./types.ts";
@@ -46,7 +48,7 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
   await using admin = await openAdmin(findings.options.targetUrl, findings.options.signal);
   await using builder = await openBuilder(prepared.builderUrl, findings.options.signal);
   const work = await openWork(findings, { ...prepared, admin, builder, issues });
-  const { tables, verified } = await runSteps(work, timed);
+  const { tables, verified, newIds } = await runSteps(work, timed);
   return {
     outcome: issues.length === 0 ? "complete" : "incomplete",
     issues,
@@ -56,13 +58,18 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
     durationMs: clock.monotonicMs() - startedMs,
     steps,
     verified,
+    newIds,
   };
 }
 
 async function runSteps(
   work: Work,
   timed: <Result>(step: string, run: () => Promise<Result>) => Promise<Result>,
-): Promise<{ readonly tables: readonly TableManifest[]; readonly verified: Verified }> {
+): Promise<{
+  readonly tables: readonly TableManifest[];
+  readonly verified: Verified;
+  readonly newIds: readonly NewId[];
+}> {
   await timed("schema", async () => {
     await clearDefaults(work);
     await restorePreData(work);
@@ -78,8 +85,9 @@ async function runSteps(
   const verified = await timed("verify", () => verifyContents(work, tables));
   await timed("owners", () => restoreOwners(work));
   await timed("views", () => refreshViews(work));
+  const newIds = await timed("vault", () => restoreVault(work));
   await timed("finish", () => finish(work));
-  return { tables, verified };
+  return { tables, verified, newIds };
 }
 
 interface Prepared {

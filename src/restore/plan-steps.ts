@@ -36,7 +36,15 @@ export function planSteps(findings: Findings): readonly string[] {
     ...(database.materializedViews.length > 0
       ? [`refresh ${formatCount(database.materializedViews.length)} materialised views`]
       : []),
+    ...vaultLines(options.manifest.database),
     ...jobLines(options.manifest),
+  ];
+}
+
+function vaultLines({ vault }: DatabaseManifest): readonly string[] {
+  if (vault === undefined) return [];
+  return [
+    `make ${formatCount(vault.secrets.length)} secrets of Vault again, under new ids, and compare what they open to`,
   ];
 }
 

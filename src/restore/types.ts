@@ -60,6 +60,12 @@ export interface RestoreResult {
   readonly durationMs: number;
   readonly steps: readonly { readonly step: string; readonly durationMs: number }[];
   readonly verified: { readonly tables: number; readonly rows: bigint };
+  /** Ids that could not be kept, each with the new one: what stores the old one as data has to be changed. */
+  readonly newIds: readonly {
+    readonly object: string;
+    readonly from: string;
+    readonly to: string;
+  }[];
 }
 
 /** Destructive verbs plan, show the plan and execute that plan once (I7). Planning writes nothing. */
