@@ -1,11 +1,12 @@
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { ensureAge } from "./age.js";
+import { ensureCron } from "./cron.js";
 import { ensureNode, withNode } from "./node.js";
 import { ensureObjectServers } from "./object-servers.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
-import { ensurePostgres } from "./postgres.js";
+import { ensurePostgres, findPostgres } from "./postgres.js";
 import { ensureRclone } from "./rclone.js";
 import { ensureRestServer } from "./rest-server.js";
 import { ensureRestic } from "./restic.js";
@@ -41,7 +42,7 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
- * Besides, the object stores, the servers of restic's REST protocol, and the restic versions and the age that the tests run:
+ * Besides, pg_cron, the object stores, the servers of restic's REST protocol, and the restic versions and the age that the tests run:
  * all that the tests need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
@@ -51,6 +52,9 @@ export async function readyForTests(args, signal) {
   // Before anything is fetched, because it may have to ask.
   await ensureObjectServers(process.env, { assumeYes: assumesYes(args, process.env) });
   const ready = await readyForPostgres(args, signal);
+  const postgres = findPostgres(ready.env);
+  if (postgres !== undefined)
+    await ensureCron(postgres, ready.env, { assumeYes: assumesYes(args, process.env) });
   const versions = await ensureRestic(ROOT, ready.env, signal);
   await ensureRestServer(ROOT, ready.env, signal);
   await ensureRclone(ROOT, ready.env, signal);

@@ -17,6 +17,7 @@ export type AccessAction =
   | "export"
   | "recover-versions"
   | "restore"
+  | "release"
   | "check"
   | "forget"
   | "hold"

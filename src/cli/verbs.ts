@@ -22,6 +22,7 @@ import { projectVerb } from "./commands/project.ts";
 import { providerVerb } from "./commands/provider.ts";
 import { pruneVerb } from "./commands/prune.ts";
 import { rekeyVerb } from "./commands/rekey.ts";
+import { releaseVerb } from "./commands/release.ts";
 import { repairVerb } from "./commands/repair.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { rewriteVerb } from "./commands/rewrite.ts";
@@ -46,7 +47,7 @@ export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly V
       projectVerb,
     ],
   ],
-  ["The bad day", [restoreVerb, recoverVerb, recoverVersionsVerb, repairVerb]],
+  ["The bad day", [restoreVerb, releaseVerb, recoverVerb, recoverVersionsVerb, repairVerb]],
   [
     "Proof and copies",
     [checkVerb, drillVerb, copyVerb, copiesVerb, providerVerb, estimateVerb, acceptVerb],

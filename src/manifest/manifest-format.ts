@@ -115,6 +115,14 @@ const database = z.strictObject({
     z.strictObject({ schema: name, name, populated: z.boolean(), order: z.int().min(0) }),
   ),
   leftOut: z.array(z.strictObject({ object: name, reason: name })),
+  vault: z.exactOptional(
+    z.strictObject({
+      file: storedFile,
+      secrets: z.array(
+        z.strictObject({ id: z.uuid(), name: z.string().exactOptional(), digest: hash }),
+      ),
+    }),
+  ),
 });
 
 const namedTable = { schema: name, name };

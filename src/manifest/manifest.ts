@@ -5,6 +5,7 @@
 
 import type { PlatformName } from "./platform.ts";
 import type { ProjectManifest } from "./project.ts";
+import type { VaultManifest } from "./vault.ts";
 
 export const MANIFEST_FORMAT = "sparekeep.manifest/1";
 /** Of a point that holds the rows of some tables alone: whoever knows only the first must not take it for a whole. */
@@ -54,6 +55,8 @@ export interface DatabaseManifest {
   }[];
   /** Whatever of the source is not in the snapshot, each with its reason. */
   readonly leftOut: readonly { readonly object: string; readonly reason: string }[];
+  /** Secrets of Supabase's Vault, where the policy says `vault: decrypted`. */
+  readonly vault?: VaultManifest;
   /** Format 2, always: what the capture was limited to. */
   readonly limitedTo?: Limits;
 }

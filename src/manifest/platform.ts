@@ -30,6 +30,9 @@ const MIGRATIONS: NotRestored = {
 const UPLOADS: NotRestored = { reason: "uploads that were under way", captured: false };
 const KEYS: NotRestored = { reason: "keys whose root key is not in the database", captured: false };
 
+export const VAULT_REASON =
+  "encrypted under a root key that is not in the database: opens elsewhere only with `vault: decrypted` at the source in the policy, or with the root key carried by hand (GET and PUT /v1/projects/REF/pgsodium)";
+
 /** Tables whose rows stay; of `*` all. Rows of the schema's other tables are restored. */
 const SCHEMAS: Readonly<Record<string, Readonly<Record<string, NotRestored>>>> = {
   auth: { schema_migrations: MIGRATIONS },
@@ -44,14 +47,14 @@ const SCHEMAS: Readonly<Record<string, Readonly<Record<string, NotRestored>>>> =
   },
   cron: {
     job: {
-      reason: "jobs run by themselves; schedule them again when the database is released",
+      reason: "jobs run by themselves; they come back by cron.schedule, switched off",
       captured: true,
     },
     job_run_details: { reason: "the log of the platform's scheduler", captured: false },
   },
   vault: {
     secrets: {
-      reason: "encrypted under a root key that is not in the database; make the secrets again",
+      reason: VAULT_REASON,
       captured: true,
     },
   },

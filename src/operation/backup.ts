@@ -260,6 +260,9 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     rowHashKey,
     ...readingLimits(run.source),
     ...(typeof run.plan.capture === "string" ? {} : { only: onlyOf(run.plan.capture) }),
+    ...(run.plan.capture === "everything" && run.source.vault !== undefined
+      ? { vault: run.source.vault }
+      : {}),
     clock,
     log,
     signal,

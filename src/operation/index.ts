@@ -147,6 +147,16 @@ export const planRepositoryPrune = lazily(
 export type { PlannedPrune, PruneRepositoryOptions, PruneResult } from "./prune.ts";
 export const planRekey = lazily(async () => (await import("./rekey.ts")).planRekey);
 export type { PlannedRekey, RekeyOptions, RekeyPreview, RekeyResult } from "./rekey.ts";
+export const planItemRelease = lazily(async () => (await import("./release.ts")).planItemRelease);
+export { RELEASE_KINDS } from "./release-kinds.ts";
+export type {
+  ItemKind,
+  ListedItem,
+  PlannedRelease,
+  ReleasedItems,
+  ReleaseItemsOptions,
+  ReleasePreview,
+} from "./release.ts";
 export const planRepair = lazily(async () => (await import("./repair.ts")).planRepair);
 export type { PlannedRepair, RepairOptions, RepairPlan, RepairResult } from "./repair.ts";
 export const planDatabaseRestore = lazily(

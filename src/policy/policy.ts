@@ -171,6 +171,7 @@ const source = z.strictObject({
   management_token: password.optional(),
   management_api: z.string().min(1).optional(),
   limits: sourceLimits.optional(),
+  vault: z.literal("decrypted").optional(),
 });
 const provider = z.strictObject({
   expect: z.strictObject({
@@ -264,6 +265,8 @@ export interface Source {
   /** Where the Management API is, if not at its usual address. */
   readonly management_api?: string | undefined;
   readonly limits?: SourceLimits | undefined;
+  /** Secrets of Vault are stored in the repository as their own view opens them; said in words, since they are plain there. */
+  readonly vault?: "decrypted" | undefined;
 }
 
 export interface Target {

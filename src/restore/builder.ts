@@ -55,7 +55,7 @@ export async function acquireBuilder(
 }
 
 /** A `SET ROLE` from the admin's session would not do: what runs there could turn back (R3). */
-async function proveLogin(
+export async function proveLogin(
   url: Secret,
   server: Connection,
   signal: AbortSignal | undefined,

@@ -66,6 +66,25 @@ export const restoreError = errorTable("restore", {
     kind: "incompatible",
     meaning: "One object cannot be restored safely here; it is listed, and the rest goes on.",
   },
+  target_unfinished: {
+    kind: "usage",
+    meaning: "Something is to be released in a database whose restore has not come to its end.",
+    hint: "Run the restore again: it goes on where it ended.",
+  },
+  release_runs: {
+    kind: "locked",
+    meaning: "Another release runs in the same database.",
+    hint: "Wait for its end.",
+  },
+  item_unknown: {
+    kind: "usage",
+    meaning: "Nothing that this snapshot's restore left out has that name.",
+    hint: "Run `sparekeep release` without --item: it lists what there is.",
+  },
+  item_refused: {
+    kind: "usage",
+    meaning: "An item cannot be released here, or not yet.",
+  },
   plan_spent: {
     kind: "usage",
     meaning: "A plan was executed a second time.",

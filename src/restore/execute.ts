@@ -5,6 +5,7 @@ import { compareCatalog } from "./catalog/compare-catalog.ts";
 import { acquireBuilder } from "./builder.ts";
 import { openAdmin, openBuilder } from "./context.ts";
 import type { Findings, Work } from "./context.ts";
+import { restoreJobs } from "./cron/step.ts";
 import type { RolePlan } from "./roles.ts";
 import { createMarker, dropMarker, openLedger } from "./ledger.ts";
 import { dropBuilder, finishDatabase, finishRoles, leaveRoles } from "./step-finish.ts";
@@ -20,6 +21,8 @@ import { restorePlatformRoles } from "./step-platform-roles.ts";
 import { restoreTables } from "./step-tables.ts";
 import { verifyContents } from "./step-verify.ts";
 import type { Verified } from "./step-verify.ts";
+import { restoreVault } from "./step-vault.ts";
+import type { NewId } from "./step-vault.ts";
 import { refreshViews } from "./step-views.ts";
 import { openMaintenance } from "./target.ts";
 import type { RestoreIssue, RestoreResult } from "./types.ts";
@@ -46,7 +49,7 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
   await using admin = await openAdmin(findings.options.targetUrl, findings.options.signal);
   await using builder = await openBuilder(prepared.builderUrl, findings.options.signal);
   const work = await openWork(findings, { ...prepared, admin, builder, issues });
-  const { tables, verified } = await runSteps(work, timed);
+  const { tables, verified, newIds } = await runSteps(work, timed);
   const catalog = await timed("compare", () => compareCatalog(work));
   return {
     outcome: issues.length === 0 ? "complete" : "incomplete",
@@ -58,13 +61,18 @@ export async function executeRestore(findings: Findings): Promise<RestoreResult>
     steps,
     verified,
     catalog,
+    newIds,
   };
 }
 
 async function runSteps(
   work: Work,
   timed: <Result>(step: string, run: () => Promise<Result>) => Promise<Result>,
-): Promise<{ readonly tables: readonly TableManifest[]; readonly verified: Verified }> {
+): Promise<{
+  readonly tables: readonly TableManifest[];
+  readonly verified: Verified;
+  readonly newIds: readonly NewId[];
+}> {
   await timed("schema", async () => {
     await clearDefaults(work);
     await restorePreData(work);
@@ -80,8 +88,9 @@ async function runSteps(
   const verified = await timed("verify", () => verifyContents(work, tables));
   await timed("owners", () => restoreOwners(work));
   await timed("views", () => refreshViews(work));
+  const newIds = await timed("vault", () => restoreVault(work));
   await timed("finish", () => finish(work));
-  return { tables, verified };
+  return { tables, verified, newIds };
 }
 
 interface Prepared {
@@ -141,6 +150,7 @@ async function finish(work: Work): Promise<void> {
   await finishRoles(work);
   await restorePlatformRoles(work);
   await finishDatabase(work);
+  await restoreJobs(work);
   await leaveRoles(work);
   if (work.builderRole === undefined) return await dropMarker(work.builder);
   await work.builder[Symbol.asyncDispose]();

@@ -78,11 +78,27 @@ const ADDED_BY_CUSTOMERS: ReadonlySet<string> = new Set([
 export async function readFurniture(inside: Connection): Promise<Furniture | undefined> {
   const name = await readPlatform(inside);
   if (name === undefined) return undefined;
+  return furnitureOf(platformNamed(name), await readThere(inside));
+}
+
+type IsThere = (kind: string, schema: string, tag: string) => boolean;
+
+async function readThere(inside: Connection): Promise<IsThere> {
   const rows = await inside.query<{ kind: string; schema: string; tag: string }>(THERE);
   const there = new Set(rows.map(({ kind, schema, tag }) => keyOf(kind, schema, tag)));
-  return furnitureOf(platformNamed(name), (kind, schema, tag) =>
-    there.has(keyOf(kind, schema, tag)),
-  );
+  return (kind, schema, tag) => there.has(keyOf(kind, schema, tag));
+}
+
+/** Whether the database holds what an entry of the archive makes; `undefined` for kinds that are not looked up. */
+export async function readEntriesThere(
+  inside: Connection,
+): Promise<(entry: TocEntry) => boolean | undefined> {
+  const isThere = await readThere(inside);
+  return ({ kind, schema = "", tag }) => {
+    const looked = LOOKED_UP[kind];
+    if (looked === undefined) return undefined;
+    return isThere(looked, looked === "schema" || looked === "extension" ? "" : schema, tag);
+  };
 }
 
 function keyOf(kind: string, schema: string, tag: string): string {

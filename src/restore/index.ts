@@ -4,3 +4,12 @@ export { restoreError } from "./errors.ts";
 export type { ArchiveToc, TocEntry } from "./archive/toc.ts";
 export { parseArchiveToc } from "./archive/toc.ts";
 export { planRestore } from "./plan.ts";
+export { planRelease } from "./release/plan.ts";
+export { ITEM_KINDS } from "./release/types.ts";
+export type {
+  ItemKind,
+  ListedItem,
+  ReleaseOptions,
+  ReleasePlan,
+  ReleaseResult,
+} from "./release/types.ts";

@@ -1,6 +1,7 @@
 import { formatBytes, formatCount } from "../kernel/index.ts";
-import type { DatabaseManifest } from "../manifest/index.ts";
+import type { DatabaseManifest, Manifest } from "../manifest/index.ts";
 import type { Findings } from "./context.ts";
+import { isOfCron, jobTableOf } from "./cron/jobs.ts";
 import { tableBytes } from "./step-tables.ts";
 
 /** The plan, line by line, as it is shown before it is executed. */
@@ -8,7 +9,9 @@ export function planSteps(findings: Findings): readonly string[] {
   const { options, roles, archive, platform } = findings;
   const { database } = options.manifest;
   const tables = database.tables.filter(
-    ({ schema, name }) => typeof platform?.rowsOf(schema, name) !== "object",
+    (table) =>
+      typeof platform?.rowsOf(table.schema, table.name) !== "object" &&
+      !isOfCron(options.manifest, table),
   );
   const rows = tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
   return [
@@ -36,7 +39,21 @@ export function planSteps(findings: Findings): readonly string[] {
     ...(database.catalog === undefined
       ? []
       : ["compare every definition, owner and right with the catalog as it was captured"]),
+    ...vaultLines(options.manifest.database),
+    ...jobLines(options.manifest),
   ];
+}
+
+function vaultLines({ vault }: DatabaseManifest): readonly string[] {
+  if (vault === undefined) return [];
+  return [
+    `make ${formatCount(vault.secrets.length)} secrets of Vault again, under new ids, and compare what they open to`,
+  ];
+}
+
+function jobLines(manifest: Manifest): readonly string[] {
+  const rows = BigInt(jobTableOf(manifest)?.rows ?? "0");
+  return rows === 0n ? [] : [`schedule ${formatCount(rows)} jobs of pg_cron, switched off`];
 }
 
 function targetLine({ target, platform }: Findings): string {

@@ -20,7 +20,7 @@ SELECT o.classid::pg_catalog.int8::text AS classid, o.objid::pg_catalog.int8::te
   FROM ${MARKER_SCHEMA}.owned AS o`;
 
 /** Names as the target's own catalog quotes them. */
-const IDENTIFIED = `
+export const IDENTIFIED = `
 SELECT w.n AS n, i.type AS type, i.identity AS identity, s.nspname::text AS schema
   FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY AS w(classid, objid, n)
  CROSS JOIN LATERAL pg_identify_object(w.classid::oid, w.objid::oid, 0) AS i
@@ -28,7 +28,7 @@ SELECT w.n AS n, i.type AS type, i.identity AS identity, s.nspname::text AS sche
  WHERE i.type IS NOT NULL AND i.identity IS NOT NULL`;
 
 /** `pg_identify_object`'s words to those of ALTER … OWNER TO. Schemas and tables first: others follow their owners. */
-const ALTERABLE: ReadonlyMap<string, string> = new Map([
+export const ALTERABLE: ReadonlyMap<string, string> = new Map([
   ["schema", "SCHEMA"],
   ["table", "TABLE"],
   ["foreign table", "FOREIGN TABLE"],
@@ -175,7 +175,7 @@ function isAdded({ platform }: Work): (grant: GrantStatement) => boolean {
     );
 }
 
-async function runGrant(
+export async function runGrant(
   work: Work,
   entry: TocEntry,
   isWanted: (grant: GrantStatement) => boolean = () => true,

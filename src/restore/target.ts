@@ -74,7 +74,9 @@ export async function inspectTarget(options: RestoreOptions): Promise<TargetFact
 }
 
 /** The database restored into may not exist yet, or must not be touched before it is identified. */
-export async function openMaintenance(options: RestoreOptions): Promise<Connection> {
+export async function openMaintenance(
+  options: Pick<RestoreOptions, "targetUrl" | "signal">,
+): Promise<Connection> {
   try {
     return await openAdmin(withDatabase(options.targetUrl, "postgres"), options.signal);
   } catch (error) {
@@ -83,7 +85,7 @@ export async function openMaintenance(options: RestoreOptions): Promise<Connecti
   }
 }
 
-async function readLogin(
+export async function readLogin(
   server: Connection,
 ): Promise<Pick<TargetFacts, "adminName" | "superuser" | "canCreateDatabase">> {
   const [row] = await server.query<{ name: string; superuser: boolean; createdb: boolean }>(
@@ -100,7 +102,7 @@ async function readLogin(
   };
 }
 
-async function readSystemIdentifier(server: Connection): Promise<string | undefined> {
+export async function readSystemIdentifier(server: Connection): Promise<string | undefined> {
   const [right] = await server.query<{ may: boolean }>(
     "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may",
   );
@@ -117,7 +119,10 @@ interface FoundDatabase {
   readonly locale: NonNullable<TargetFacts["locale"]>;
 }
 
-async function readDatabase(server: Connection, name: string): Promise<FoundDatabase | undefined> {
+export async function readDatabase(
+  server: Connection,
+  name: string,
+): Promise<FoundDatabase | undefined> {
   const [row] = await server.query<{
     oid: string;
     owner: string;
@@ -137,8 +142,8 @@ async function readDatabase(server: Connection, name: string): Promise<FoundData
 }
 
 /** R1. A database that does not exist cannot be the source; where an identifier is missing, the rest decides alone. */
-function refuseSource(
-  options: RestoreOptions,
+export function refuseSource(
+  options: Pick<RestoreOptions, "manifest">,
   databaseName: string,
   systemIdentifier: string | undefined,
   databaseOid: number | undefined,
@@ -231,7 +236,7 @@ SELECT r.rolname AS name, EXISTS (SELECT FROM powers WHERE powers.oid = r.oid) A
   FROM pg_roles AS r`;
 
 /** Bare roles of any interrupted restore are ours to finish, also where another snapshot is restored in its place. */
-async function readRoles(server: Connection): Promise<ReadonlyMap<string, TargetRole>> {
+export async function readRoles(server: Connection): Promise<ReadonlyMap<string, TargetRole>> {
   const rows = await server.query<{
     name: string;
     powerful: boolean;
@@ -262,7 +267,7 @@ export function builderMark(snapshot: string): string {
   return `sparekeep: builds the restore of snapshot ${snapshot}`;
 }
 
-async function readExtensions(server: Connection): Promise<TargetFacts["extensions"]> {
+export async function readExtensions(server: Connection): Promise<TargetFacts["extensions"]> {
   const rows = await server.query<{ name: string; trusted: boolean }>(
     `SELECT a.name, bool_or(v.trusted OR NOT v.superuser) AS trusted
        FROM pg_available_extensions AS a

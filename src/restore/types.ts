@@ -61,6 +61,12 @@ export interface RestoreResult {
   readonly steps: readonly { readonly step: string; readonly durationMs: number }[];
   readonly verified: { readonly tables: number; readonly rows: bigint };
   readonly catalog: CatalogComparison;
+  /** Ids that could not be kept, each with the new one: what stores the old one as data has to be changed. */
+  readonly newIds: readonly {
+    readonly object: string;
+    readonly from: string;
+    readonly to: string;
+  }[];
 }
 
 /** The catalog that was captured against the one that stands; `ours` are issues too (docs/spec/catalog.md). */

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { cronCommand, cronLibrary } from "../../scripts/setup/cron.js";
 import { mainClusterCommand, withoutMainCluster } from "../../scripts/setup/main-cluster.js";
 import { packageFor, quietFlags } from "../../scripts/setup/node.js";
 import {
@@ -152,6 +153,16 @@ describe("the object stores of the tests", () => {
     expect(serversCommand(["radosgw"]).shell).not.toContain("systemctl");
     // What is shown goes through one more shell, between single quotes.
     expect(serversCommand(all).shell).not.toContain("'");
+  });
+});
+
+describe("pg_cron", () => {
+  test("is looked for beside the server's programs, and installed for that version", () => {
+    expect(cronLibrary("/usr/lib/postgresql/15/bin")).toBe("/usr/lib/postgresql/15/lib/pg_cron.so");
+    const { shell, needsRoot } = cronCommand(15);
+    expect(needsRoot).toBe(true);
+    expect(shell).toMatch(/^apt-get update -q && .*apt-get install .* postgresql-15-cron$/);
+    expect(shell).not.toContain("'");
   });
 });
 

@@ -146,6 +146,7 @@ function describeResult(result: RestoredDatabase): string[] {
       ...(hint === undefined ? [] : [`  fix: ${hint}`]),
     ]),
     `${result.outcome}: ${result.target}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
+    ...result.newIds.map(({ object, from, to }) => `new id: ${object}: ${from} is now ${to}`),
     `  verified against the manifest: ${counted(verified.tables, "table")}, ${counted(verified.rows, "row")}`,
     ...catalogLines(result.catalog),
   ].map(printable);

@@ -6,18 +6,20 @@ import type { RestoreOptions } from "../types.ts";
 import { parseArchiveToc } from "./toc.ts";
 import type { ArchiveToc } from "./toc.ts";
 
+type Source = Pick<RestoreOptions, "reader" | "snapshot" | "manifest" | "tools" | "signal">;
+
 /**
  * The schema archive, read in full and proven readable to its end before anything is written: its size and SHA-256
  * against the manifest, and all of it through `pg_restore`, whose `--list` alone accepts an archive cut in half.
  */
-export async function loadArchive(options: RestoreOptions): Promise<ArchiveToc> {
+export async function loadArchive(options: Source): Promise<ArchiveToc> {
   const bytes = await readWhole(options, options.manifest.database.schema, options.signal);
   const toc = parseArchiveToc(bytes);
   await proveReadable(options, bytes);
   return toc;
 }
 
-async function proveReadable(options: RestoreOptions, bytes: Bytes): Promise<void> {
+async function proveReadable(options: Source, bytes: Bytes): Promise<void> {
   const program = {
     program: options.tools.pgRestore,
     args: ["--file=-"],

@@ -1,7 +1,12 @@
 import type { Limits } from "../../manifest/index.ts";
-import { isWord, nameOf, tokenize } from "../tokens.ts";
 import type { Placement } from "../furniture.ts";
+import { describeEntry, extensionOf } from "./entry.ts";
+import { findReach } from "./reach.ts";
+import type { HeldBack } from "./reach.ts";
 import type { ArchiveToc, TocEntry } from "./toc.ts";
+import { REACHING, WITHHELD_EXTENSIONS, WITHHELD_KINDS } from "./withheld.ts";
+
+export { describeEntry, extensionOf } from "./entry.ts";
 
 /**
  * Which step an entry of the archive belongs to, decided by its kind and its dependencies alone (R7).
@@ -14,6 +19,14 @@ export interface Withheld {
   readonly reason: string;
 }
 
+/** Left out by I5 or I6, its comment and grants with it: what `release` turns on, or says why not. */
+export interface HeldEntry {
+  readonly entry: TocEntry;
+  readonly reason: string;
+  /** Entries that it cannot do without. */
+  readonly roots: readonly number[];
+}
+
 export interface SortedArchive {
   readonly preData: readonly TocEntry[];
   readonly postData: readonly TocEntry[];
@@ -21,32 +34,8 @@ export interface SortedArchive {
   /** Of these grants only what concerns roles that are not the target platform's. */
   readonly addedGrants: readonly TocEntry[];
   readonly withheld: readonly Withheld[];
+  readonly held: readonly HeldEntry[];
 }
-
-/** Switched off until released (I5), or what no restore may bring (I6). */
-const WITHHELD_KINDS: Readonly<Record<string, string>> = {
-  "EVENT TRIGGER":
-    "runs by itself on every schema change; create it again when the database is released",
-  PUBLICATION: "sends changes elsewhere; create it again when the database is released",
-  "PUBLICATION TABLE": "part of a publication",
-  "PUBLICATION TABLES IN SCHEMA": "part of a publication",
-  SUBSCRIPTION: "fetches changes from elsewhere; create it again when the database is released",
-  "SUBSCRIPTION TABLE": "part of a subscription",
-  "USER MAPPING": "logs in to a foreign server; create it again when the database is released",
-  "PROCEDURAL LANGUAGE": "a language outside an extension, which only a superuser may install",
-};
-
-const WITHHELD_EXTENSIONS: Readonly<Record<string, string>> = {
-  pg_cron: "runs jobs by itself; install it when the database is released",
-  pg_net: "sends requests by itself; install it when the database is released",
-  http: "sends requests; install it when the database is released",
-  dblink: "opens connections elsewhere; a superuser has to install it",
-  file_fdw: "reads files of the server; a superuser has to install it",
-  adminpack: "writes files of the server; a superuser has to install it",
-  plpython3u: "an untrusted language; a superuser has to install it",
-  plperlu: "an untrusted language; a superuser has to install it",
-  pltclu: "an untrusted language; a superuser has to install it",
-};
 
 /** Done otherwise, or no part of a schema: the database itself, rows, statistics, the session's head. */
 const SKIPPED_KINDS = new Set([
@@ -77,7 +66,9 @@ export function sortArchive(
   { limits, decide = (): Placement => "build" }: SortOptions = {},
 ): SortedArchive {
   const left = new Set<number>();
-  const callOut = new Set(toc.entries.filter(callsOut).map(({ dumpId }) => dumpId));
+  const reach = findReach(toc);
+  const there = new Set<number>();
+  const held: HeldEntry[] = [];
   const late = new Set<number>();
   const sorted = { preData: new Array<TocEntry>(), postData: new Array<TocEntry>() };
   const grants: TocEntry[] = [];
@@ -89,11 +80,18 @@ export function sortArchive(
     if (placement === "grants") addedGrants.push(entry);
     if (typeof placement === "object")
       withheld.push({ object: describeEntry(entry), reason: placement.reason });
+    if (placement === "there") there.add(entry.dumpId);
+    if (placement === "there" && reachesOut(entry)) {
+      const reason = "is there already: what calls it calls out as soon as it runs";
+      withheld.push({ object: describeEntry(entry), reason });
+    }
     if (placement !== "build") {
       if (placement !== "grants") left.add(entry.dumpId);
       continue;
     }
-    const reason = reasonToWithhold(entry, { left, callOut }) ?? dangling(entry, limits);
+    const back = holdBack(entry, left, missing(reach.get(entry.dumpId), there));
+    if (back !== undefined) held.push({ entry, reason: back.reason, roots: back.roots });
+    const reason = back?.reason ?? dangling(entry, limits);
     if (reason !== undefined) {
       left.add(entry.dumpId);
       if (!followsItsObject(entry)) withheld.push({ object: describeEntry(entry), reason });
@@ -110,28 +108,33 @@ export function sortArchive(
       });
     }
   }
-  return { ...sorted, grants, addedGrants, withheld };
+  return { ...sorted, grants, addedGrants, withheld, held };
 }
 
-/** Functions that send requests: a trigger that runs one is a webhook. */
-function callsOut({ kind, schema }: TocEntry): boolean {
-  return kind === "FUNCTION" && (schema === "supabase_functions" || schema === "net");
+function reachesOut(entry: TocEntry): boolean {
+  return entry.kind === "EXTENSION" && Object.hasOwn(REACHING, extensionOf(entry)?.name ?? "");
 }
 
-function reasonToWithhold(
+/** What a platform has at the target already holds nothing back, but for what acts by itself. */
+function missing(back: HeldBack | undefined, there: ReadonlySet<number>): HeldBack | undefined {
+  const isMissing = back?.onWrites === true || back?.roots.some((id) => !there.has(id)) === true;
+  return isMissing ? back : undefined;
+}
+
+function holdBack(
   entry: TocEntry,
-  { left, callOut }: Readonly<Record<"left" | "callOut", ReadonlySet<number>>>,
-): string | undefined {
-  if (entry.kind === "TRIGGER" && entry.dependencies.some((id) => callOut.has(id)))
-    return "a webhook, which sends requests; create it again when the database is released";
+  left: ReadonlySet<number>,
+  reach: HeldBack | undefined,
+): HeldBack | undefined {
   if (entry.kind === "EXTENSION") {
     const reason = WITHHELD_EXTENSIONS[extensionOf(entry)?.name ?? ""];
-    if (reason !== undefined) return reason;
+    if (reason !== undefined) return { reason, roots: [] };
   }
   const own = WITHHELD_KINDS[entry.kind];
-  if (own !== undefined) return own;
-  const follows = followsItsObject(entry) && entry.dependencies.some((id) => left.has(id));
-  return follows ? "part of something that was left out" : undefined;
+  if (own !== undefined) return { reason: own, roots: reach?.roots ?? [] };
+  if (reach !== undefined) return reach;
+  const roots = followsItsObject(entry) ? entry.dependencies.filter((id) => left.has(id)) : [];
+  return roots.length > 0 ? { reason: "part of something that was left out", roots } : undefined;
 }
 
 /** The rows that it refers to are not in the point: it could not hold. */
@@ -158,28 +161,4 @@ function isOfDatabase(entry: TocEntry): boolean {
 function isLate(entry: TocEntry, late: ReadonlySet<number>): boolean {
   if (entry.section === "post-data") return true;
   return entry.section === "none" && entry.dependencies.some((id) => late.has(id));
-}
-
-/** `TABLE public.parts`, for people. */
-export function describeEntry(entry: TocEntry): string {
-  const name = entry.schema === undefined ? entry.tag : `${entry.schema}.${entry.tag}`;
-  return `${entry.kind} ${name}`;
-}
-
-export interface ExtensionEntry {
-  readonly name: string;
-  readonly schema: string | undefined;
-}
-
-/** `CREATE EXTENSION IF NOT EXISTS name WITH SCHEMA schema;`, or `undefined` for any other text. */
-export function extensionOf(entry: TocEntry): ExtensionEntry | undefined {
-  const tokens = tokenize(entry.definition);
-  const head = ["CREATE", "EXTENSION", "IF", "NOT", "EXISTS"];
-  if (tokens === undefined || !head.every((word, at) => isWord(tokens[at], word))) return undefined;
-  const name = nameOf(tokens[5]);
-  const schema =
-    isWord(tokens[6], "WITH") && isWord(tokens[7], "SCHEMA") ? nameOf(tokens[8]) : undefined;
-  const length = schema === undefined ? 7 : 10;
-  if (name === undefined || tokens.length !== length) return undefined;
-  return { name, schema };
 }

@@ -43,6 +43,7 @@ import { pgDumpVersion, saveSchemaArchive } from "./schema-archive.ts";
 import type { SchemaArchive } from "./schema-archive.ts";
 import { listSequences, readSequences } from "./sequences.ts";
 import { readServerIdentity } from "./server-identity.ts";
+import { captureVault, leftOutOfVault, VAULT_TABLE } from "./vault.ts";
 import { exportSnapshot, openSession, underSnapshot } from "./snapshot.ts";
 import { leftOutByStandby } from "./standby.ts";
 import type { CaptureDatabase, CaptureIssue, CaptureOptions, CaptureResult } from "./types.ts";
@@ -134,6 +135,7 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const listed = limit === undefined ? catalog.largeObjects : [];
   const largeObjects = await copyLargeObjects(context, listed);
   meter.begin("finish");
+  const { vault, issues: vaultIssues } = await captureVault(context);
   const described = await describe(context, catalog, schema);
   const database: DatabaseManifest = {
     ...described,
@@ -142,7 +144,12 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
     largeObjects: largeObjects.largeObjects,
     // Computed from what is not there, they would say something that was never so.
     materializedViews: limit === undefined ? described.materializedViews : [],
-    leftOut: [...described.leftOut, ...leftOutRows(limit, catalog, reach)],
+    ...(vault === undefined ? {} : { vault }),
+    leftOut: [
+      ...described.leftOut,
+      ...leftOutRows(limit, catalog, reach).filter(({ object }) => object !== VAULT_TABLE),
+      ...leftOutOfVault(catalog.relations, vault),
+    ],
     ...(limit === undefined ? {} : { limitedTo: limit.limits }),
   };
   const issues = [
@@ -151,6 +158,7 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
     ...tables.issues,
     ...sequences.issues,
     ...largeObjects.issues,
+    ...vaultIssues,
   ];
   return { database, issues };
 }

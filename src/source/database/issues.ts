@@ -32,6 +32,8 @@ const HINTS: Readonly<Record<CaptureIssueCode, string>> = {
   large_object_unreadable: "Grant the backup role SELECT on the large object.",
   table_missing: "Correct the name in the plan, or take it out.",
   table_not_captured: "Name the tables that hold the rows.",
+  vault_unread:
+    "Grant the backup role SELECT on vault.decrypted_secrets, or take vault out of the policy.",
   export_failed:
     "Its rows are in the snapshot all the same; take the format out of the plan for this table.",
 };

@@ -129,9 +129,16 @@ function relationOf(row: RelationRow, columns: readonly Column[]): Relation {
     rowSecurity: row.row_security,
     parents: row.parents.map(Number),
     ...(row.extension === null ? {} : { extension: row.extension }),
-    ...(row.extension_condition === null ? {} : { extensionCondition: row.extension_condition }),
+    ...(row.extension_condition === null || isLog(row)
+      ? {}
+      : { extensionCondition: row.extension_condition }),
     columns,
   };
+}
+
+/** Marked by its extension as its user's, and yet a record of what ran on this server alone. */
+function isLog({ extension, name }: RelationRow): boolean {
+  return extension === "pg_cron" && name === "job_run_details";
 }
 
 export interface RelationSize {

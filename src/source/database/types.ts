@@ -28,6 +28,8 @@ export interface CaptureOptions {
   readonly rowHashKey: Bytes;
   /** Rows of these tables alone; everything where left out. */
   readonly only?: CaptureOnly;
+  /** Secrets of Vault are stored as its own view opens them. */
+  readonly vault?: "decrypted";
   /** How long a read waits for another session's lock before the table is an issue; tried three times. */
   readonly lockTimeoutMs?: number;
   /** Of all rows and large objects together; unbounded where left out. */
@@ -82,7 +84,8 @@ export type CaptureIssueCode =
   | "large_object_unreadable"
   | "table_missing"
   | "table_not_captured"
-  | "export_failed";
+  | "export_failed"
+  | "vault_unread";
 
 export interface CaptureResult {
   readonly database: DatabaseManifest;

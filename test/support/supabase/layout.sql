@@ -157,7 +157,23 @@ GRANT EXECUTE ON FUNCTION supabase_functions.http_request TO postgres, anon, aut
 
 CREATE SCHEMA vault AUTHORIZATION supabase_admin;
 GRANT USAGE ON SCHEMA vault TO postgres, service_role;
-CREATE TABLE vault.secrets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text, description text NOT NULL DEFAULT '', secret text NOT NULL, key_id uuid, nonce bytea);
+CREATE TABLE vault.secrets (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text, description text NOT NULL DEFAULT '', secret text NOT NULL, key_id uuid, nonce bytea,
+  created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now());
+CREATE UNIQUE INDEX secrets_name_idx ON vault.secrets (name) WHERE name IS NOT NULL;
+-- Stands in for the extension's cipher: what one project's key has closed, no other opens.
+CREATE FUNCTION vault._open(secret text) RETURNS text LANGUAGE sql SECURITY DEFINER AS
+  $$ SELECT extensions.pgp_sym_decrypt(decode(secret, 'base64'), current_setting('stand_in.vault_root_key')) $$;
+CREATE FUNCTION vault.create_secret(new_secret text, new_name text DEFAULT NULL, new_description text DEFAULT '', new_key_id uuid DEFAULT NULL)
+  RETURNS uuid LANGUAGE sql SECURITY DEFINER AS
+  $$ INSERT INTO vault.secrets (secret, name, description) VALUES (
+       encode(extensions.pgp_sym_encrypt(new_secret, current_setting('stand_in.vault_root_key')), 'base64'), new_name, new_description)
+     RETURNING id $$;
+CREATE VIEW vault.decrypted_secrets AS
+  SELECT id, name, description, secret, vault._open(secret) AS decrypted_secret, key_id, nonce, created_at, updated_at FROM vault.secrets;
+REVOKE ALL ON FUNCTION vault._open, vault.create_secret FROM public;
+GRANT EXECUTE ON FUNCTION vault._open, vault.create_secret TO postgres, service_role;
+GRANT SELECT, DELETE ON vault.secrets, vault.decrypted_secrets TO postgres, service_role;
 
 CREATE FUNCTION extensions.pgrst_ddl_watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NOTIFY pgrst, 'reload schema'; END $$;
 CREATE EVENT TRIGGER pgrst_ddl_watch ON ddl_command_end EXECUTE FUNCTION extensions.pgrst_ddl_watch();

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startCluster } from "../cluster.ts";
@@ -17,7 +18,11 @@ export interface SupabaseProject extends AsyncDisposable {
 const PASSWORD = "of the platform";
 
 export async function startSupabaseProject(): Promise<SupabaseProject> {
-  const cluster = await startCluster({ superuser: "supabase_admin" });
+  const cluster = await startCluster({
+    superuser: "supabase_admin",
+    // Of each project another, and in no database: what a file outside of it is to the real one.
+    settings: { "stand_in.vault_root_key": randomBytes(32).toString("hex") },
+  });
   try {
     const layout = await readFile(join(import.meta.dirname, "layout.sql"), "utf8");
     await cluster.psql(`\\set password '${PASSWORD}'\n${layout}`, "postgres");
