@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument, YAMLMap } from "yaml";
 import type { Document, YAMLError } from "yaml";
 import { quoted, schemaProblems } from "./issues.ts";
+import { classProblems } from "./class-problems.ts";
 import { providerProblems, sourceProblems } from "./source-problems.ts";
 import { destinationProblems, schemeOf } from "./destination-problems.ts";
 import { Places } from "./places.ts";
@@ -131,6 +132,7 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
   for (const [name, source] of Object.entries(policy.sources)) {
     problems.push(...sourceProblems(name, source, places));
   }
+  problems.push(...classProblems(policy.destinations, places));
   problems.push(...providerProblems(policy.provider ?? {}, policy.sources, places));
   return problems;
 }

@@ -181,6 +181,7 @@ const outsideName = z.string().regex(ENV_NAME, "a name of letters, digits and un
 const target = z.strictObject({ kind: z.enum(["postgres"]), connection });
 const destination = z.strictObject({
   url: z.string().min(1),
+  class: name.optional(),
   password: password.optional(),
   files: z.literal(true).optional(),
   manifests: z.string().optional(),
@@ -280,6 +281,8 @@ export interface ProviderPolicy {
 export interface Destination {
   /** A folder or its `file:` URL, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `rest:https://HOST/PATH/`. */
   readonly url: string;
+  /** A trust boundary: secrets of one class open nothing of another. */
+  readonly class?: string | undefined;
   /** Of a repository; plain files have none. */
   readonly password?: SecretReference | undefined;
   /** Plain files under names of their own, and no repository. */
