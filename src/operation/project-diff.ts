@@ -8,6 +8,7 @@
  */
 import { hash } from "node:crypto";
 import { AppError, collectBytes } from "../kernel/index.ts";
+import type { Bytes } from "../kernel/index.ts";
 import type { ProjectManifest } from "../manifest/index.ts";
 import { destinationNamed, sourceNamed } from "../policy/index.ts";
 import type { RepositoryDestination, Named, Policy } from "../policy/index.ts";
@@ -15,6 +16,7 @@ import { sourceOf } from "../repository/index.ts";
 import type { Repository, Snapshot, SnapshotReader } from "../repository/index.ts";
 import { readProject } from "../source/index.ts";
 import type { ProjectIssue } from "../source/index.ts";
+import type { ManagementApi } from "../supabase/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import { compareProject } from "./compare-project.ts";
 import type { ProjectChange, ProjectState } from "./compare-project.ts";
@@ -55,7 +57,7 @@ export async function diffProject(
   );
   const only = withToken.length === 1 ? withToken[0]?.[0] : undefined;
   const source = sourceNamed(policy, options.source ?? only);
-  const destination = destinationOf(policy, source.name, options.destination);
+  const destination = projectDestination(policy, source.name, options.destination);
   await recordAccess(context, policy, "project", {
     step: "diff",
     source: source.name,
@@ -63,19 +65,66 @@ export async function diffProject(
   });
   const api = await managementOf(context, source);
   const repository = await openDestination(context, destination);
-  const { signal } = context;
+  return compareWithNewest(context, { source: source.name, api, repository }, options.onProgress);
+}
+
+/** The project as it is, against the newest point of its source that holds a configuration. Records nothing. */
+export async function compareWithNewest(
+  { signal }: OperationContext,
+  {
+    source,
+    api,
+    repository,
+  }: {
+    readonly source: string;
+    readonly api: ManagementApi;
+    readonly repository: Repository;
+  },
+  onProgress?: OnProgress,
+): Promise<ProjectDiff> {
   const reader = await repository.acquireReader({ signal });
-  const found = await newestOf(repository, reader, source.name, signal);
+  const found = await newestOf(repository, reader, source, signal);
   const before = await storedState(reader, found.snapshot, found.project, signal);
+  const sealKey = repository.deriveKey(ROW_HASH_LABEL);
+  const { state, issues } = await liveState(api, { sealKey, signal, onProgress });
+  const { documents, files } = state;
+  const read = new Set([...documents.keys(), ...[...files.keys()].map(functionOf)]);
+  // What could not be read now is an issue, and not taken for gone.
+  const passOver = (name: string): boolean => issues.length > 0 && !read.has(name);
+  const changes = compareProject(before, state, passOver);
+  return {
+    outcome: issues.length > 0 ? "incomplete" : changes.length > 0 ? "drifted" : "same",
+    source,
+    project: api.ref,
+    snapshot: found.snapshot.id,
+    readAt: found.project.readAt,
+    changes,
+    issues,
+  };
+}
+
+/** The configuration as the API gives it now, secrets sealed as in a point of this repository. */
+async function liveState(
+  api: ManagementApi,
+  {
+    sealKey,
+    signal,
+    onProgress,
+  }: {
+    readonly sealKey: Bytes;
+    readonly signal: AbortSignal;
+    readonly onProgress: OnProgress | undefined;
+  },
+): Promise<{ readonly state: ProjectState; readonly issues: readonly ProjectIssue[] }> {
   const files = new Map<string, string>();
   const documents = new Map<string, unknown>();
   const { issues } = await readProject(
     api,
     {
-      sealKey: repository.deriveKey(ROW_HASH_LABEL),
+      sealKey,
       signal,
       onDocument: (name) =>
-        options.onProgress?.({ step: "project", doneBytes: 0, totalBytes: 0, current: name }),
+        onProgress?.({ step: "project", doneBytes: 0, totalBytes: 0, current: name }),
     },
     {
       document: async (name, text) => void documents.set(name, JSON.parse(text)),
@@ -86,34 +135,22 @@ export async function diffProject(
       },
     },
   );
-  const read = new Set([...documents.keys(), ...[...files.keys()].map(functionOf)]);
-  // What could not be read now is an issue, and not taken for gone.
-  const passOver = (name: string): boolean => issues.length > 0 && !read.has(name);
-  const changes = compareProject(before, { documents, files }, passOver);
-  return {
-    outcome: issues.length > 0 ? "incomplete" : changes.length > 0 ? "drifted" : "same",
-    source: source.name,
-    project: api.ref,
-    snapshot: found.snapshot.id,
-    readAt: found.project.readAt,
-    changes,
-    issues,
-  };
+  return { state: { documents, files }, issues };
 }
 
 function functionOf(file: string): string {
   return `function ${file.split("/")[0] ?? ""}`;
 }
 
-/** Where the source's plans write to, if that is one place. */
-function destinationOf(
+/** Where the source's plans that capture a configuration write to, if that is one place. */
+export function projectDestination(
   policy: Policy,
   source: string,
   name?: string,
 ): Named<RepositoryDestination> {
   const places = new Set(
     Object.values(policy.plans).flatMap((plan) =>
-      plan.source === source && plan.capture !== "pg_dump" ? [plan.to] : [],
+      plan.source === source && plan.capture === "everything" ? [plan.to] : [],
     ),
   );
   const [only] = places;
