@@ -190,3 +190,12 @@ export type {
   Status,
   StatusLock,
 } from "./status/types.ts";
+export const planProjectApply = lazily(
+  async () => (await import("./apply-project.ts")).planProjectApply,
+);
+export type {
+  AppliedProject,
+  ApplyProjectOptions,
+  PlannedProjectApply,
+  ProjectApplyPreview,
+} from "./apply-project.ts";

@@ -178,7 +178,8 @@ const provider = z.strictObject({
 });
 /** As the platform and its applications name secrets. */
 const outsideName = z.string().regex(ENV_NAME, "a name of letters, digits and underscores");
-const target = z.strictObject({ kind: z.enum(["postgres"]), connection });
+/** A project as a target is given like one as a source. */
+const target = source;
 const destination = z.strictObject({
   url: z.string().min(1),
   class: name.optional(),
@@ -263,10 +264,8 @@ export interface Source {
   readonly management_api?: string | undefined;
 }
 
-export interface Target {
-  readonly kind: "postgres";
-  readonly connection: ConnectionReference;
-}
+/** Where a restore, and with `kind: supabase` a configuration, may be put. */
+export type Target = Source;
 
 /** Backups that the provider makes: not ours, but watched. */
 export interface ProviderPolicy {

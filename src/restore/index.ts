@@ -4,3 +4,13 @@ export { restoreError } from "./errors.ts";
 export type { ArchiveToc, TocEntry } from "./archive/toc.ts";
 export { parseArchiveToc } from "./archive/toc.ts";
 export { planRestore } from "./plan.ts";
+export { functionsOf } from "./project/plan-functions.ts";
+export { planProject, requestBody, sameValue, secretNeeds } from "./project/plan-project.ts";
+export type {
+  PlannedRequest,
+  PlannedSetting,
+  ProjectPlan,
+  ProjectSide,
+  SecretNeed,
+  SecretState,
+} from "./project/types.ts";
