@@ -34,6 +34,7 @@ export type AccessAction =
   | "provider"
   | "project"
   | "recover"
+  | "status"
   | "doctor";
 
 /** What is about to happen, and who asks for it. */

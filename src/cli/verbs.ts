@@ -27,6 +27,7 @@ import { repairVerb } from "./commands/repair.ts";
 import { restoreVerb } from "./commands/restore.ts";
 import { rewriteVerb } from "./commands/rewrite.ts";
 import { snapshotsVerb } from "./commands/snapshots.ts";
+import { statusVerb } from "./commands/status.ts";
 import type { Verb } from "./verb.ts";
 
 /** Every verb by its purpose, in the order in which `--help` shows them. */
@@ -38,6 +39,7 @@ export const VERB_GROUPS: readonly (readonly [purpose: string, verbs: readonly V
       doctorVerb,
       backupVerb,
       guardVerb,
+      statusVerb,
       snapshotsVerb,
       lsVerb,
       dumpVerb,

@@ -1,6 +1,7 @@
 /** What a snapshot says that it contains: formats and the keyed row hash. Pure; where source and restore meet. */
 export * from "./platform.ts";
 export * from "./manifest.ts";
+export { outsideName } from "./project.ts";
 export type { ProjectFile, ProjectManifest } from "./project.ts";
 export * from "./row-hash.ts";
 export * from "./vault.ts";

@@ -49,3 +49,8 @@ export const projectManifestSchema = z.strictObject({
   absent: z.array(z.strictObject({ name: text, reason: text })),
   notGiven: z.array(z.strictObject({ name: text, what: text, place: text.exactOptional() })),
 });
+
+/** What `outside` of a policy calls a secret of a document: `smtp_pass` of auth is `AUTH_SMTP_PASS`. */
+export function outsideName(document: string, key: string): string {
+  return `${document}_${key}`.toUpperCase().replaceAll(/[^A-Z0-9]+/g, "_");
+}

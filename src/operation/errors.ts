@@ -132,6 +132,17 @@ export const operationError = errorTable("operation", {
     meaning: "No point of the source holds the configuration of its project.",
     hint: "Run `sparekeep backup` with a management_token at the source, then compare.",
   },
+  project_is_source: {
+    kind: "usage",
+    meaning: "A configuration was to be put into a project that the policy protects.",
+    hint: "Name a target; to take the project back to its own settings add --same-project.",
+  },
+  project_plan_outdated: {
+    kind: "usage",
+    meaning:
+      "The project is not as it was when the plan of its configuration was shown, or that plan ran already.",
+    hint: "Look at the new plan.",
+  },
   provider_other_project: {
     kind: "config",
     meaning: "The connection of a source leads to another project than the one it names.",

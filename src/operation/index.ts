@@ -191,3 +191,21 @@ export type {
 } from "./score-copies.ts";
 export const listSnapshots = lazily(async () => (await import("./snapshots.ts")).listSnapshots);
 export type { ListedSnapshot, ListSnapshotsOptions, SnapshotLine } from "./snapshots.ts";
+export const readStatus = lazily(async () => (await import("./status.ts")).readStatus);
+export type { StatusOptions } from "./status.ts";
+export type {
+  PlanStatus,
+  ProjectStatus,
+  ProviderStatus,
+  Status,
+  StatusLock,
+} from "./status/types.ts";
+export const planProjectApply = lazily(
+  async () => (await import("./apply-project.ts")).planProjectApply,
+);
+export type {
+  AppliedProject,
+  ApplyProjectOptions,
+  PlannedProjectApply,
+  ProjectApplyPreview,
+} from "./apply-project.ts";

@@ -9,12 +9,13 @@ import { operationError } from "./errors.ts";
 export async function managementOf(
   context: OperationContext,
   source: Named<Source>,
+  what = "source",
 ): Promise<ManagementApi> {
   const { project, management_token: reference, management_api: address } = source;
   if (project === undefined || reference === undefined) {
     throw operationError("no_management_token", {
-      message: `source ${source.name} without a token of the Management API`,
-      subject: { source: source.name },
+      message: `${what} ${source.name} without a token of the Management API`,
+      subject: { [what]: source.name },
     });
   }
   const { clock, random, signal, version, log } = context;

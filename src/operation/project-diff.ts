@@ -6,24 +6,19 @@
  *   leaves behind nothing
  *   exit codes    0, also where something differs; 1 the Management API cannot be reached or no point holds a configuration; 3 a part could not be read; 10 no repository; 12 wrong password; 20 damaged; 130
  */
-import { hash } from "node:crypto";
-import { AppError, collectBytes } from "../kernel/index.ts";
-import type { ProjectManifest } from "../manifest/index.ts";
 import { destinationNamed, sourceNamed } from "../policy/index.ts";
 import type { RepositoryDestination, Named, Policy } from "../policy/index.ts";
-import { sourceOf } from "../repository/index.ts";
-import type { Repository, Snapshot, SnapshotReader } from "../repository/index.ts";
-import { readProject } from "../source/index.ts";
+import type { Repository } from "../repository/index.ts";
 import type { ProjectIssue } from "../source/index.ts";
+import type { ManagementApi } from "../supabase/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import { compareProject } from "./compare-project.ts";
 import type { ProjectChange, ProjectState } from "./compare-project.ts";
 import type { OnProgress, OperationContext } from "./context.ts";
-import { operationError } from "./errors.ts";
 import { managementOf } from "./management.ts";
-import { readManifest } from "./manifest-of.ts";
 import { openDestination } from "./open.ts";
-import { entryPath } from "./path-text.ts";
+import { liveSettings, newestProjectPoint, storedSettings } from "./project-state.ts";
+import type { CapturedSettings } from "./project-state.ts";
 import { ROW_HASH_LABEL } from "./row-hash-label.ts";
 
 export interface DiffProjectOptions {
@@ -55,7 +50,7 @@ export async function diffProject(
   );
   const only = withToken.length === 1 ? withToken[0]?.[0] : undefined;
   const source = sourceNamed(policy, options.source ?? only);
-  const destination = destinationOf(policy, source.name, options.destination);
+  const destination = projectDestination(policy, source.name, options.destination);
   await recordAccess(context, policy, "project", {
     step: "diff",
     source: source.name,
@@ -63,36 +58,37 @@ export async function diffProject(
   });
   const api = await managementOf(context, source);
   const repository = await openDestination(context, destination);
-  const { signal } = context;
-  const reader = await repository.acquireReader({ signal });
-  const found = await newestOf(repository, reader, source.name, signal);
-  const before = await storedState(reader, found.snapshot, found.project, signal);
-  const files = new Map<string, string>();
-  const documents = new Map<string, unknown>();
-  const { issues } = await readProject(
+  return compareWithNewest(context, { source: source.name, api, repository }, options.onProgress);
+}
+
+/** The project as it is, against the newest point of its source that holds a configuration. Records nothing. */
+export async function compareWithNewest(
+  { signal }: OperationContext,
+  {
+    source,
     api,
-    {
-      sealKey: repository.deriveKey(ROW_HASH_LABEL),
-      signal,
-      onDocument: (name) =>
-        options.onProgress?.({ step: "project", doneBytes: 0, totalBytes: 0, current: name }),
-    },
-    {
-      document: async (name, text) => void documents.set(name, JSON.parse(text)),
-      functionFiles: async (slug, sources) => {
-        for (const { path, bytes } of sources) {
-          files.set(`${slug}/${path}`, hash("sha256", bytes, "hex"));
-        }
-      },
-    },
-  );
-  const read = new Set([...documents.keys(), ...[...files.keys()].map(functionOf)]);
+    repository,
+  }: {
+    readonly source: string;
+    readonly api: ManagementApi;
+    readonly repository: Repository;
+  },
+  onProgress?: OnProgress,
+): Promise<ProjectDiff> {
+  const reader = await repository.acquireReader({ signal });
+  const found = await newestProjectPoint(repository, reader, source, signal);
+  const before = stateOf(await storedSettings(reader, found, signal));
+  const sealKey = repository.deriveKey(ROW_HASH_LABEL);
+  const live = await liveSettings(api, { sealKey, signal, onProgress });
+  const { issues } = live;
+  const after = stateOf(live.settings);
+  const read = new Set([...after.documents.keys(), ...[...after.files.keys()].map(functionOf)]);
   // What could not be read now is an issue, and not taken for gone.
   const passOver = (name: string): boolean => issues.length > 0 && !read.has(name);
-  const changes = compareProject(before, { documents, files }, passOver);
+  const changes = compareProject(before, after, passOver);
   return {
     outcome: issues.length > 0 ? "incomplete" : changes.length > 0 ? "drifted" : "same",
-    source: source.name,
+    source,
     project: api.ref,
     snapshot: found.snapshot.id,
     readAt: found.project.readAt,
@@ -101,72 +97,28 @@ export async function diffProject(
   };
 }
 
+function stateOf({ documents, functions }: CapturedSettings): ProjectState {
+  const files = [...functions].flatMap(([slug, each]) =>
+    [...each].map(([path, sha256]) => [`${slug}/${path}`, sha256] as const),
+  );
+  return { documents, files: new Map(files) };
+}
+
 function functionOf(file: string): string {
   return `function ${file.split("/")[0] ?? ""}`;
 }
 
-/** Where the source's plans write to, if that is one place. */
-function destinationOf(
+/** Where the source's plans that capture a configuration write to, if that is one place. */
+export function projectDestination(
   policy: Policy,
   source: string,
   name?: string,
 ): Named<RepositoryDestination> {
   const places = new Set(
     Object.values(policy.plans).flatMap((plan) =>
-      plan.source === source && plan.capture !== "pg_dump" ? [plan.to] : [],
+      plan.source === source && plan.capture === "everything" ? [plan.to] : [],
     ),
   );
   const [only] = places;
   return destinationNamed(policy, name ?? (places.size === 1 ? only : undefined));
-}
-
-async function newestOf(
-  repository: Repository,
-  reader: SnapshotReader,
-  source: string,
-  signal: AbortSignal,
-): Promise<{ readonly snapshot: Snapshot; readonly project: ProjectManifest }> {
-  const snapshots = await repository.snapshots({ signal });
-  for (const snapshot of snapshots.toReversed()) {
-    if (sourceOf(snapshot) !== source) continue;
-    const project = await projectOf(reader, snapshot, signal);
-    if (project !== undefined) return { snapshot, project };
-  }
-  throw operationError("no_project_point", {
-    message: `no point of source ${source} that holds the project's configuration`,
-    subject: { source },
-  });
-}
-
-async function projectOf(
-  reader: SnapshotReader,
-  snapshot: Snapshot,
-  signal: AbortSignal,
-): Promise<ProjectManifest | undefined> {
-  try {
-    return (await readManifest(reader, snapshot, signal)).project;
-  } catch (thrown) {
-    // A point of another kind, with no manifest of ours.
-    if (thrown instanceof AppError && thrown.code === "operation.not_a_database_snapshot")
-      return undefined;
-    throw thrown;
-  }
-}
-
-async function storedState(
-  reader: SnapshotReader,
-  snapshot: Snapshot,
-  project: ProjectManifest,
-  signal: AbortSignal,
-): Promise<ProjectState> {
-  const documents = new Map<string, unknown>();
-  for (const { name, path } of project.documents) {
-    const entry = await reader.find(snapshot, entryPath(path), { signal });
-    const bytes = await collectBytes(reader.read(entry, { signal }));
-    documents.set(name, JSON.parse(Buffer.from(bytes).toString("utf8")));
-  }
-  const files = project.functions.flatMap(({ slug, files: each }) =>
-    each.map(({ name, sha256 }) => [`${slug}/${name}`, sha256] as const),
-  );
-  return { documents, files: new Map(files) };
 }

@@ -16,6 +16,7 @@ type Key = keyof Destination;
 
 const EVERYWHERE: readonly Key[] = [
   "url",
+  "class",
   "password",
   "limits",
   "copies",

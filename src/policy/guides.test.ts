@@ -28,3 +28,12 @@ ${yaml}`;
     expect(destinations["main"]?.copies).toEqual(["offsite"]);
   });
 });
+
+test("the whole policy that project-settings.md shows is one", () => {
+  const guide = readFileSync(join(FOLDER, "project-settings.md"), "utf8");
+  const [, yaml = ""] = /```yaml\n(sparekeep: 1\n[\s\S]*?)```/.exec(guide) ?? [];
+  expect(parsePolicy({ text: yaml, file: "guide.yaml", directory: "/etc" })).toMatchObject({
+    targets: { rebuilt: { kind: "supabase", management_token: { env: "SUPABASE_ACCESS_TOKEN" } } },
+    outside: { STRIPE_KEY: { file: "/etc/vault/stripe-key" } },
+  });
+});

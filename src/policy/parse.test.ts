@@ -120,6 +120,70 @@ describe("a good policy", () => {
   });
 });
 
+describe("examples/sparelink.yaml", () => {
+  const text = readFileSync(new URL("../../examples/sparelink.yaml", import.meta.url), "utf8");
+
+  test("holds the strategy's tiers, places and keys", () => {
+    const policy = parsePolicy({ text, file: "sparelink.yaml", directory: "/x" });
+    expect(policy).toMatchObject({
+      timezone: "Africa/Johannesburg",
+      destinations: {
+        production: {
+          class: "production",
+          tls: { min: "1.3" },
+          lock: { mode: "compliance", for: { days: 30 } },
+          copies: ["offsite"],
+        },
+        audit: { class: "audit", storage_class: "GLACIER_IR" },
+        dumps: { files: true, manifests: "production" },
+      },
+      plans: {
+        nightly: { capture: "everything", to: "production", keep: { within: { days: 30 } } },
+        "critical-tables": {
+          capture: {
+            tables: ["profiles", "shops", "orders", "part_requests", "offers"].map((name) => ({
+              schema: "public",
+              name,
+            })),
+            formats: ["csv", "json"],
+          },
+          keep: { within: { days: 30 } },
+        },
+        "before-migration": {
+          capture: "schema",
+          to: "production",
+          git: { url: "git@github.com:sparelink/migrations.git", path: "schema" },
+          keep: { within: { years: 1 } },
+        },
+        "weekly-dump": {
+          capture: "pg_dump",
+          to: "dumps",
+          file: "sparelink_backup_{date}.dump.gpg",
+          encrypt: { gpg: ["backups@sparelink.co.za"], keys: ["/x/keys/backups.asc"] },
+        },
+        "audit-logs": { to: "audit", keep: { within: { years: 1 } } },
+        "dev-nightly": { source: "dev-database", to: "development" },
+      },
+      provider: { database: { expect: { one_of: ["pitr", "daily_backup"] } } },
+    });
+  });
+
+  test("keeps the keys of its classes apart: any that is shared is refused", () => {
+    const moved: readonly (readonly [string, string])[] = [
+      ["file: ./secrets/audit", "file: ./secrets/production"],
+      ["env: AUDIT_ACCESS_KEY", "env: BACKUP_ACCESS_KEY"],
+      ["s3://sparelink-audit/backups", "s3://sparelink-backups/production/"],
+      ["copies: [offsite]", "copies: [audit]"],
+      ["manifests: production", "manifests: audit"],
+      ["class: development", "check: { everything_every: 30 days }"],
+    ];
+    for (const [from, to] of moved) {
+      expect(text.split(from)).toHaveLength(2);
+      expect(() => parse(text.replace(from, to))).toThrow(/of class|missing key "class"/);
+    }
+  });
+});
+
 interface Bad {
   readonly what: string;
   readonly text: string;

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { LineCounter, parseDocument, YAMLMap } from "yaml";
 import type { Document, YAMLError } from "yaml";
 import { quoted, schemaProblems } from "./issues.ts";
+import { classProblems } from "./class-problems.ts";
 import { providerProblems, sourceProblems } from "./source-problems.ts";
 import { destinationProblems, schemeOf } from "./destination-problems.ts";
 import { Places } from "./places.ts";
@@ -131,6 +132,10 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
   for (const [name, source] of Object.entries(policy.sources)) {
     problems.push(...sourceProblems(name, source, places));
   }
+  for (const [name, target] of Object.entries(policy.targets ?? {})) {
+    problems.push(...sourceProblems(name, target, places, "targets"));
+  }
+  problems.push(...classProblems(policy.destinations, places));
   problems.push(...providerProblems(policy.provider ?? {}, policy.sources, places));
   return problems;
 }
@@ -201,10 +206,7 @@ function withAbsolutePaths(parsed: Parsed, directory: string): Policy {
         return made === undefined ? [] : [[name, made]];
       }),
     ),
-    targets: mapValues(parsed.targets ?? {}, (entry) => ({
-      ...entry,
-      connection: connection(entry.connection),
-    })),
+    targets: mapValues(parsed.targets ?? {}, source),
     ...(parsed.outside === undefined ? {} : { outside: mapValues(parsed.outside, secret) }),
     ...(parsed.provider === undefined ? {} : { provider: parsed.provider }),
   };

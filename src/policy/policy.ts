@@ -182,9 +182,11 @@ const provider = z.strictObject({
 });
 /** As the platform and its applications name secrets. */
 const outsideName = z.string().regex(ENV_NAME, "a name of letters, digits and underscores");
-const target = z.strictObject({ kind: z.enum(["postgres"]), connection });
+/** A project as a target is given like one as a source. */
+const target = source;
 const destination = z.strictObject({
   url: z.string().min(1),
+  class: name.optional(),
   password: password.optional(),
   files: z.literal(true).optional(),
   manifests: z.string().optional(),
@@ -269,10 +271,8 @@ export interface Source {
   readonly vault?: "decrypted" | undefined;
 }
 
-export interface Target {
-  readonly kind: "postgres";
-  readonly connection: ConnectionReference;
-}
+/** Where a restore, and with `kind: supabase` a configuration, may be put. */
+export type Target = Source;
 
 /** Backups that the provider makes: not ours, but watched. */
 export interface ProviderPolicy {
@@ -287,6 +287,8 @@ export interface ProviderPolicy {
 export interface Destination {
   /** A folder or its `file:` URL, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `rest:https://HOST/PATH/`. */
   readonly url: string;
+  /** A trust boundary: secrets of one class open nothing of another. */
+  readonly class?: string | undefined;
   /** Of a repository; plain files have none. */
   readonly password?: SecretReference | undefined;
   /** Plain files under names of their own, and no repository. */

@@ -11,8 +11,9 @@ export function sourceProblems(
   name: string,
   source: Source,
   places: Places,
+  under: "sources" | "targets" = "sources",
 ): readonly PolicyProblem[] {
-  const path = ["sources", name];
+  const path = [under, name];
   if (source.kind === "postgres") {
     return OF_SUPABASE.filter((key) => source[key] !== undefined).map((key) => ({
       ...places.ofKey([...path, key]),

@@ -13,3 +13,13 @@ export type {
   ReleasePlan,
   ReleaseResult,
 } from "./release/types.ts";
+export { functionsOf } from "./project/plan-functions.ts";
+export { planProject, requestBody, sameValue, secretNeeds } from "./project/plan-project.ts";
+export type {
+  PlannedRequest,
+  PlannedSetting,
+  ProjectPlan,
+  ProjectSide,
+  SecretNeed,
+  SecretState,
+} from "./project/types.ts";

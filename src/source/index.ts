@@ -13,3 +13,4 @@ export { readProject } from "./project/read.ts";
 export type { NotGiven, ProjectIssue, ProjectReading } from "./project/read.ts";
 export { dropLogicalSlots, listLogicalSlots, projectOfConnection } from "./project/slots.ts";
 export type { LogicalSlot } from "./project/slots.ts";
+export { createSeal } from "./project/seal.ts";

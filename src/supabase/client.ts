@@ -9,6 +9,8 @@ import { parseSourceFiles } from "./multipart.ts";
 import { parseBackups, parseFunction, parseProject, parseSecret, PROJECT_REF } from "./parse.ts";
 import { send } from "./send.ts";
 import type { ApiAnswer, ApiRequest, SendOptions } from "./send.ts";
+import { createWrites } from "./write.ts";
+import type { ProjectWrites } from "./write.ts";
 import type { EdgeFunction, EdgeSecret, Project, ProviderBackups, SourceFile } from "./types.ts";
 
 export interface ManagementApiOptions {
@@ -32,7 +34,7 @@ export interface ConfigDocument {
 }
 
 /** One project through the Management API. */
-export interface ManagementApi {
+export interface ManagementApi extends ProjectWrites {
   readonly ref: string;
   project(): Promise<Project>;
   backups(): Promise<ProviderBackups>;
@@ -79,6 +81,7 @@ export function createManagementApi(ref: string, options: ManagementApiOptions):
   };
   return {
     ref,
+    ...createWrites(ask, below),
     project: () =>
       read("project", below(""), "project_admin_read", (value, place) =>
         ofThisProject(parseProject(value, place), ref, place),

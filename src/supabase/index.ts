@@ -22,3 +22,4 @@ export type {
   ProviderBackups,
   SourceFile,
 } from "./types.ts";
+export type { ConfigChange, FunctionDeployment, NamedSecret } from "./write.ts";

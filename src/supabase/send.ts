@@ -5,7 +5,7 @@ import type { RequestBudget } from "./budget.ts";
 
 /** One request and its whole answer; repeated where that is safe. */
 export interface ApiRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "PUT";
   /** Below the address, each part already encoded: `/v1/projects/…`. */
   readonly path: string;
   /** For errors and logs: `backups`, never a secret. */
@@ -13,7 +13,10 @@ export interface ApiRequest {
   readonly accept: "application/json" | "multipart/form-data";
   /** The fine-grained permission that the API asks for, to be named when it is missing. */
   readonly permission: string;
+  /** JSON. */
   readonly body?: unknown;
+  /** In its place. */
+  readonly form?: FormData;
   readonly maxBytes: number;
 }
 
@@ -97,6 +100,8 @@ async function attempt(
       method: request.method,
       headers: headersOf(options, request),
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+      // Its boundary stands in a header that fetch sets.
+      ...(request.form === undefined ? {} : { body: request.form }),
       // The token is for this address alone.
       redirect: "manual",
       signal: AbortSignal.any([options.signal, deadline]),

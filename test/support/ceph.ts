@@ -49,23 +49,23 @@ export interface BucketOptions {
   readonly allowed?: readonly (readonly [actions: readonly string[], path: string])[];
 }
 
-/** The second class of the gateway, besides STANDARD. */
+/** The second class of the gateway, besides STANDARD, where no other is asked for. */
 export const BULK_CLASS = "STANDARD_IA";
 
-export async function startCeph(): Promise<Ceph> {
+export async function startCeph(classes: readonly string[] = [BULK_CLASS]): Promise<Ceph> {
   if (!existsSync("/usr/bin/radosgw")) {
     throw new Error("Ceph is needed (radosgw, ceph-mon, ceph-osd, ceph-common); run npm run setup");
   }
   const folder = await createServerFolder("ceph");
   try {
-    return await startIn(folder);
+    return await startIn(folder, classes);
   } catch (thrown) {
     await folder[Symbol.asyncDispose]();
     throw thrown;
   }
 }
 
-async function startIn(folder: ServerFolder): Promise<Ceph> {
+async function startIn(folder: ServerFolder, classes: readonly string[]): Promise<Ceph> {
   const certificates = await createCertificates(folder.path);
 
   const [v2, v1, plain, tls] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
@@ -83,7 +83,7 @@ async function startIn(folder: ServerFolder): Promise<Ceph> {
   // The first user makes the default zone, in which the class is added.
   const owner = await createUser(administer, "owner");
   const guest = await createUser(administer, "guest");
-  await addStorageClass(administer);
+  for (const name of classes) await addStorageClass(administer, name);
   folder.start("rgw", "radosgw", [...withConf, "-n", "client.rgw", "-f"]);
   const endpoint = `http://127.0.0.1:${plain}`;
   await folder.until("gateway", () => answers(endpoint));
@@ -210,8 +210,8 @@ async function startStorage(
 }
 
 /** Before the gateway starts: it reads its classes once. */
-async function addStorageClass(administer: Ceph["administer"]): Promise<void> {
-  const placement = ["--placement-id", "default-placement", "--storage-class", BULK_CLASS];
+async function addStorageClass(administer: Ceph["administer"], name: string): Promise<void> {
+  const placement = ["--placement-id", "default-placement", "--storage-class", name];
   await administer(["zonegroup", "placement", "add", "--rgw-zonegroup", "default", ...placement]);
   await administer(
     [

@@ -14,11 +14,14 @@ import type { Schema } from "./json-schema.ts";
 export const DESCRIPTION_VERSION = "1.0.0";
 
 export interface Operation {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "PUT";
   readonly path: string;
   readonly permission: string;
   readonly request?: Schema;
-  readonly success: 200 | 201;
+  readonly success: 200 | 201 | 204;
+  /** Takes a form in place of JSON. */
+  readonly multipartRequest?: true;
+  readonly query?: Readonly<Record<string, Schema>>;
   /** Absent: the answer has no body. */
   readonly answer?: Schema;
   readonly multipart?: true;

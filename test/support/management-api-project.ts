@@ -12,6 +12,8 @@ export interface ProjectState {
     string,
     readonly { readonly path?: string; readonly text: string; readonly header?: true }[]
   >;
+  /** Settings and secrets that a change takes without an error, and does not keep. */
+  ignored: readonly string[];
   /** Permissions that the token lacks. */
   denied: readonly string[];
   readonly restoresAsked: number[];
@@ -178,6 +180,7 @@ export function plainProject(ref: string): ProjectState {
         { path: "../_shared/cors.ts", text: "export const cors = {};\n", header: true },
       ],
     },
+    ignored: [],
     denied: [],
     restoresAsked: [],
   };

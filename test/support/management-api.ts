@@ -6,6 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { schemaViolations } from "./json-schema.ts";
 import { OPERATIONS, PARAMETERS } from "./management-api-description.ts";
 import type { Operation } from "./management-api-description.ts";
+import { applyChange, deploy, DEPLOYMENT, WRITES } from "./management-api-writes.ts";
 import { plainProject } from "./management-api-project.ts";
 import type { ProjectState } from "./management-api-project.ts";
 
@@ -116,7 +117,9 @@ async function serve(
   if (fault !== undefined && fault.instead === undefined) return sayFault(answer, fault);
   if (state.denied.includes(operation.permission))
     return say(answer, 403, { message: "Forbidden" });
-  const said = answerOf(state, operation, parameters, body);
+  const said = WRITES.includes(operation)
+    ? await written(standing, operation, url, incoming, body)
+    : answerOf(state, operation, parameters, body);
   if (fault?.instead === "lose") return void answer.destroy();
   if (typeof said === "number") {
     if (operation.otherStatuses?.includes(said) !== true && ![402, 500].includes(said))
@@ -130,11 +133,29 @@ async function serve(
   say(answer, operation.success, said);
 }
 
+/** What the answer holds is not described here: nothing of ours reads it. */
+async function written(
+  { state, violations }: Standing,
+  { path, multipartRequest }: Operation,
+  url: URL,
+  incoming: IncomingMessage,
+  body: Buffer,
+): Promise<undefined> {
+  if (multipartRequest !== true) {
+    applyChange(state, path.replace("/v1/projects/{ref}", ""), JSON.parse(body.toString()));
+    return undefined;
+  }
+  const slug = url.searchParams.get("slug") ?? "";
+  const metadata = await deploy(state, slug, body, incoming.headers["content-type"] ?? "");
+  violations.push(...schemaViolations(DEPLOYMENT, metadata, `deployment of ${slug}`));
+  return undefined;
+}
+
 function operationOf(
   method: string,
   path: string,
 ): { operation: Operation; parameters: Record<string, string> } | undefined {
-  for (const operation of OPERATIONS) {
+  for (const operation of [...OPERATIONS, ...WRITES]) {
     if (operation.method !== method) continue;
     const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? "");
     const match = new RegExp(`^${operation.path.replaceAll(/\{\w+\}/g, "([^/]+)")}$`).exec(path);
@@ -156,11 +177,18 @@ function requestViolations(
   const wrong = Object.entries(parameters).flatMap(([name, value]) =>
     schemaViolations(PARAMETERS[name] ?? {}, value, name),
   );
-  if (url.search !== "") wrong.push(`query ${url.search}`);
+  for (const [name, value] of url.searchParams) {
+    const schema = operation.query?.[name];
+    if (schema === undefined) wrong.push(`query ${name}`);
+    else wrong.push(...schemaViolations(schema, value, name));
+  }
   const accept = incoming.headers.accept ?? "";
   const wanted = operation.multipart === true ? "multipart/form-data" : "application/json";
   if (accept !== wanted) wrong.push(`accept ${accept}`);
-  if (operation.request === undefined) {
+  if (operation.multipartRequest === true) {
+    if (incoming.headers["content-type"]?.startsWith("multipart/form-data; boundary=") !== true)
+      wrong.push("content type");
+  } else if (operation.request === undefined) {
     if (body.byteLength > 0) wrong.push("a body");
   } else if (incoming.headers["content-type"] !== "application/json") wrong.push("content type");
   else wrong.push(...schemaViolations(operation.request, JSON.parse(body.toString()), "body"));

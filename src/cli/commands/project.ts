@@ -10,10 +10,10 @@ import {
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
 import { examplesText } from "../examples.ts";
-import { toJson } from "../json.ts";
 import { printable } from "../printable.ts";
 import { timeText } from "../time-text.ts";
 import type { RunVerb, Verb } from "../verb.ts";
+import { registerProjectApply, shown } from "./project-apply.ts";
 
 interface ProjectDiffFlags extends OutputFlags {
   readonly policy?: string;
@@ -23,13 +23,18 @@ interface ProjectDiffFlags extends OutputFlags {
 export const projectVerb: Verb = {
   examples: [
     ["sparekeep project diff", "what of the project's settings changed since the newest point"],
+    [
+      "sparekeep project apply latest --to staging --dry-run",
+      "what would make another project's settings those of the newest point",
+    ],
   ],
-  register: (program: Command, run) => {
+  register: (program: Command, run, runtime) => {
     const project = program
       .command("project")
       .description("the configuration of a Supabase project (each has --json)")
       .helpCommand(false);
     registerDiff(project, run);
+    registerProjectApply(project, run, runtime);
     return project;
   },
 };
@@ -88,14 +93,4 @@ function changeLine({ change, document, path, before, after }: ProjectChange): s
           ? `: was ${shown(before)}`
           : "";
   return `${SIGNS[change]}  ${document}${path.startsWith(".") || path.startsWith("[") || path === "" ? path : ` ${path}`}${values}`;
-}
-
-const MAX_SHOWN = 120;
-
-function shown(value: unknown): string {
-  if (typeof value === "object" && value !== null && "sealed" in value) {
-    return `a secret with digest ${String(value.sealed).slice(0, 8)}`;
-  }
-  const text = toJson(value, 0);
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }

@@ -4,6 +4,7 @@
  */
 import { AppError, throwIfAborted } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
+import { outsideName } from "../../manifest/index.ts";
 import { DESCRIPTION_VERSION } from "../../supabase/index.ts";
 import type { EdgeFunction, ManagementApi, SourceFile } from "../../supabase/index.ts";
 import { CUSTOM_HOSTNAME, DOCUMENTS, hasCustomDomain, keepOrganization } from "./documents.ts";
@@ -222,9 +223,4 @@ class Reader {
       ...(hint === undefined ? {} : { hint }),
     });
   }
-}
-
-/** `smtp_pass` of auth is `AUTH_SMTP_PASS`. */
-function outsideName(document: string, key: string): string {
-  return `${document}_${key}`.toUpperCase().replaceAll(/[^A-Z0-9]+/g, "_");
 }
