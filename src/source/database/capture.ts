@@ -26,7 +26,7 @@ import type { CaptureContext } from "./context.ts";
 import { DEFAULT_LOCK_PATIENCE_MS, watchLocks } from "./lock-watch.ts";
 import { ControlSession } from "./control.ts";
 import { copyTables, refusedBefore } from "./copy-tables.ts";
-import type { TableWork } from "./copy-tables.ts";
+import { sizeUp } from "./size-up.ts";
 import { captureIssue, displayName } from "./issues.ts";
 import { copyLargeObjects, listLargeObjects } from "./large-objects.ts";
 import { leftOutByLimit, limitTo, readLimitFacts } from "./limit.ts";
@@ -36,7 +36,7 @@ import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
 import { createPace } from "./pace.ts";
 import { ProgressMeter } from "./progress.ts";
-import { estimateSizes, readBlockBytes, readRelations, readSizes } from "./relations.ts";
+import { readBlockBytes, readRelations } from "./relations.ts";
 import type { Relation } from "./relations.ts";
 import { readRoles } from "./roles.ts";
 import { pgDumpVersion, saveSchemaArchive } from "./schema-archive.ts";
@@ -373,30 +373,4 @@ async function saveSchema(
     if (error instanceof AppError && OF_SCHEMA.has(error.code)) throw new BeginAgain(error);
     throw error;
   }
-}
-
-/** Largest first, so that no session is left alone with the largest at the end. */
-async function sizeUp(
-  context: CaptureContext,
-  tables: readonly Relation[],
-): Promise<readonly TableWork[]> {
-  const oids = tables.map((table) => table.oid);
-  const sizes = await context.control
-    .run((session) => readSizes(session, oids))
-    .catch((error: unknown) => {
-      if (!isLockTimeout(error)) throw error;
-      // A lock that came meanwhile: its table will say so; the others need a size only to be ordered and split.
-      return context.control.run((session) => estimateSizes(session, oids));
-    });
-  // A table dropped by now has no size; its copy finds out and says so.
-  const work = tables.map((table) => ({
-    table,
-    size: sizes.get(table.oid) ?? { heapBytes: 0, toastBytes: 0 },
-  }));
-  const bytes = (one: TableWork): number => one.size.heapBytes + one.size.toastBytes;
-  return work.toSorted((a, b) => bytes(b) - bytes(a));
-}
-
-function isLockTimeout(error: unknown): boolean {
-  return error instanceof AppError && error.code === "postgres.lock_timeout";
 }
