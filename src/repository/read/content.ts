@@ -1,4 +1,4 @@
-import { fromHex, throwIfAborted, toHex } from "../../kernel/index.ts";
+import { asBlobId, fromHex, throwIfAborted, toHex } from "../../kernel/index.ts";
 import type { BlobId, Bytes } from "../../kernel/index.ts";
 import { isMissing, isTruncated } from "./blob-reader.ts";
 import type { BlobReader } from "./blob-reader.ts";
@@ -14,66 +14,128 @@ const WINDOW_BLOBS = 1024;
 const WINDOWS_AHEAD = 2;
 const PARALLEL_RANGES = 4;
 
-type Window = ReadonlyMap<string, Bytes>;
-type Fetched = { readonly blobs: Window } | { readonly thrown: unknown };
+/** The plain bytes of a window's blobs where they belong, as far as they opened at their first place. */
+interface Window {
+  readonly bytes: Bytes;
+  readonly slots: readonly Slot[];
+}
 
+interface Slot {
+  readonly id: BlobId;
+  readonly at: number;
+  readonly sizeBytes: number;
+  filled: boolean;
+}
+
+type Fetched = { readonly window: Window } | { readonly thrown: unknown };
+
+/** What is given out is the caller's, of any length: many small blobs come together. */
 export async function* readContent(
   reader: BlobReader,
   content: readonly BlobId[],
   signal?: AbortSignal,
 ): AsyncGenerator<Bytes> {
-  const ahead: { ids: readonly BlobId[]; fetched: Promise<Fetched> }[] = [];
+  const ahead: Promise<Fetched>[] = [];
   let next = 0;
   for (;;) {
     while (ahead.length < WINDOWS_AHEAD && next < content.length) {
-      const ids = windowFrom(reader, content, next);
-      next += ids.length;
-      ahead.push({ ids, fetched: fetchWindow(reader, ids, signal) });
+      const slots = slotsFrom(reader, content, next);
+      next += slots.length;
+      ahead.push(fetchWindow(reader, slots, signal));
     }
-    const window = ahead.shift();
-    if (window === undefined) return;
-    const fetched = await window.fetched;
+    const fetched = await ahead.shift();
     throwIfAborted(signal);
+    if (fetched === undefined) return;
     if ("thrown" in fetched) throw fetched.thrown;
-    for (const id of window.ids) {
-      // Whatever did not come with its window is looked for at every place, one by one.
-      yield fetched.blobs.get(id) ?? (await reader.load(fromHex(id), "data", signal));
-    }
+    yield* inOrder(reader, fetched.window, signal);
   }
 }
 
-function windowFrom(
+/** Neighbours at once; whatever did not come with its window is looked for at every place, one by one. */
+async function* inOrder(
   reader: BlobReader,
-  content: readonly BlobId[],
-  from: number,
-): readonly BlobId[] {
-  const ids: BlobId[] = [];
-  let sizeBytes = 0;
-  for (let at = from; at < content.length && ids.length < WINDOW_BLOBS; at += 1) {
-    const id = content[at];
+  { bytes, slots }: Window,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Bytes> {
+  let from = 0;
+  let to = 0;
+  for (const { id, at, sizeBytes, filled } of slots) {
+    if (filled) {
+      to = at + sizeBytes;
+      continue;
+    }
+    if (to > from) yield bytes.subarray(from, to);
+    yield await reader.load(fromHex(id), "data", signal);
+    from = at + sizeBytes;
+    to = from;
+  }
+  if (to > from) yield bytes.subarray(from, to);
+}
+
+/** Up to a window's bytes. What an index says of one blob may be any number: beyond a window it is loaded alone. */
+function slotsFrom(reader: BlobReader, content: readonly BlobId[], from: number): readonly Slot[] {
+  const slots: Slot[] = [];
+  let at = 0;
+  for (let i = from; i < content.length && slots.length < WINDOW_BLOBS; i += 1) {
+    const id = content[i];
     if (id === undefined) break;
     const position = reader.index.position(fromHex(id), "data");
-    const plainBytes = position < 0 ? 0 : reader.index.plainLengthAt(position);
-    if (ids.length > 0 && sizeBytes + plainBytes > WINDOW_BYTES) break;
-    ids.push(id);
-    sizeBytes += plainBytes;
+    const sizeBytes = position < 0 ? 0 : reader.index.plainLengthAt(position);
+    if (slots.length > 0 && at + sizeBytes > WINDOW_BYTES) break;
+    slots.push({ id, at, sizeBytes, filled: false });
+    at += sizeBytes;
   }
-  return ids;
+  return slots;
 }
 
 /** Never rejects: it runs ahead of whoever will await it. */
 async function fetchWindow(
   reader: BlobReader,
-  ids: readonly BlobId[],
+  slots: readonly Slot[],
   signal?: AbortSignal,
 ): Promise<Fetched> {
   try {
-    const positions = ids
+    const last = slots.at(-1);
+    const totalBytes = last === undefined ? 0 : last.at + last.sizeBytes;
+    if (totalBytes > WINDOW_BYTES) return { window: { bytes: new Uint8Array(0), slots } };
+    const window = { bytes: Buffer.allocUnsafeSlow(totalBytes), slots };
+    const slotsOf = Map.groupBy(slots, ({ id }) => id);
+    const positions = [...slotsOf.keys()]
       .map((id) => reader.index.position(fromHex(id), "data"))
       .filter((position) => position >= 0);
-    return { blobs: await openBlobs(reader, positions, signal) };
+    await openRanges(
+      reader,
+      positions,
+      (id, plain) => fill(window, slotsOf.get(id) ?? [], plain),
+      signal,
+    );
+    return { window };
   } catch (thrown) {
     return { thrown };
+  }
+}
+
+function fill({ bytes }: Window, slots: readonly Slot[], plain: Bytes): void {
+  for (const slot of slots) {
+    if (slot.sizeBytes !== plain.byteLength) continue;
+    bytes.set(plain, slot.at);
+    slot.filled = true;
+  }
+}
+
+/** `plain` may lie where the next one will. */
+type Keep = (id: BlobId, plain: Bytes, compressed: boolean) => void;
+
+async function openRanges(
+  reader: BlobReader,
+  positions: readonly number[],
+  keep: Keep,
+  signal?: AbortSignal,
+): Promise<void> {
+  const ranges = coalesce(reader.index, positions);
+  for (let at = 0; at < ranges.length; at += PARALLEL_RANGES) {
+    const group = ranges.slice(at, at + PARALLEL_RANGES);
+    await Promise.all(group.map((range) => openRange(reader, range, keep, signal)));
   }
 }
 
@@ -82,14 +144,12 @@ export async function openBlobs(
   reader: BlobReader,
   positions: readonly number[],
   signal?: AbortSignal,
-): Promise<Window> {
+): Promise<ReadonlyMap<string, Bytes>> {
   const found = new Map<string, Bytes>();
   const room = roomFor(reader, positions);
-  const ranges = coalesce(reader.index, positions);
-  for (let at = 0; at < ranges.length; at += PARALLEL_RANGES) {
-    const group = ranges.slice(at, at + PARALLEL_RANGES);
-    await Promise.all(group.map((range) => openRange(reader, range, { found, room }, signal)));
-  }
+  const keep: Keep = (id, plain, compressed) =>
+    void found.set(id, compressed ? kept(plain, room) : plain);
+  await openRanges(reader, positions, keep, signal);
   return found;
 }
 
@@ -122,7 +182,7 @@ function kept(plain: Bytes, room: Room): Bytes {
 async function openRange(
   reader: BlobReader,
   range: PackRange,
-  { found, room }: { readonly found: Map<string, Bytes>; readonly room: Room },
+  keep: Keep,
   signal?: AbortSignal,
 ): Promise<void> {
   let sealed: Bytes;
@@ -137,7 +197,6 @@ async function openRange(
     const place = reader.index.at(position);
     const from = place.offset - range.offset;
     const plain = reader.look(place, sealed.subarray(from, from + place.lengthBytes));
-    if (plain === undefined) continue;
-    found.set(toHex(place.id), place.plainBytes === undefined ? plain : kept(plain, room));
+    if (plain !== undefined) keep(asBlobId(toHex(place.id)), plain, place.plainBytes !== undefined);
   }
 }

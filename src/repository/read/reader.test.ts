@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { asBlobId, fromHex } from "../../kernel/index.ts";
+import { asBlobId, equalBytes, fromHex } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
 import { objectStoreError } from "../../objectstore/index.ts";
 import type { ObjectStore } from "../../objectstore/index.ts";
@@ -199,6 +199,36 @@ describe("reading", () => {
     const entry = await reader.find(snapshot, ["a"]);
     expect((await contentOf(reader, entry)).toString()).toBe("content");
   });
+
+  test.for([[20], [0.5], [-20], [20, 0.5, -20]])(
+    "puts what was damaged on the way, at %j, in its place among its neighbours",
+    async (places) => {
+      const fixture = await createFixture();
+      // The same blob twice in one window, and some more on each side.
+      const same = new Uint8Array(600_000);
+      const content = Buffer.concat([rows(6000, "a"), same, rows(3000, "b"), same]);
+      const snapshot = await saveFiles(fixture.repository, { "database/tables/t": content });
+      let requests = 0;
+      const store: ObjectStore = {
+        ...fixture.store,
+        getRange: async (key, range, options) => {
+          const bytes = Buffer.from(await fixture.store.getRange(key, range, options));
+          requests += 1;
+          if (requests > 1) return bytes;
+          for (const place of places) {
+            flipByte(Math.floor(place % 1 === 0 ? place : place * bytes.byteLength))(bytes);
+          }
+          return bytes;
+        },
+      };
+      const reader = await (await reopen(fixture, store)).acquireReader();
+      const entry = await reader.find(snapshot, ["database", "tables", "t"]);
+      expect(new Set(entry.content).size).toBeLessThan(entry.content.length);
+      requests = 0;
+      expect(equalBytes(await contentOf(reader, entry), content)).toBe(true);
+      expect(requests).toBeGreaterThan(places.length);
+    },
+  );
 
   test("of a damaged blob names it and its pack", async () => {
     const fixture = await createFixture();
