@@ -8,7 +8,7 @@
  *    at once, where the session itself waits for another one: two that wait for each other are a deadlock, which the
  *    server would end after a second by an error for either of them
  * 2. the session that holds the snapshot has no lock on any table; what waits for it waits for the snapshot to end
- *    (CREATE INDEX CONCURRENTLY, which holds nobody up meanwhile): that is said aloud, once for each
+ *    (CREATE INDEX CONCURRENTLY and REINDEX, which hold nobody up meanwhile): that is said aloud, once for each
  *
  * `pg_locks` and `pg_blocking_pids` may be read by every role, and neither waits for a lock of a table.
  */
