@@ -83,6 +83,11 @@ export const postgresError = errorTable("postgres", {
     meaning: "Another session held a lock for longer than the statement may wait.",
     hint: "Wait for the session that holds the lock, or end it.",
   },
+  deadlock: {
+    kind: "locked",
+    meaning: "The server ended the statement, since it and another session waited for each other.",
+    hint: "Run again when no migration is under way.",
+  },
   timeout: {
     kind: "unavailable",
     meaning: "A statement took longer than it may.",

@@ -28,6 +28,7 @@ describe("errors of the server", () => {
     ["42501", "postgres.permission_denied"],
     ["57014", "postgres.timeout"],
     ["55P03", "postgres.lock_timeout"],
+    ["40P01", "postgres.deadlock"],
     ["42P01", "postgres.relation_not_found"],
     ["3F000", "postgres.relation_not_found"],
     ["XX001", "postgres.server_damaged"],

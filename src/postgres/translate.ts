@@ -23,6 +23,7 @@ const BY_STATE: Readonly<Record<string, PostgresCode>> = {
   "42501": "permission_denied",
   "57014": "timeout",
   "55P03": "lock_timeout",
+  "40P01": "deadlock",
   "42P01": "relation_not_found",
   "42703": "relation_not_found",
   "42704": "relation_not_found",

@@ -213,6 +213,40 @@ describe("a migration that waits for a backup", () => {
     expect(times).toBe(3);
   });
 
+  test("is no victim of a deadlock with pg_dump: who waits for it while it waits is let through at once", async () => {
+    await using database = await createTestDatabase({
+      script: "CREATE TABLE early (a int); CREATE TABLE late (a int);",
+    });
+    // Neither side's own patience ends it, nor the server.
+    await database.query(`ALTER DATABASE ${database.name} SET deadlock_timeout = '1h'`);
+    await using migration = await open(database, "migration");
+    let crossed: Promise<unknown> | undefined;
+    const capture = await captureToMemory(database.url, {
+      lockPatienceMs: FOR_EVER_MS,
+      lockTimeoutMs: FOR_EVER_MS,
+      hooks: {
+        beforeFile: async (path) => {
+          if (path !== SCHEMA || crossed !== undefined) return;
+          await migration.query("BEGIN; LOCK TABLE public.late");
+          crossed = (async () => {
+            await expect
+              .poll(
+                async () => (await waiting(database)).map(({ waiter }) => waiter.slice(0, 17)),
+                {
+                  timeout: 60_000,
+                },
+              )
+              .toContain("sparekeep pg_dump");
+            await migration.query("LOCK TABLE public.early; COMMIT");
+          })();
+        },
+      },
+    });
+    await crossed;
+    expect(capture.issues).toEqual([]);
+    expect(rowsOf(capture)).toEqual({ early: "0", late: "0" });
+  });
+
   test("ends a portable dump, which holds every table from its beginning to its end", async () => {
     await using database = await createTestDatabase({ script: LARGE });
     let met = false;

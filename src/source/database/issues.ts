@@ -51,6 +51,7 @@ const BY_ERROR: Readonly<Record<string, CaptureIssueCode>> = {
   "postgres.permission_denied": "permission_denied",
   "postgres.row_security": "row_security_hidden",
   "postgres.lock_timeout": "table_locked",
+  "postgres.deadlock": "table_locked",
   "postgres.relation_not_found": "table_changed",
   "postgres.value_too_large": "value_too_large",
   "postgres.timeout": "table_unreadable",

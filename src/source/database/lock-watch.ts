@@ -5,8 +5,10 @@
  *
  * 1. a session that was waited for longer than the patience gives its lock up: the reading of that part is cancelled,
  *    and what it read is thrown away; whoever read decides whether it is read again
+ *    at once, where the session itself waits for another one: two that wait for each other are a deadlock, which the
+ *    server would end after a second by an error for either of them
  * 2. the session that holds the snapshot has no lock on any table; what waits for it waits for the snapshot to end
- *    (CREATE INDEX CONCURRENTLY, which holds nobody up meanwhile): that is said aloud, once for each
+ *    (CREATE INDEX CONCURRENTLY and REINDEX, which hold nobody up meanwhile): that is said aloud, once for each
  *
  * `pg_locks` and `pg_blocking_pids` may be read by every role, and neither waits for a lock of a table.
  */
@@ -51,6 +53,7 @@ interface WaitRow extends Record<string, unknown> {
   readonly mode: string;
   /** Of a virtual transaction: waits for the snapshot, not for a lock. */
   readonly for_snapshot: boolean;
+  readonly holder_waits: boolean;
 }
 
 /**
@@ -62,7 +65,8 @@ const WAITS = `
   SELECT DISTINCT w.pid AS waiter, b.pid AS holder, coalesce(a.application_name, '') AS holder_name,
          coalesce(w.relation::text, w.locktype) AS what, w.mode AS mode,
          (w.locktype = 'virtualxid' AND p.pid IS NOT NULL
-           AND coalesce(p.phase, 'waiting for old snapshots') = 'waiting for old snapshots') AS for_snapshot
+           AND coalesce(p.phase, 'waiting for old snapshots') = 'waiting for old snapshots') AS for_snapshot,
+         EXISTS (SELECT FROM pg_locks AS o WHERE o.pid = b.pid AND NOT o.granted) AS holder_waits
     FROM pg_locks AS w
    CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b(pid)
     LEFT JOIN pg_stat_activity AS a ON a.pid = b.pid
@@ -102,6 +106,14 @@ class Holding implements Hold {
   }
 }
 
+/**
+ * A program whose session waits for a lock does not end by being killed, not before it has the lock: its session is ended
+ * at the server. A role may do that to sessions of its own.
+ */
+const END_PROGRAM = `
+  SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+   WHERE pid = $1 AND application_name = $2 AND usename = current_user`;
+
 /** Looks until it is disposed; then nothing of it is under way. */
 export function watchLocks(options: LockWatchOptions): LockWatch {
   const { control, clock, log } = options;
@@ -112,9 +124,11 @@ export function watchLocks(options: LockWatchOptions): LockWatch {
   const ticker = clock.every(LOOK_EVERY_MS, () => {
     looking ??= control
       .run((session) => session.query<WaitRow>(WAITS, namesOf(options, holdings)))
-      .then((rows) => {
+      .then(async (rows) => {
         blind = false;
-        waits.see(rows);
+        for (const { holder, holder_name: name } of waits.see(rows)) {
+          await control.run((session) => session.query(END_PROGRAM, [holder, name]));
+        }
       })
       .catch((error: unknown) => {
         // A source that does not answer fails the reading as well; one that has no session left for us may not.
@@ -161,34 +175,41 @@ class Waits {
     this.#holdings = holdings;
   }
 
-  see(rows: readonly WaitRow[]): void {
+  /** Gives way where somebody has waited for too long; the result are programs whose sessions are to be ended. */
+  see(rows: readonly WaitRow[]): readonly WaitRow[] {
     const { clock, patienceMs } = this.#options;
     const nowMs = clock.monotonicMs();
     const seen = new Map<string, number>();
+    const programs: WaitRow[] = [];
     for (const row of rows) {
       const key = [row.waiter, row.holder, row.what, row.mode].join(" ");
       const sinceMs = this.#since.get(key) ?? nowMs;
       seen.set(key, sinceMs);
-      if (nowMs - sinceMs >= patienceMs) this.#act(row, nowMs - sinceMs);
+      if (nowMs - sinceMs < patienceMs && !row.holder_waits) continue;
+      if (this.#act(row, nowMs - sinceMs)) programs.push(row);
     }
     this.#since = seen;
+    return programs;
   }
 
-  #act(row: WaitRow, waitedMs: number): void {
+  /** True of a program. */
+  #act(row: WaitRow, waitedMs: number): boolean {
     const { log, snapshotPid } = this.#options;
     if (row.for_snapshot || row.holder === snapshotPid) {
-      if (this.#warned.has(row.waiter)) return;
+      if (this.#warned.has(row.waiter)) return false;
       this.#warned.add(row.waiter);
       log.warn(
         { pid: row.waiter },
         "a statement CONCURRENTLY waits for the snapshot of this backup, until it has been read",
       );
-      return;
+      return false;
     }
     const error = sourceError("ddl_waited", {
       message: `session ${row.waiter}, which has waited for ${formatDuration(waitedMs)} for a lock of this backup`,
       subject: { pid: row.waiter, mode: row.mode },
     });
-    for (const holding of this.#holdings) if (holding.holds(row)) holding.giveWay(error);
+    const held = [...this.#holdings].filter((one) => one.holds(row));
+    for (const one of held) one.giveWay(error);
+    return held.some(({ holder }) => "applicationName" in holder);
   }
 }
