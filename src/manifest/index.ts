@@ -7,6 +7,8 @@ export * from "./vault.ts";
 export * from "./dump-manifest.ts";
 export { manifestError } from "./errors.ts";
 export { formatManifest, parseManifest } from "./manifest-format.ts";
+export { isOfCron, jobTableOf } from "./cron.ts";
+export { REACHING_EXTENSIONS } from "./reaching.ts";
 export { addHashes } from "./add-hashes.ts";
 export { partPath, storedExportPath } from "./part-path.ts";
 export { renderRecoveryFiles } from "./recovery.ts";

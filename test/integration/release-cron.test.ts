@@ -1,9 +1,12 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { planRelease, planRestore } from "../../src/restore/index.ts";
 import { startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { startCronCluster } from "../support/cron.ts";
+import { runRestoreScript, writeSnapshotFolder } from "../support/recovered-folder.ts";
 import { releaseOptions } from "../support/release.ts";
 import { captureForRestore, restoreOptions } from "../support/restore.ts";
 import type { Made } from "../support/restore.ts";
@@ -135,6 +138,21 @@ describe("jobs of pg_cron", () => {
     });
     const { items } = await planRelease(releaseOptions(made, url));
     expect(items[0]).toMatchObject({ id: "extension pg_cron", state: "refused" });
+  });
+
+  test("are named by restore.sh, and not copied into a scheduler", async () => {
+    const recovered = await writeSnapshotFolder(made);
+    await using target = await startCronCluster("back");
+    await target.createDatabase("another");
+    await target.createDatabase("back");
+    const ended = runRestoreScript(recovered, target, "back");
+    const guide = await readFile(join(recovered, "RECOVERY.md"), "utf8");
+    await rm(recovered, { recursive: true });
+    expect(ended.status).toBe(3);
+    expect(ended.output).toContain("6 jobs of pg_cron are not scheduled");
+    expect(guide).toContain("Jobs of pg_cron (6)");
+    const found = await target.query("SELECT extname FROM pg_extension", { database: "back" });
+    expect(found).toEqual([{ extname: "plpgsql" }]);
   });
 
   test("of a user who is a superuser at the target are not scheduled", async () => {

@@ -1,6 +1,6 @@
 import { extensionOf } from "./entry.ts";
 import type { ArchiveToc, TocEntry } from "./toc.ts";
-import { REACHING } from "./withheld.ts";
+import { isReaching, REACHING } from "./withheld.ts";
 
 /**
  * What of the source reaches outside of its database (I5, ADR 0017). Two questions with two kinds of answer:
@@ -85,7 +85,7 @@ function reachingExtensions(toc: ArchiveToc): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const entry of toc.entries) {
     const name = entry.kind === "EXTENSION" ? extensionOf(entry)?.name : undefined;
-    if (name !== undefined && Object.hasOwn(REACHING, name)) found.set(name, entry.dumpId);
+    if (name !== undefined && isReaching(name)) found.set(name, entry.dumpId);
   }
   return found;
 }
@@ -242,7 +242,8 @@ function extensionOfMember(
 ): number | undefined {
   const name = GRANTED.exec(tag)?.[1] ?? "";
   for (const [extension, id] of extensions) {
-    const { schemas, names } = REACHING[extension] ?? { schemas: [], names: /^$/ };
+    if (!isReaching(extension)) continue;
+    const { schemas, names } = REACHING[extension];
     if ((schema !== undefined && schemas.includes(schema)) || names.test(name)) return id;
   }
   return undefined;
