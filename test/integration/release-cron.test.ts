@@ -91,6 +91,34 @@ describe("jobs of pg_cron", () => {
     expect(may).toEqual({ may: true });
   });
 
+  test("are never on for a moment: no transaction shows one so", async () => {
+    await using target = await startCronCluster("back");
+    await target.createDatabase("back");
+    const inside = { database: "back" };
+    await target.query(
+      "SELECT pg_create_logical_replication_slot('watch', 'test_decoding')",
+      inside,
+    );
+    await (
+      await planRestore(restoreOptions(made, target.url("back"), { create: false }))
+    ).execute();
+    const changes = await target.query<{ xid: string; data: string }>(
+      `SELECT xid::text AS xid, data FROM pg_logical_slot_get_changes('watch', NULL, NULL)
+        WHERE data LIKE 'table cron.job: %' ORDER BY lsn`,
+      inside,
+    );
+    // What each transaction left of each job, as its commit made it visible.
+    const left = new Map(
+      changes.map(({ xid, data }) => [
+        `${xid}: ${/jobid\[bigint\]:(\d+)/.exec(data)?.[1]}`,
+        /active\[boolean\]:(\w+)/.exec(data)?.[1],
+      ]),
+    );
+    expect([...left.values()]).toEqual(Array.from({ length: 5 }, () => "false"));
+    // One was on inside its own transaction: only the unnamed job needs two steps.
+    expect(changes.filter(({ data }) => data.includes("active[boolean]:true"))).toHaveLength(1);
+  });
+
   test("are switched on one by one, and only as the snapshot has them", async () => {
     await using target = await startCronCluster("back");
     const url = target.url("back");
