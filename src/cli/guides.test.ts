@@ -38,6 +38,7 @@ async function commandsIn(guide: string): Promise<string[]> {
 describe("the commands of the guides", () => {
   test.for([
     ["ransomware.md", 12],
+    ["release.md", 5],
     ["s3.md", 3],
   ] as const)("of %s exist, with every option that they use", async ([guide, least]) => {
     const commands = await commandsIn(guide);

@@ -8,6 +8,8 @@ export * from "./vault.ts";
 export * from "./dump-manifest.ts";
 export { manifestError } from "./errors.ts";
 export { formatManifest, parseManifest } from "./manifest-format.ts";
+export { isOfCron, jobTableOf } from "./cron.ts";
+export { REACHING_EXTENSIONS } from "./reaching.ts";
 export { addHashes } from "./add-hashes.ts";
 export { compareFacts, EXISTS } from "./facts/compare-facts.ts";
 export type { FactDifference } from "./facts/compare-facts.ts";

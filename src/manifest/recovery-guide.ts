@@ -1,4 +1,6 @@
+import { jobTableOf } from "./cron.ts";
 import type { DatabaseManifest, Manifest } from "./manifest.ts";
+import { REACHING_EXTENSIONS } from "./reaching.ts";
 import { plainLine } from "./sql-text.ts";
 
 /** RECOVERY.md: for a tired person at three in the morning who has the repository, its password and no Sparekeep. */
@@ -44,8 +46,9 @@ It checks more than the script below. Use it if you can.
 ## What does not come back by itself
 
 - Passwords of roles: they are in no backup. \`ALTER ROLE … PASSWORD\` for each role that logs in.
-${limitedForeignKeys(database)}- Publications, subscriptions, event triggers and user mappings: left out, so that a restored database does nothing by itself. They are in \`${archive}\`; \`pg_restore --list ${archive}\` shows them.
-${leftOut.length === 0 ? "" : `\nNot in this backup:\n\n${leftOut.join("\n")}\n`}
+${limitedForeignKeys(database)}- Publications, subscriptions, event triggers, foreign servers with their tables and user mappings, and extensions that reach elsewhere (${REACHING_EXTENSIONS.join(", ")}): left out, so that a restored database does nothing by itself. They are in \`${archive}\`; \`pg_restore --list ${archive}\` shows them, and \`sparekeep release\` turns them on one by one.
+- Triggers that call out by such an extension come back by the script, and fail until the extension is there: then they call out. Drop or disable those that must not, before you create it. (\`sparekeep restore\` leaves them out.)
+${jobsText(database)}${vaultText(database)}${leftOut.length === 0 ? "" : `\nNot in this backup:\n\n${leftOut.join("\n")}\n`}
 ## What is where
 
 | | |
@@ -58,6 +61,17 @@ ${exportsRow(database)}| \`database/large-objects/\` | large objects by their oi
 
 One table only: \`psql -c "COPY schema.table (columns) FROM STDIN" < database/tables/…/0000.copy\`. In names of files, \`%2F\` stands for \`/\`, \`%25\` for \`%\`; folders that begin with \`%-\` only divide a huge folder.
 `;
+}
+
+function jobsText(database: DatabaseManifest): string {
+  const rows = jobTableOf(database)?.rows ?? "0";
+  if (rows === "0") return "";
+  return `- Jobs of pg_cron (${rows}): left out, since they run by themselves. Their rows are in \`database/tables/cron/job/\`; schedule each with \`cron.schedule_in_database\`.\n`;
+}
+
+function vaultText({ vault }: DatabaseManifest): string {
+  if (vault === undefined) return "";
+  return `- Secrets of Vault (${vault.secrets.length}): in the clear in \`${plainLine(vault.file.path)}\`. Make each again with \`vault.create_secret(secret, name, description)\`; its id will be another.\n`;
 }
 
 function limitText({ limitedTo, tables }: DatabaseManifest): string {

@@ -99,8 +99,11 @@ say "reading the archive to its end"
 pg_restore -f /dev/null "$archive" || stop "$archive is damaged" 20
 pg_restore -l "$archive" >"$work/all.list"
 
-# What would act by itself stays out: event triggers, publications, subscriptions, user mappings.
+# What would act by itself or reach elsewhere stays out: event triggers, publications, subscriptions, extensions that
+# call out, foreign servers with their tables and user mappings.
 awk '!/^;/ && !($4 == "EVENT" && $5 == "TRIGGER") && $4 != "PUBLICATION" && $4 != "SUBSCRIPTION" &&
+     !($4 == "EXTENSION" && $6 ~ /^(@REACHING@)$/) && !($4 == "COMMENT" && $6 == "EXTENSION" && $7 ~ /^(@REACHING@)$/) &&
+     $4 != "SERVER" && !($4 == "FOREIGN" && $5 == "TABLE") && !($4 == "ACL" && $6 == "FOREIGN") &&
      !($4 == "USER" && $5 == "MAPPING") && !($4 == "COMMENT" && ($6 == "EVENT" || $6 == "PUBLICATION" || $6 == "SUBSCRIPTION"))' \
   "$work/all.list" >"$work/wanted.list"
 if [ "$limited" = 1 ]; then
@@ -189,6 +192,11 @@ large_object() {
     -c "SELECT FROM pg_catalog.lo_create($1)" \
     -c "SELECT FROM (SELECT pg_catalog.lo_put($1, (n - 1) * 32768, pg_catalog.decode(hex, 'hex')) FROM pg_temp.chunk) AS put" ||
     { echo "restore.sh: large object $1 not loaded" >&2; missing=1; }
+}
+# Rows of cron.job run by themselves: never loaded.
+jobs() {
+  echo "restore.sh: $1 jobs of pg_cron are not scheduled: their rows are in database/tables/cron/job, as COPY writes them" >&2
+  missing=1
 }
 load_all() {
 @LOAD@

@@ -1,5 +1,7 @@
+import { isOfCron, jobTableOf } from "./cron.ts";
 import type { Manifest, TableManifest } from "./manifest.ts";
 import { partPath } from "./part-path.ts";
+import { REACHING_EXTENSIONS } from "./reaching.ts";
 import type { RecoveryOptions } from "./recovery.ts";
 import { SCRIPT_BODY } from "./recovery-script-body.ts";
 import { shellWord, sqlName, sqlQualified, sqlText } from "./sql-text.ts";
@@ -7,8 +9,11 @@ import { shellWord, sqlName, sqlQualified, sqlText } from "./sql-text.ts";
 /** restore.sh: a fixed body, and lines of this snapshot whose every word is quoted. */
 export function renderScript(manifest: Manifest, options: RecoveryOptions): string {
   const { database } = manifest;
-  const tables = database.tables.flatMap((table) => loadLines(table, options));
+  const tables = database.tables.flatMap((table) =>
+    isOfCron(database, table) ? [] : loadLines(table, options),
+  );
   const objects = database.largeObjects.map(({ oid }) => `large_object ${oid}`);
+  const jobs = jobTableOf(database)?.rows ?? "0";
   const roles = database.roles.map((role) => sqlText(role.name)).join(", ");
   return SCRIPT_BODY.replace("@SOURCE_VERSION@", () => String(database.server.versionNum))
     .replace("@ARCHIVE@", () => shellWord(database.schema.path))
@@ -22,7 +27,10 @@ export function renderScript(manifest: Manifest, options: RecoveryOptions): stri
       database.server.encoding === "SQL_ASCII" ? "SQL_ASCII" : "UTF8",
     )
     .replace("@LIMITED@", () => (database.limitedTo === undefined ? "0" : "1"))
-    .replace("@LOAD@", () => ["  :", ...tables, ...objects].join("\n  "));
+    .replaceAll("@REACHING@", () => REACHING_EXTENSIONS.join("|"))
+    .replace("@LOAD@", () =>
+      ["  :", ...tables, ...objects, ...(jobs === "0" ? [] : [`jobs ${jobs}`])].join("\n  "),
+    );
 }
 
 function loadLines(table: TableManifest, options: RecoveryOptions): string[] {

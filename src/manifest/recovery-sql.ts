@@ -1,4 +1,5 @@
 import { parseAcl } from "./acl-text.ts";
+import { isOfCron } from "./cron.ts";
 import type { AclItem } from "./acl-text.ts";
 import type { DatabaseManifest, RoleManifest, TableManifest } from "./manifest.ts";
 import { sqlName, sqlQualified, sqlText } from "./sql-text.ts";
@@ -135,10 +136,12 @@ function splitList(text: string): readonly string[] {
 }
 
 export function renderSequences(database: DatabaseManifest): string {
-  const lines = database.sequences.map(
-    ({ schema, name, lastValue, isCalled }) =>
-      `SELECT pg_catalog.setval(${sqlText(sqlQualified(schema, name))}::pg_catalog.regclass, ${sqlText(lastValue)}::pg_catalog.int8, ${isCalled});`,
-  );
+  const lines = database.sequences
+    .filter((one) => !isOfCron(database, one))
+    .map(
+      ({ schema, name, lastValue, isCalled }) =>
+        `SELECT pg_catalog.setval(${sqlText(sqlQualified(schema, name))}::pg_catalog.regclass, ${sqlText(lastValue)}::pg_catalog.int8, ${isCalled});`,
+    );
   return `-- Values of the sequences.\n${lines.join("\n")}\n`;
 }
 
@@ -151,7 +154,8 @@ export function renderRefresh(database: DatabaseManifest): string {
 }
 
 export function renderAnalyze(database: DatabaseManifest): string {
-  const lines = [...database.tables, ...database.materializedViews].map(
+  const tables = database.tables.filter((table) => !isOfCron(database, table));
+  const lines = [...tables, ...database.materializedViews].map(
     ({ schema, name }) => `ANALYZE ${sqlQualified(schema, name)};`,
   );
   return `-- Statistics for the planner.\n${lines.join("\n")}\n`;
@@ -159,7 +163,8 @@ export function renderAnalyze(database: DatabaseManifest): string {
 
 /** One line a table: `same` or `DIFFERS` first. */
 export function renderCounts(database: DatabaseManifest): string {
-  const lines = database.tables.map((table) => {
+  const tables = database.tables.filter((table) => !isOfCron(database, table));
+  const lines = tables.map((table) => {
     const label = sqlText(` ${table.schema}.${table.name}: `);
     return `SELECT CASE WHEN pg_catalog.count(*) = ${table.rows} THEN 'same' ELSE 'DIFFERS' END || ${label} || pg_catalog.count(*) || ' of ${table.rows} rows' FROM ONLY ${sqlQualified(table.schema, table.name)}${conditionOf(table)};`;
   });

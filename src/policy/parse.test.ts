@@ -437,6 +437,12 @@ const BAD: readonly Bad[] = [
     hint: "Write exactly one of { env: NAME } and { file: PATH }.",
   },
   {
+    what: "a way of keeping Vault that there is not",
+    text: GOOD.replace("kind: postgres", "kind: postgres, vault: encrypted"),
+    message: 'p.yaml:4:32: sources.db.vault "encrypted", which is not known',
+    hint: "Write decrypted.",
+  },
+  {
     what: "two references at once",
     text: GOOD.replace("{ env: DB_URL }", "{ env: A, file: b }"),
     message: "p.yaml:4:37: sources.db.connection: no known secret reference",

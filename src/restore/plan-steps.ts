@@ -1,7 +1,7 @@
 import { formatBytes, formatCount } from "../kernel/index.ts";
-import type { DatabaseManifest, Manifest } from "../manifest/index.ts";
+import { isOfCron, jobTableOf } from "../manifest/index.ts";
+import type { DatabaseManifest } from "../manifest/index.ts";
 import type { Findings } from "./context.ts";
-import { isOfCron, jobTableOf } from "./cron/jobs.ts";
 import { tableBytes } from "./step-tables.ts";
 
 /** The plan, line by line, as it is shown before it is executed. */
@@ -10,8 +10,7 @@ export function planSteps(findings: Findings): readonly string[] {
   const { database } = options.manifest;
   const tables = database.tables.filter(
     (table) =>
-      typeof platform?.rowsOf(table.schema, table.name) !== "object" &&
-      !isOfCron(options.manifest, table),
+      typeof platform?.rowsOf(table.schema, table.name) !== "object" && !isOfCron(database, table),
   );
   const rows = tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
   return [
@@ -40,7 +39,7 @@ export function planSteps(findings: Findings): readonly string[] {
       ? []
       : ["compare every definition, owner and right with the catalog as it was captured"]),
     ...vaultLines(options.manifest.database),
-    ...jobLines(options.manifest),
+    ...jobLines(database),
   ];
 }
 
@@ -51,8 +50,8 @@ function vaultLines({ vault }: DatabaseManifest): readonly string[] {
   ];
 }
 
-function jobLines(manifest: Manifest): readonly string[] {
-  const rows = BigInt(jobTableOf(manifest)?.rows ?? "0");
+function jobLines(database: DatabaseManifest): readonly string[] {
+  const rows = BigInt(jobTableOf(database)?.rows ?? "0");
   return rows === 0n ? [] : [`schedule ${formatCount(rows)} jobs of pg_cron, switched off`];
 }
 

@@ -148,8 +148,8 @@ describe("jobs due each minute", () => {
     );
     expect(executed).toMatchObject([
       { subject: { item: "extension dblink" } },
-      { subject: { item: "cron job calls" } },
       { subject: { item: 'cron job "the ""rows"""' } },
+      { subject: { item: "cron job calls" } },
     ]);
   });
 

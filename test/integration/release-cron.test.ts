@@ -1,9 +1,12 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { planRelease, planRestore } from "../../src/restore/index.ts";
 import { startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { startCronCluster } from "../support/cron.ts";
+import { runRestoreScript, writeSnapshotFolder } from "../support/recovered-folder.ts";
 import { releaseOptions } from "../support/release.ts";
 import { captureForRestore, restoreOptions } from "../support/restore.ts";
 import type { Made } from "../support/restore.ts";
@@ -88,6 +91,34 @@ describe("jobs of pg_cron", () => {
     expect(may).toEqual({ may: true });
   });
 
+  test("are never on for a moment: no transaction shows one so", async () => {
+    await using target = await startCronCluster("back");
+    await target.createDatabase("back");
+    const inside = { database: "back" };
+    await target.query(
+      "SELECT pg_create_logical_replication_slot('watch', 'test_decoding')",
+      inside,
+    );
+    await (
+      await planRestore(restoreOptions(made, target.url("back"), { create: false }))
+    ).execute();
+    const changes = await target.query<{ xid: string; data: string }>(
+      `SELECT xid::text AS xid, data FROM pg_logical_slot_get_changes('watch', NULL, NULL)
+        WHERE data LIKE 'table cron.job: %' ORDER BY lsn`,
+      inside,
+    );
+    // What each transaction left of each job, as its commit made it visible.
+    const left = new Map(
+      changes.map(({ xid, data }) => [
+        `${xid}: ${/jobid\[bigint\]:(\d+)/.exec(data)?.[1]}`,
+        /active\[boolean\]:(\w+)/.exec(data)?.[1],
+      ]),
+    );
+    expect([...left.values()]).toEqual(Array.from({ length: 5 }, () => "false"));
+    // One was on inside its own transaction: only the unnamed job needs two steps.
+    expect(changes.filter(({ data }) => data.includes("active[boolean]:true"))).toHaveLength(1);
+  });
+
   test("are switched on one by one, and only as the snapshot has them", async () => {
     await using target = await startCronCluster("back");
     const url = target.url("back");
@@ -135,6 +166,21 @@ describe("jobs of pg_cron", () => {
     });
     const { items } = await planRelease(releaseOptions(made, url));
     expect(items[0]).toMatchObject({ id: "extension pg_cron", state: "refused" });
+  });
+
+  test("are named by restore.sh, and not copied into a scheduler", async () => {
+    const recovered = await writeSnapshotFolder(made);
+    await using target = await startCronCluster("back");
+    await target.createDatabase("another");
+    await target.createDatabase("back");
+    const ended = runRestoreScript(recovered, target, "back");
+    const guide = await readFile(join(recovered, "RECOVERY.md"), "utf8");
+    await rm(recovered, { recursive: true });
+    expect(ended.status).toBe(3);
+    expect(ended.output).toContain("6 jobs of pg_cron are not scheduled");
+    expect(guide).toContain("Jobs of pg_cron (6)");
+    const found = await target.query("SELECT extname FROM pg_extension", { database: "back" });
+    expect(found).toEqual([{ extname: "plpgsql" }]);
   });
 
   test("of a user who is a superuser at the target are not scheduled", async () => {

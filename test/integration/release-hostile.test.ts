@@ -120,7 +120,7 @@ describe("a release", () => {
     target = await startCluster();
     await source.createDatabase("app");
     await source.psql(
-      `CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE PUBLICATION p FOR TABLE t;
+      `CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE PUBLICATION p FOR TABLE t; CREATE PUBLICATION q;
        CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1 password=hush' PUBLICATION p WITH (connect = false)`,
       "app",
     );
@@ -162,13 +162,13 @@ describe("a release", () => {
   });
 
   test("refuses what there is not, and what cannot be, before it writes", async () => {
-    await expect(plan(["publication q"])).rejects.toMatchObject({ code: "restore.item_unknown" });
+    await expect(plan(["publication r"])).rejects.toMatchObject({ code: "restore.item_unknown" });
     await expect(plan(["publication p", "subscription s"])).rejects.toMatchObject({
       code: "restore.item_refused",
       message: expect.stringContaining("slot of its own") as unknown,
     });
     const { items } = await plan([]);
-    expect(items.map(({ state }) => state)).toEqual(["withheld", "refused"]);
+    expect(items.map(({ state }) => state)).toEqual(["withheld", "withheld", "refused"]);
     expect(JSON.stringify(items)).not.toContain("hush");
   });
 
@@ -178,6 +178,22 @@ describe("a release", () => {
     });
     await expect(refused.execute()).rejects.toThrow("no audit log");
     expect((await plan([])).items[0]).toMatchObject({ state: "withheld" });
+  });
+
+  test("calls nothing released that is not there afterwards", async () => {
+    const both = await plan(["publication p", "publication q"], target.url("back"), {
+      onItem: async (id: string) => {
+        // Somebody drops the first while the second is made.
+        if (id === "publication q") await target.query("DROP PUBLICATION p", { database: "back" });
+      },
+    });
+    expect(await both.execute()).toEqual({
+      outcome: "incomplete",
+      released: [
+        { id: "publication p", outcome: "failed", message: "not there after it was released" },
+        { id: "publication q", outcome: "released" },
+      ],
+    });
   });
 
   test("waits for nobody, and clears away what another left behind", async () => {

@@ -1,3 +1,5 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createVaultDigest, formatManifest, parseManifest } from "../../src/manifest/index.ts";
 import { planRestore } from "../../src/restore/index.ts";
@@ -5,6 +7,7 @@ import { captureToMemory, ROW_HASH_KEY } from "../support/capture.ts";
 import { captureForRestore, restoreOptions } from "../support/restore.ts";
 import type { Made } from "../support/restore.ts";
 import { startCluster } from "../support/cluster.ts";
+import { createSupabaseBench } from "../support/supabase-bench.ts";
 import { fillProject, startSupabaseProject } from "../support/supabase/project.ts";
 import type { SupabaseProject } from "../support/supabase/project.ts";
 
@@ -142,4 +145,34 @@ describe("secrets of Vault", () => {
     expect(database.vault).toBeUndefined();
     expect(database.leftOut.map(({ object }) => object)).toContain("vault.secrets");
   });
+
+  test(
+    "go through the program as the policy says, and are printed nowhere",
+    {
+      timeout: 120_000,
+    },
+    async () => {
+      await using bench = await createSupabaseBench(source.url);
+      await using target = await startSupabaseProject();
+      await bench.policy("", (text) =>
+        text.replace("kind: supabase", "kind: supabase, vault: decrypted"),
+      );
+      await bench.init();
+      const stored = await bench.cli.run(["backup", "--verbose"]);
+      expect(stored.code).toBe(0);
+      const env = { TARGET_URL: target.url };
+      const restored = await bench.cli.run(["restore", "--to-env", "TARGET_URL", "--yes"], { env });
+      expect(restored.code).toBe(0);
+      expect(restored.stdout).toMatch(
+        /^new id: vault secret stripe: [0-9a-f-]{36} is now [0-9a-f-]{36}$/m,
+      );
+      expect(await opened(target)).toEqual(await opened(source));
+      for (const { stdout, stderr } of [stored, restored]) {
+        expect(stdout + stderr).not.toContain("sk_live_4711");
+      }
+      const [policy = ""] = await readdir(bench.cli.stateFolder);
+      const log = join(bench.cli.stateFolder, policy, "audit.jsonl");
+      expect(await readFile(log, "utf8")).not.toContain("sk_live_4711");
+    },
+  );
 });

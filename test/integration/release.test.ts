@@ -1,8 +1,10 @@
+import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ITEM_KINDS, planRelease, planRestore } from "../../src/restore/index.ts";
 import { startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { differencesBetween } from "../support/compare.ts";
+import { runRestoreScript, writeSnapshotFolder } from "../support/recovered-folder.ts";
 import { releaseOptions } from "../support/release.ts";
 import { captureForRestore, restoreOptions } from "../support/restore.ts";
 import type { Made } from "../support/restore.ts";
@@ -200,5 +202,26 @@ describe("a restored application", () => {
       target.query("SELECT * FROM shop.far_ids", { database: "back", role }),
     ).rejects.toThrow(/could not connect/);
     expect(await sink.callers()).toEqual([...calls, "mapped"]);
+  });
+
+  test("calls nobody when restore.sh brought it back, and its writes say why", async () => {
+    const recovered = await writeSnapshotFolder(made);
+    await using target = await startCluster();
+    await target.createDatabase("another");
+    await target.createDatabase("back");
+    const ended = runRestoreScript(recovered, target, "back");
+    await rm(recovered, { recursive: true });
+    // Views over what is left out are missing.
+    expect(ended.status).toBe(3);
+    await target.query("ALTER ROLE shop PASSWORD 'of the shop'");
+    const calls = await sink.callers();
+    await expect(write(target)).rejects.toThrow(/dblink_connect.* does not exist/);
+    expect(await sink.callers()).toEqual(calls);
+    const found = await target.query(
+      `SELECT extname AS name FROM pg_extension UNION ALL SELECT srvname FROM pg_foreign_server
+       UNION ALL SELECT pubname FROM pg_publication UNION ALL SELECT evtname FROM pg_event_trigger`,
+      { database: "back" },
+    );
+    expect(found).toEqual([{ name: "plpgsql" }]);
   });
 });

@@ -161,3 +161,21 @@ describe("what cannot be built without an extension or a server that is left out
     expect(sortArchive(archive([http, table])).preData).toEqual([table]);
   });
 });
+
+test("a hostile archive of many long functions is read in one go", () => {
+  const count = 20_000;
+  const functions = Array.from({ length: count }, (_, index) =>
+    entry("FUNCTION", `f${index}()`, {
+      definition: body(
+        `f${index}`,
+        index === 0 ? "PERFORM dblink('x');" : `PERFORM f${index - 1}();`,
+      ),
+    }),
+  );
+  const long = entry("FUNCTION", "long()", { definition: body("long", "copy ".repeat(100_000)) });
+  const table = entry("TABLE", "t");
+  const last = functions.at(-1)?.dumpId ?? 0;
+  const trigger = entry("TRIGGER", "t tell", { dependencies: [table.dumpId, last] });
+  const { held } = sortArchive(archive([...functions, long, table, trigger]));
+  expect(held.map(({ entry: { tag } }) => tag)).toEqual(["t tell"]);
+});

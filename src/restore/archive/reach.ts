@@ -1,6 +1,6 @@
 import { extensionOf } from "./entry.ts";
 import type { ArchiveToc, TocEntry } from "./toc.ts";
-import { REACHING } from "./withheld.ts";
+import { isReaching, REACHING } from "./withheld.ts";
 
 /**
  * What of the source reaches outside of its database (I5, ADR 0017). Two questions with two kinds of answer:
@@ -47,7 +47,6 @@ const CALLS: readonly (readonly [extension: string, call: RegExp])[] = [
   ["pg_net", /\bsupabase_functions"?\s*\.\s*"?\w+"?\s*\(/i],
   ["pg_cron", /\bcron"?\s*\.\s*"?\w+"?\s*\(/i],
   ["", /\baws_(?:lambda|s3)"?\s*\.\s*"?\w+"?\s*\(/i],
-  ["", /\bcopy\b[^;]*\bprogram\b/i],
 ];
 
 interface Caller {
@@ -85,7 +84,7 @@ function reachingExtensions(toc: ArchiveToc): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const entry of toc.entries) {
     const name = entry.kind === "EXTENSION" ? extensionOf(entry)?.name : undefined;
-    if (name !== undefined && Object.hasOwn(REACHING, name)) found.set(name, entry.dumpId);
+    if (name !== undefined && isReaching(name)) found.set(name, entry.dumpId);
   }
   return found;
 }
@@ -111,10 +110,7 @@ function boundTo(
   return bound;
 }
 
-function writes(
-  entry: TocEntry,
-  callers: ReadonlyMap<number, Caller & { readonly tag: string }>,
-): HeldBack | undefined {
+function writes(entry: TocEntry, callers: ReadonlyMap<number, Caller>): HeldBack | undefined {
   for (const id of entry.dependencies) {
     const caller = callers.get(id);
     if (caller === undefined) continue;
@@ -127,34 +123,73 @@ function writes(
   return undefined;
 }
 
-/** Functions that call out, and functions that call these. */
+/** Functions that call out, and functions that call these: each text is read once, then only names are looked up. */
 function findCallers(
   toc: ArchiveToc,
   extensions: ReadonlyMap<string, number>,
   bound: ReadonlyMap<number, ReadonlySet<number>>,
-): ReadonlyMap<number, Caller & { readonly tag: string }> {
+): ReadonlyMap<number, Caller> {
   const functions = toc.entries.filter(({ kind }) => CALLABLE.has(kind));
-  const texts = new Map(functions.map((entry) => [entry.dumpId, bodyOf(entry)]));
-  const relations = toc.entries.filter(
-    ({ dumpId, kind }) => bound.has(dumpId) && /TABLE|VIEW/.test(kind),
+  const relations = new Map(
+    toc.entries
+      .filter(({ dumpId, kind }) => bound.has(dumpId) && /TABLE|VIEW/.test(kind))
+      .map(({ dumpId, tag }) => [tag.toLowerCase(), { tag, roots: bound.get(dumpId) }]),
   );
-  const callers = new Map<number, Caller & { readonly tag: string }>();
+  const callers = new Map<number, Caller>();
+  const callersOf = new Map<string, number[]>();
+  const left: TocEntry[] = [];
   for (const entry of functions) {
-    const text = texts.get(entry.dumpId) ?? "";
-    const found = directCall(entry, text, extensions) ?? usesRelation(text, relations, bound);
-    if (found !== undefined) callers.set(entry.dumpId, { ...found, tag: entry.tag });
+    const text = bodyOf(entry);
+    const { names, called } = wordsOf(text);
+    for (const name of called) pushTo(callersOf, name, entry.dumpId);
+    const used = [...names].map((name) => relations.get(name)).find((one) => one !== undefined);
+    const found =
+      directCall(entry, text, extensions) ??
+      (used === undefined ? undefined : { how: `uses ${used.tag}`, roots: used.roots ?? NONE });
+    if (found === undefined) continue;
+    callers.set(entry.dumpId, found);
+    left.push(entry);
   }
-  for (let before = -1; before !== callers.size;) {
-    before = callers.size;
-    const names = [...callers].map(([id, { tag }]) => ({ id, pattern: callOf(tag) }));
-    for (const entry of functions.filter(({ dumpId }) => !callers.has(dumpId))) {
-      const text = texts.get(entry.dumpId) ?? "";
-      const called = names.find(({ pattern }) => pattern.test(text));
-      const caller = called === undefined ? undefined : callers.get(called.id);
-      if (caller !== undefined) callers.set(entry.dumpId, { ...caller, tag: entry.tag });
+  const byId = new Map(functions.map((entry) => [entry.dumpId, entry]));
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const caller = callers.get(next.dumpId);
+    for (const id of callersOf.get(calledName(next.tag)) ?? []) {
+      const above = byId.get(id);
+      if (caller === undefined || above === undefined || callers.has(id)) continue;
+      callers.set(id, caller);
+      left.push(above);
     }
   }
   return callers;
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+function pushTo(map: Map<string, number[]>, key: string, value: number): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+const WORD = /"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/g;
+
+/** Every name in a text, in small letters, and those with a bracket behind them, which may be calls. */
+function wordsOf(text: string): { readonly names: Set<string>; readonly called: Set<string> } {
+  const names = new Set<string>();
+  const called = new Set<string>();
+  for (const match of text.matchAll(WORD)) {
+    const name = (match[1]?.replaceAll('""', '"') ?? match[2] ?? "").toLowerCase();
+    names.add(name);
+    BRACKET.lastIndex = match.index + match[0].length;
+    if (BRACKET.test(text)) called.add(name);
+  }
+  return { names, called };
+}
+
+const BRACKET = /\s*\(/y;
+
+function calledName(tag: string): string {
+  return tag.slice(0, Math.max(tag.indexOf("("), 1)).toLowerCase();
 }
 
 function directCall(
@@ -169,44 +204,32 @@ function directCall(
     const match = call.exec(text);
     return match === null ? [] : [{ extension, call: match[0] }];
   });
+  if (runsProgram(text)) found.push({ extension: "", call: "COPY … PROGRAM" });
   const [first] = found;
   if (first === undefined) return undefined;
   const roots = found.flatMap(({ extension }) => [...rootsOf(extension, extensions)]);
-  const named = first.call.startsWith("copy") ? "COPY … PROGRAM" : shortCall(first.call);
-  return { how: `calls ${named}`, roots: new Set(roots.filter((id) => id !== dumpId)) };
+  return {
+    how: `calls ${shortCall(first.call)}`,
+    roots: new Set(roots.filter((id) => id !== dumpId)),
+  };
+}
+
+function runsProgram(text: string): boolean {
+  return text.split(";").some((statement) => {
+    const at = statement.search(/\bcopy\b/i);
+    return at >= 0 && /\bprogram\b/i.test(statement.slice(at));
+  });
 }
 
 /** Foreign text: what a call is without its white space and quotes. */
 function shortCall(text: string): string {
-  const name = text.replaceAll(/[\s"(]/g, "");
+  const name = text.replaceAll(/["(]|\s+/g, "");
   return name.length > 60 ? `${name.slice(0, 60)}…` : name;
 }
 
 function rootsOf(extension: string, extensions: ReadonlyMap<string, number>): ReadonlySet<number> {
   const id = extensions.get(extension);
   return new Set(id === undefined ? [] : [id]);
-}
-
-function usesRelation(
-  text: string,
-  relations: readonly TocEntry[],
-  bound: ReadonlyMap<number, ReadonlySet<number>>,
-): Caller | undefined {
-  const used = relations.find(({ tag }) =>
-    new RegExp(String.raw`(?<![\w$])${escaped(tag)}(?![\w$])`, "i").test(text),
-  );
-  if (used === undefined) return undefined;
-  return { how: `uses ${used.tag}`, roots: bound.get(used.dumpId) ?? new Set() };
-}
-
-/** `out()` is called as `out (`, `"out"(`, `s.out(`. */
-function callOf(tag: string): RegExp {
-  const name = tag.slice(0, Math.max(tag.indexOf("("), 1));
-  return new RegExp(String.raw`(?<![\w$])${escaped(name)}"?\s*\(`, "i");
-}
-
-function escaped(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }
 
 /** Without its head, whose name is no call. */
@@ -242,7 +265,8 @@ function extensionOfMember(
 ): number | undefined {
   const name = GRANTED.exec(tag)?.[1] ?? "";
   for (const [extension, id] of extensions) {
-    const { schemas, names } = REACHING[extension] ?? { schemas: [], names: /^$/ };
+    if (!isReaching(extension)) continue;
+    const { schemas, names } = REACHING[extension];
     if ((schema !== undefined && schemas.includes(schema)) || names.test(name)) return id;
   }
   return undefined;

@@ -4,7 +4,7 @@ import { describeEntry, extensionOf } from "./entry.ts";
 import { findReach } from "./reach.ts";
 import type { HeldBack } from "./reach.ts";
 import type { ArchiveToc, TocEntry } from "./toc.ts";
-import { REACHING, WITHHELD_EXTENSIONS, WITHHELD_KINDS } from "./withheld.ts";
+import { isReaching, WITHHELD_EXTENSIONS, WITHHELD_KINDS } from "./withheld.ts";
 
 export { describeEntry, extensionOf } from "./entry.ts";
 
@@ -112,7 +112,7 @@ export function sortArchive(
 }
 
 function reachesOut(entry: TocEntry): boolean {
-  return entry.kind === "EXTENSION" && Object.hasOwn(REACHING, extensionOf(entry)?.name ?? "");
+  return entry.kind === "EXTENSION" && isReaching(extensionOf(entry)?.name ?? "");
 }
 
 /** What a platform has at the target already holds nothing back, but for what acts by itself. */

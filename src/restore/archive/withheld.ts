@@ -1,3 +1,5 @@
+import type { REACHING_EXTENSIONS } from "../../manifest/index.ts";
+
 /** Switched off until released (I5), or what no restore may bring (I6). */
 export const WITHHELD_KINDS: Readonly<Record<string, string>> = {
   "EVENT TRIGGER": "runs by itself on every schema change; `sparekeep release` creates it",
@@ -35,7 +37,10 @@ export const WITHHELD_EXTENSIONS: Readonly<Record<string, string>> = {
  * bring elsewhere: grants on such objects name no extension in the archive.
  */
 export const REACHING: Readonly<
-  Record<string, { readonly schemas: readonly string[]; readonly names: RegExp }>
+  Record<
+    (typeof REACHING_EXTENSIONS)[number],
+    { readonly schemas: readonly string[]; readonly names: RegExp }
+  >
 > = {
   dblink: { schemas: [], names: /^dblink/ },
   http: { schemas: [], names: /^(?:http|urlencode)/ },
@@ -48,3 +53,7 @@ export const REACHING: Readonly<
   wrappers: { schemas: [], names: /_fdw_(?:handler|validator)|_wrapper$/ },
   file_fdw: { schemas: [], names: /^file_fdw/ },
 };
+
+export function isReaching(extension: string): extension is keyof typeof REACHING {
+  return Object.hasOwn(REACHING, extension);
+}

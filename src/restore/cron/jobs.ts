@@ -1,7 +1,6 @@
 import { collectBytes } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
-import { createCopyTextReader, partPath } from "../../manifest/index.ts";
-import type { Manifest, TableManifest } from "../../manifest/index.ts";
+import { createCopyTextReader, jobTableOf, partPath } from "../../manifest/index.ts";
 import { restoreError } from "../errors.ts";
 import { spell } from "../release/items.ts";
 import { countingFile } from "../snapshot-file.ts";
@@ -28,29 +27,9 @@ type Source = Pick<RestoreOptions, "reader" | "snapshot" | "manifest" | "signal"
 
 /** More than any real list of jobs. */
 const MAX_BYTES = 64 * 1024 * 1024;
-const COLUMNS = ["jobid", "schedule", "command", "database", "username", "active"] as const;
-
-/** pg_cron's own table, by its columns: somebody's schema may be called `cron`, too. */
-export function jobTableOf({ database }: Manifest): TableManifest | undefined {
-  const table = database.tables.find(({ schema, name }) => schema === "cron" && name === "job");
-  const names = new Set(table?.columns.map(({ name }) => name));
-  return COLUMNS.every((column) => names.has(column)) ? table : undefined;
-}
-
-/** Tables and sequences of pg_cron, where the snapshot has its jobs. */
-export function isOfCron(
-  manifest: Manifest,
-  { schema, name }: { readonly schema: string; readonly name: string },
-): boolean {
-  return (
-    schema === "cron" &&
-    ["job", "job_run_details", "jobid_seq", "runid_seq"].includes(name) &&
-    jobTableOf(manifest) !== undefined
-  );
-}
 
 export async function readJobs(source: Source): Promise<readonly CronJob[]> {
-  const table = jobTableOf(source.manifest);
+  const table = jobTableOf(source.manifest.database);
   if (table === undefined) return [];
   const sizeBytes = table.parts.reduce((sum, part) => sum + part.sizeBytes, 0);
   if (sizeBytes > MAX_BYTES || table.format !== "text") {

@@ -9,7 +9,20 @@ import {
   mappingOf,
 } from "./compose.ts";
 import { lexStatements, render } from "./lex.ts";
-import { hideTexts } from "./show.ts";
+import { hideTexts, shownStatements } from "./show.ts";
+
+const ENTRY = {
+  dumpId: 1,
+  tag: "it",
+  schema: "s",
+  section: "pre-data",
+  owner: "app",
+  tablespace: undefined,
+  accessMethod: undefined,
+  catalogOid: 0,
+  oid: 0,
+  dependencies: [],
+} as const;
 
 describe("an event trigger", () => {
   test("is made anew, with its tags and its state", () => {
@@ -134,7 +147,17 @@ test("what stands in quotes is not shown", () => {
   expect(hideTexts(sql)).toBe(
     `CREATE USER MAPPING FOR a SERVER s OPTIONS (password '…', "user" '…')`,
   );
-  expect(hideTexts("AS $a$ 'secret' $a$ LANGUAGE sql")).toBe("AS $$…$$ LANGUAGE sql");
+  const of = (kind: string, definition: string) =>
+    shownStatements([{ ...ENTRY, kind, definition }]);
+  expect(of("FUNCTION", "CREATE FUNCTION f(a text DEFAULT 'secret') AS $a$ secret $a$;")).toEqual([
+    "CREATE FUNCTION f(a text DEFAULT …",
+  ]);
+  expect(of("VIEW", "CREATE VIEW v AS\n SELECT $a$secret$a$;\n")).toEqual([
+    "CREATE VIEW v AS SELECT …",
+  ]);
+  expect(
+    of("TRIGGER", "CREATE TRIGGER t AFTER INSERT ON s.o EXECUTE FUNCTION f('secret');"),
+  ).toEqual(["CREATE TRIGGER t AFTER INSERT ON s . o EXECUTE FUNCTION f ( '…' )"]);
   expect(hideTexts(String.raw`f(E'a\\''secret')`)).toBe("f(E'…')");
 });
 

@@ -77,7 +77,9 @@ function partsOf(
     const head = above.findLast((id) => id !== undefined);
     if (head === undefined) continue;
     headOf.set(entry.dumpId, head);
-    parts.set(head, [...(parts.get(head) ?? []), back]);
+    const list = parts.get(head);
+    if (list === undefined) parts.set(head, [back]);
+    else list.push(back);
   }
   return parts;
 }

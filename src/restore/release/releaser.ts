@@ -10,7 +10,7 @@ import type { ReleaseOptions } from "./types.ts";
 
 /**
  * Who runs what. Text of the source that is not made anew runs on a session that authenticated as a temporary role
- * without any power and without any membership but `pg_read_all_data` (R3, R6); what it makes is given to its owner. The
+ * without any power and without any membership (R3, R6); what it makes is given to its owner. The
  * role goes when the release ends, and one that a crash left behind goes with the next. Where the login is no superuser
  * it is the builder itself, as in a restore.
  */

@@ -103,12 +103,14 @@ async function equip(
   { schema, kind }: TocEntry,
 ): Promise<void> {
   const to = `TO ${quoteIdentifier(role)}`;
-  const statements = [
-    `GRANT pg_read_all_data ${to}`,
-    ...(schema === undefined
-      ? []
-      : [`GRANT USAGE, CREATE ON SCHEMA ${quoteIdentifier(schema)} ${to}`]),
-  ];
+  const schemas = await admin.query<{ name: string }>(
+    "SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+  );
+  // Names are looked up in every schema; leave to read what is there nobody gives it.
+  const statements = schemas.map(({ name }) => {
+    const rights = name === schema ? "USAGE, CREATE" : "USAGE";
+    return `GRANT ${rights} ON SCHEMA ${quoteIdentifier(name)} ${to}`;
+  });
   if (kind === "SERVER" || kind === "FOREIGN TABLE") {
     const rows = await admin.query<{ sql: string }>(
       `SELECT format('FOREIGN DATA WRAPPER %I', fdwname) AS sql FROM pg_foreign_data_wrapper

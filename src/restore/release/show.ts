@@ -20,7 +20,7 @@ function shownEntry(entry: TocEntry): readonly string[] {
   if (composed !== undefined) {
     return HOLDS_TEXTS.has(entry.kind) ? composed.map(hideTexts) : composed;
   }
-  return [hideTexts(entry.definition).replaceAll(/\s+/g, " ").trim()];
+  return [headOf(entry.definition)];
 }
 
 /** Passwords, addresses, headers. */
@@ -78,8 +78,20 @@ function createExtension(entry: TocEntry): string | undefined {
   return `CREATE EXTENSION ${quoteIdentifier(extension.name)}${place}`;
 }
 
+/** Of statements that we made: no text in them is quoted otherwise. */
 export function hideTexts(sql: string): string {
-  return sql
-    .replaceAll(/\$(\w*)\$[\s\S]*?\$\1\$/g, () => "$$…$$")
-    .replaceAll(/'(?:[^']|'')*'/g, "'…'");
+  return sql.replaceAll(/'(?:[^']|'')*'/g, "'…'");
+}
+
+const MAX_HEAD = 160;
+
+/** Of the archive's own text: what comes before any text in quotes, and no more than a line. */
+function headOf(definition: string): string {
+  const start = definition
+    .slice(0, 4 * MAX_HEAD)
+    .replaceAll(/\s+/g, " ")
+    .trim();
+  const end = start.search(/['$]/);
+  const head = start.slice(0, end < 0 ? MAX_HEAD : Math.min(end, MAX_HEAD)).trimEnd();
+  return head.length < definition.trim().length ? `${head} …` : head;
 }
