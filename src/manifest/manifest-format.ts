@@ -82,6 +82,8 @@ const server = z.strictObject({
   connectionLimit: z.int().exactOptional(),
 });
 
+const namedTable = { schema: name, name };
+
 const database = z.strictObject({
   source: name,
   server,
@@ -114,9 +116,12 @@ const database = z.strictObject({
     z.strictObject({ schema: name, name, populated: z.boolean(), order: z.int().min(0) }),
   ),
   leftOut: z.array(z.strictObject({ object: name, reason: name })),
+  leftTo: z
+    .array(
+      z.strictObject({ ...namedTable, plan: name, tables: z.array(z.strictObject(namedTable)) }),
+    )
+    .exactOptional(),
 });
-
-const namedTable = { schema: name, name };
 
 const limitedDatabase = database.extend({
   tables: z.array(

@@ -52,6 +52,11 @@ export interface DatabaseManifest {
   }[];
   /** Whatever of the source is not in the snapshot, each with its reason. */
   readonly leftOut: readonly { readonly object: string; readonly reason: string }[];
+  /** Tables whose rows the plan leaves to another one, each with the tables that stand for it. */
+  readonly leftTo?: readonly (NamedTable & {
+    readonly plan: string;
+    readonly tables: readonly NamedTable[];
+  })[];
   /** Format 2, always: what the capture was limited to. */
   readonly limitedTo?: Limits;
 }

@@ -257,6 +257,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     splitBytes: SPLIT_BYTES,
     rowHashKey,
     ...(typeof run.plan.capture === "string" ? {} : { only: onlyOf(run.plan.capture) }),
+    ...(run.plan.except === undefined ? {} : { leaves: run.plan.except }),
     clock,
     log,
     signal,

@@ -30,6 +30,8 @@ const HINTS: Readonly<Record<CaptureIssueCode, string>> = {
   large_object_unreadable: "Grant the backup role SELECT on the large object.",
   table_missing: "Correct the name in the plan, or take it out.",
   table_not_captured: "Name the tables that hold the rows.",
+  reference_left_out:
+    "A restore could not make it hold: leave the other table out as well, or drop the foreign key.",
   export_failed:
     "Its rows are in the snapshot all the same; take the format out of the plan for this table.",
 };

@@ -28,6 +28,8 @@ export interface CaptureOptions {
   readonly rowHashKey: Bytes;
   /** Rows of these tables alone; everything where left out. */
   readonly only?: CaptureOnly;
+  /** Of everything the rows of these are left to other plans. */
+  readonly leaves?: readonly LeftToPlan[];
   /** How long a read waits for another session's lock before the table is an issue; tried three times. */
   readonly lockTimeoutMs?: number;
   /** By default a day, and 200,000,000 transactions. */
@@ -36,6 +38,10 @@ export interface CaptureOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: CaptureProgress) => void;
+}
+
+export interface LeftToPlan extends NamedTable {
+  readonly plan: string;
 }
 
 export interface CaptureOnly {
@@ -77,6 +83,7 @@ export type CaptureIssueCode =
   | "large_object_unreadable"
   | "table_missing"
   | "table_not_captured"
+  | "reference_left_out"
   | "export_failed";
 
 export interface CaptureResult {
