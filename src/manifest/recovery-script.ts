@@ -1,8 +1,8 @@
-import type { Manifest, TableManifest } from "./manifest.ts";
+import type { DatabaseManifest, Manifest, TableManifest } from "./manifest.ts";
 import { partPath } from "./part-path.ts";
 import type { RecoveryOptions } from "./recovery.ts";
 import { SCRIPT_BODY } from "./recovery-script-body.ts";
-import { shellWord, sqlName, sqlQualified, sqlText } from "./sql-text.ts";
+import { plainLine, shellWord, sqlName, sqlQualified, sqlText } from "./sql-text.ts";
 
 /** restore.sh: a fixed body, and lines of this snapshot whose every word is quoted. */
 export function renderScript(manifest: Manifest, options: RecoveryOptions): string {
@@ -19,7 +19,15 @@ export function renderScript(manifest: Manifest, options: RecoveryOptions): stri
     .replace("@OWNER_TEXT@", () => shellWord(sqlText(database.server.owner)))
     .replace("@ROLES@", () => shellWord(roles === "" ? "''" : roles))
     .replace("@LIMITED@", () => (database.limitedTo === undefined ? "0" : "1"))
+    .replace("@ELSEWHERE@", () => shellWord(elsewhere(database)))
     .replace("@LOAD@", () => ["  :", ...tables, ...objects].join("\n  "));
+}
+
+/** `public.audit_logs (plan audit-logs)`; empty where the point is whole. */
+function elsewhere({ leftTo = [] }: DatabaseManifest): string {
+  return leftTo
+    .map(({ schema, name, plan }) => plainLine(`${schema}.${name} (plan ${plan})`))
+    .join(", ");
 }
 
 function loadLines(table: TableManifest, options: RecoveryOptions): string[] {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createCliBench } from "../support/cli.ts";
 import type { CliBench } from "../support/cli.ts";
@@ -11,6 +11,8 @@ import {
 } from "../support/cluster.ts";
 import type { TestDatabase } from "../support/cluster.ts";
 import { testTools } from "../support/capture.ts";
+import { runRestoreScript, writeSnapshotFolder } from "../support/recovered-folder.ts";
+import { captureForRestore } from "../support/restore.ts";
 
 /** Rows of an audit log in a repository of their own, and everything else in another: two keys, neither opens both. */
 const SCRIPT = `
@@ -153,6 +155,21 @@ describe("a plan that leaves rows to another", () => {
       expect(loaded.stderr.toString()).toBe("");
     }
     expect(await count()).toEqual({ n: 300 });
+  });
+
+  test("comes back by psql and pg_restore alone, which say what was never there", async () => {
+    const made = await captureForRestore(source.url, {
+      leaves: [{ schema: "public", name: "audit_logs", plan: "audit-logs" }],
+    });
+    const folder = await writeSnapshotFolder(made);
+    await using target = await startCluster();
+    await target.createDatabase("another");
+    await target.createDatabase("back");
+    const ended = runRestoreScript(folder, target, "back");
+    expect(ended).toMatchObject({ status: 0 });
+    expect(ended.output).toContain("never held the rows of: public.audit_logs (plan audit-logs)");
+    expect(ended.output).not.toContain("everything is there");
+    await rm(folder, { recursive: true });
   });
 
   test("does not take them for gone where it captured them before", async () => {
