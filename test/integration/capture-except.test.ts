@@ -95,6 +95,9 @@ describe("a plan that leaves rows to another", () => {
     expect(audit).toMatchObject({ code: 0, document: { outcome: "complete", rows: "300" } });
     expect(await names("production")).toEqual(["orders"]);
     expect(await names("audit")).toEqual(["audit_2025", "audit_2026"]);
+    const elsewhere = await bench.run(["export", "-d", "production", "--table", "audit_2026"]);
+    expect(elsewhere.code).toBe(1);
+    expect(elsewhere.stderr).toContain("its plan leaves the rows to plan audit-logs");
     const { stdout } = await bench.run(["dump", "latest", "RECOVERY.md", "-d", "production"]);
     expect(stdout).toContain("**Without the rows of public.audit_logs (plan audit-logs)**");
     expect(stdout).not.toContain("Everything that is needed is here.");
