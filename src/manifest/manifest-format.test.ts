@@ -35,6 +35,21 @@ describe("manifest.json", () => {
     expect(errorOf(text({ ...sampleManifest(), extra: 1 })).code).toBe("manifest.damaged");
   });
 
+  test("says which rows the plan left to another", () => {
+    const { database, ...head } = sampleManifest();
+    const left = {
+      schema: "public",
+      name: "audit_logs",
+      plan: "audit-logs",
+      tables: [{ schema: "public", name: "audit_2026" }],
+    };
+    const manifest = { ...head, database: { ...database, leftTo: [left] } };
+    expect(parseManifest(formatManifest(manifest))).toEqual(manifest);
+    const { plan: _plan, ...nobody } = left;
+    const wrong = { ...head, database: { ...database, leftTo: [nobody] } };
+    expect(errorOf(text(wrong)).code).toBe("manifest.damaged");
+  });
+
   test("says what a point of some tables was limited to, in a format of its own", () => {
     const { database, ...head } = sampleManifest();
     const [table] = database.tables;

@@ -82,6 +82,8 @@ const server = z.strictObject({
   connectionLimit: z.int().exactOptional(),
 });
 
+const namedTable = { schema: name, name };
+
 const database = z.strictObject({
   source: name,
   server,
@@ -123,9 +125,12 @@ const database = z.strictObject({
       ),
     }),
   ),
+  leftTo: z
+    .array(
+      z.strictObject({ ...namedTable, plan: name, tables: z.array(z.strictObject(namedTable)) }),
+    )
+    .exactOptional(),
 });
-
-const namedTable = { schema: name, name };
 
 const limitedDatabase = database.extend({
   tables: z.array(

@@ -57,6 +57,11 @@ export interface DatabaseManifest {
   readonly leftOut: readonly { readonly object: string; readonly reason: string }[];
   /** Secrets of Supabase's Vault, where the policy says `vault: decrypted`. */
   readonly vault?: VaultManifest;
+  /** Tables whose rows the plan leaves to another one, each with the tables that stand for it. */
+  readonly leftTo?: readonly (NamedTable & {
+    readonly plan: string;
+    readonly tables: readonly NamedTable[];
+  })[];
   /** Format 2, always: what the capture was limited to. */
   readonly limitedTo?: Limits;
 }

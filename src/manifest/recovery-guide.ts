@@ -74,7 +74,13 @@ function vaultText({ vault }: DatabaseManifest): string {
   return `- Secrets of Vault (${vault.secrets.length}): in the clear in \`${plainLine(vault.file.path)}\`. Make each again with \`vault.create_secret(secret, name, description)\`; its id will be another.\n`;
 }
 
-function limitText({ limitedTo, tables }: DatabaseManifest): string {
+function limitText({ limitedTo, leftTo, tables }: DatabaseManifest): string {
+  if (leftTo !== undefined) {
+    const names = leftTo.map(
+      ({ schema, name, plan }) => `${plainLine(`${schema}.${name}`)} (plan ${plainLine(plan)})`,
+    );
+    return `**Without the rows of ${names.join(", ")}**: these lie in points of the plan named, perhaps in another repository with another key; the tables come back empty. Everything else that is needed is here.`;
+  }
   if (limitedTo === undefined) return "Everything that is needed is here.";
   const names = limitedTo.named.map(({ schema, name }) => plainLine(`${schema}.${name}`));
   return `**It is no whole database**: it holds the rows of these tables alone: ${names.join(", ")} (${tables.length} with partitions and children). All definitions are here; every other table comes back empty. Look for a point of another plan (\`restic snapshots\`, without the tag \`scope=tables\`) before you take this one for all that is left.`;

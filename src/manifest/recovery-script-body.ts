@@ -20,6 +20,7 @@ owner_text=@OWNER_TEXT@
 roles=@ROLES@
 limited=@LIMITED@
 rows_encoding=@ROWS_ENCODING@
+elsewhere=@ELSEWHERE@
 missing=0
 builder=
 work=$(mktemp -d)
@@ -259,6 +260,10 @@ fi
 [ "$missing" = 0 ] || stop "done, but something is missing: see above" 3
 if [ "$limited" = 1 ]; then
   say "done: the rows of the tables that this backup holds are there; every other table is empty, and foreign keys are in foreign-keys.sql."
+  exit 0
+fi
+if [ -n "$elsewhere" ]; then
+  say "done: everything that this backup holds is there. It never held the rows of: $elsewhere. Look for points of the plans named."
   exit 0
 fi
 say "done: everything is there. Roles that log in need passwords: ALTER ROLE ... PASSWORD."

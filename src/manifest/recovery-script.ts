@@ -1,10 +1,10 @@
 import { isOfCron, jobTableOf } from "./cron.ts";
-import type { Manifest, TableManifest } from "./manifest.ts";
+import type { DatabaseManifest, Manifest, TableManifest } from "./manifest.ts";
 import { partPath } from "./part-path.ts";
 import { REACHING_EXTENSIONS } from "./reaching.ts";
 import type { RecoveryOptions } from "./recovery.ts";
 import { SCRIPT_BODY } from "./recovery-script-body.ts";
-import { shellWord, sqlName, sqlQualified, sqlText } from "./sql-text.ts";
+import { plainLine, shellWord, sqlName, sqlQualified, sqlText } from "./sql-text.ts";
 
 /** restore.sh: a fixed body, and lines of this snapshot whose every word is quoted. */
 export function renderScript(manifest: Manifest, options: RecoveryOptions): string {
@@ -28,9 +28,17 @@ export function renderScript(manifest: Manifest, options: RecoveryOptions): stri
     )
     .replace("@LIMITED@", () => (database.limitedTo === undefined ? "0" : "1"))
     .replaceAll("@REACHING@", () => REACHING_EXTENSIONS.join("|"))
+    .replace("@ELSEWHERE@", () => shellWord(elsewhere(database)))
     .replace("@LOAD@", () =>
       ["  :", ...tables, ...objects, ...(jobs === "0" ? [] : [`jobs ${jobs}`])].join("\n  "),
     );
+}
+
+/** `public.audit_logs (plan audit-logs)`; empty where the point is whole. */
+function elsewhere({ leftTo = [] }: DatabaseManifest): string {
+  return leftTo
+    .map(({ schema, name, plan }) => plainLine(`${schema}.${name} (plan ${plan})`))
+    .join(", ");
 }
 
 function loadLines(table: TableManifest, options: RecoveryOptions): string[] {

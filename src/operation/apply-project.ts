@@ -6,15 +6,15 @@
  *   leaves behind the settings that could be put; nothing of the project is removed but values of settings
  *   exit codes    0 read back as planned; 1 out of reach; 2 refused or not confirmed; 3 something differs still; 10 no repository; 12 wrong password; 20 damaged; 130
  */
-import { throwIfAborted } from "../kernel/index.ts";
-import type { Bytes } from "../kernel/index.ts";
+import { kernelError, throwIfAborted } from "../kernel/index.ts";
+import type { AppError, Bytes } from "../kernel/index.ts";
 import { destinationNamed } from "../policy/index.ts";
 import type { Named, Policy, Source } from "../policy/index.ts";
 import { outcomeOf } from "../repository/index.ts";
 import type { SnapshotReader } from "../repository/index.ts";
 import { planProject, sameValue, secretNeeds } from "../restore/index.ts";
 import type { PlannedSetting, ProjectPlan } from "../restore/index.ts";
-import type { ManagementApi } from "../supabase/index.ts";
+import type { ManagementApi, ProjectStatus } from "../supabase/index.ts";
 import { applyRequests } from "./apply-requests.ts";
 import type { AppliedRequest } from "./apply-requests.ts";
 import { secretsFor } from "./apply-secrets.ts";
@@ -116,19 +116,32 @@ export async function planProjectApply(
     sealKey: repository.deriveKey(ROW_HASH_LABEL),
     target,
   };
+  const { status } = await work.api.project();
   const first = await planNow(context, options, work);
   let spent = false;
   return {
-    preview: previewOf(policy, work, first),
+    preview: previewOf(policy, work, first, status),
     execute: async () => {
       if (spent)
         throw operationError("project_plan_outdated", { message: "a plan that ran already" });
       spent = true;
       const requests = first.plan.requests.map(({ service }) => service).join(" ");
       await recordAccess(context, policy, "project", { step: "apply", ...subject, requests });
-      return execute(context, options, work, first.plan);
+      try {
+        return await execute(context, options, work, first.plan);
+      } catch (thrown) {
+        throw context.signal.aborted ? interrupted(work, thrown) : thrown;
+      }
     },
   };
+}
+
+function interrupted({ api }: Work, cause: unknown): AppError {
+  return kernelError("cancelled", {
+    message: `cancelled while project ${api.ref} was changed`,
+    hint: "What was set stays, and this does not undo it: run it again, and its plan shows what is left.",
+    cause,
+  });
 }
 
 async function pointNamed(
@@ -220,6 +233,7 @@ function previewOf(
   policy: Policy,
   { point, stored, target, api }: Work,
   { plan, live, unread }: PlannedNow,
+  status: ProjectStatus,
 ): ProjectApplyPreview {
   const { snapshot, project } = point;
   return {
@@ -230,6 +244,7 @@ function previewOf(
     to: { name: target.name, project: api.ref },
     byHand: project.ref === api.ref ? [] : byHand(policy, point, stored, live),
     notes: [
+      ...(status === "ACTIVE_HEALTHY" ? [] : [`the project is ${status}`]),
       ...(outcomeOf(snapshot) === "complete"
         ? []
         : ["the snapshot is of a run that lacks something"]),

@@ -263,6 +263,7 @@ async function store(context: OperationContext, options: BackupOptions, run: Run
     ...(run.plan.capture === "everything" && run.source.vault !== undefined
       ? { vault: run.source.vault }
       : {}),
+    ...(run.plan.except === undefined ? {} : { leaves: run.plan.except }),
     clock,
     log,
     signal,

@@ -12,6 +12,7 @@ import type { Policy } from "../policy/index.ts";
 import { destinationNamed, filesDestinationNamed } from "../policy/index.ts";
 import { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
+import { classFindings } from "./doctor-classes.ts";
 import { examineDestination, examineFiles } from "./doctor-destination.ts";
 import { examineSource } from "./doctor-source.ts";
 import type { Finding } from "./finding.ts";
@@ -53,6 +54,7 @@ export async function doctor(
     const examine = examinationOf(policy, name, written);
     findings.push(...(await examined(context, subject, () => examine(context, subject))));
   }
+  findings.push(...(await examined(context, "classes", () => classFindings(context, policy))));
   return { outcome: worst(findings), findings };
 }
 

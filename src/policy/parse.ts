@@ -5,6 +5,7 @@ import { quoted, schemaProblems } from "./issues.ts";
 import { classProblems } from "./class-problems.ts";
 import { providerProblems, sourceProblems } from "./source-problems.ts";
 import { destinationProblems, schemeOf } from "./destination-problems.ts";
+import { exceptProblems } from "./except.ts";
 import { Places } from "./places.ts";
 import { planOf, planProblems } from "./plan-problems.ts";
 import { policySchema } from "./policy.ts";
@@ -110,6 +111,7 @@ function referenceProblems(policy: Parsed, places: Places): PolicyProblem[] {
     const to = plan.to.git === undefined ? ["plans", name, "to"] : ["plans", name, "to", "and"];
     demand(to, plan.to.and, Object.keys(policy.destinations));
     problems.push(...captureProblems(name, plan, places));
+    problems.push(...exceptProblems(name, policy.plans, places));
     problems.push(...planProblems(name, plan, ownOf(policy.destinations, plan.to.and), places));
   }
   const repositories = Object.entries(policy.destinations).flatMap(([name, { files }]) =>

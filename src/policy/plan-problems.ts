@@ -9,6 +9,7 @@ export interface ParsedPlan {
   readonly source: string;
   readonly capture: Capture | "pg_dump";
   readonly to: Parameters<typeof gitTargetOf>[0];
+  readonly except?: PointPlan["except"];
   readonly keep?: PointPlan["keep"];
   readonly guards?: PointPlan["guards"];
   readonly encrypt?:
@@ -148,13 +149,14 @@ export interface PlanPaths {
 
 /** Of a plan without problems; `undefined` where there is one, which has been reported. */
 export function planOf(plan: ParsedPlan, paths: PlanPaths): Plan | undefined {
-  const { source, to, keep, guards, name } = plan;
+  const { source, to, keep, guards, name, except } = plan;
   if (plan.capture !== "pg_dump") {
     const git = gitTargetOf(to, paths.directory);
     return {
       source,
       capture: plan.capture,
       to: to.and,
+      ...(except === undefined ? {} : { except }),
       ...(keep === undefined ? {} : { keep }),
       ...(guards === undefined ? {} : { guards }),
       ...(git === undefined ? {} : { git }),

@@ -2,6 +2,8 @@ import { z } from "zod";
 import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
+import { exceptSchema } from "./except.ts";
+import type { ExceptedTable } from "./except.ts";
 import { gpgRecipientProblem } from "./gpg-recipient.ts";
 import { placesSchema } from "./git-target.ts";
 import type { GitTarget } from "./git-target.ts";
@@ -209,6 +211,7 @@ const destination = z.strictObject({
 const plan = z.strictObject({
   source: z.string(),
   capture,
+  except: exceptSchema.optional(),
   to: placesSchema,
   keep: keep.optional(),
   guards: guardsSchema.optional(),
@@ -370,6 +373,8 @@ export interface DumpPlan {
 export interface PointPlan {
   readonly source: string;
   readonly capture: Capture;
+  /** Of everything: tables whose rows are left to other plans. */
+  readonly except?: readonly ExceptedTable[] | undefined;
   /** The destination of its recovery points. */
   readonly to: string;
   /** Of `capture: schema`: where the definitions are committed as well. */

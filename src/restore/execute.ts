@@ -7,6 +7,7 @@ import { openAdmin, openBuilder } from "./context.ts";
 import type { Findings, Work } from "./context.ts";
 import { restoreJobs } from "./cron/step.ts";
 import type { RolePlan } from "./roles.ts";
+import { rowsElsewhere } from "./rows-elsewhere.ts";
 import { createMarker, dropMarker, openLedger } from "./ledger.ts";
 import { dropBuilder, finishDatabase, finishRoles, leaveRoles } from "./step-finish.ts";
 import { restorePostData } from "./step-indexes.ts";
@@ -132,7 +133,7 @@ async function openWork(
     ...findings,
     ...parts,
     ledger: await openLedger(parts.builder),
-    withheld: [...archive.withheld, ...roles.withheld],
+    withheld: [...rowsElsewhere(options.manifest.database), ...archive.withheld, ...roles.withheld],
     signal: options.signal,
     report: (progress) => options.onProgress?.(progress),
   };

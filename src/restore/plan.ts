@@ -7,6 +7,7 @@ import { readFurniture } from "./furniture.ts";
 import type { Furniture } from "./furniture.ts";
 import { executeRestore } from "./execute.ts";
 import { planRoles } from "./roles.ts";
+import { rowsElsewhere } from "./rows-elsewhere.ts";
 import { planSteps } from "./plan-steps.ts";
 import { inspectTarget } from "./target.ts";
 import type { PlanRestore, RestoreOptions, RestorePlan } from "./types.ts";
@@ -17,7 +18,11 @@ export const planRestore: PlanRestore = async (options) => {
   let spent = false;
   const plan: RestorePlan = {
     steps: planSteps(findings),
-    withheld: [...findings.archive.withheld, ...findings.roles.withheld],
+    withheld: [
+      ...rowsElsewhere(findings.options.manifest.database),
+      ...findings.archive.withheld,
+      ...findings.roles.withheld,
+    ],
     resumes: findings.target.resumes,
     execute: async () => {
       if (spent) throw restoreError("plan_spent", { message: "restore plan executed before" });

@@ -169,6 +169,12 @@ test("nightly: the whole database and the project's settings, verified", async (
   });
 });
 
+test("the audit log is the security team's: none of its rows lie with the rest", async () => {
+  const listed = await bench.run(["ls", "latest", "database/tables/public", "-d", "production"]);
+  for (const table of TABLES) expect(listed.stdout).toContain(table);
+  expect(listed.stdout).not.toContain("audit_logs");
+});
+
 test("critical-tables: these five alone, as CSV and JSON too", async () => {
   expect(await done("backup", "critical-tables")).toMatchObject({
     outcome: "complete",
@@ -272,6 +278,23 @@ test("copies: the offsite repository holds them too, and 3-2-1-1-0 is met", asyn
   expect(await done("copies", "--plan", "nightly", "--check")).toMatchObject({
     plans: [{ plan: "nightly", met: "yes" }],
   });
+});
+
+test("status: every plan stands, the audit log is covered, nothing has drifted", async () => {
+  const { document, code } = await bench.json(["status", "--within", "1 day"]);
+  expect(document).toMatchObject({
+    plans: [
+      { plan: "nightly", outcome: "met", leaves: [{ plan: "audit-logs" }] },
+      { plan: "critical-tables", outcome: "met" },
+      { plan: "before-migration", outcome: "met" },
+      { plan: "weekly-dump", outcome: "met" },
+      { plan: "audit-logs", outcome: "met" },
+      { plan: "dev-nightly", outcome: "met" },
+    ],
+    projects: [{ compared: { outcome: "same" } }],
+    providers: [{ watched: { outcome: "met" } }],
+  });
+  expect(code).toBe(0);
 });
 
 test("what is kept, and the provider's own backups, are as the policy says", async () => {

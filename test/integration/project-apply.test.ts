@@ -1,9 +1,11 @@
 import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { codeOf } from "../../src/objectstore/testing/index.ts";
 import { loadPolicy, planProjectApply } from "../../src/operation/index.ts";
+import type { OperationContext } from "../../src/operation/index.ts";
 import type { JsonResult } from "../support/cli.ts";
 import { createTestDatabase, failOnLeakedSessions, sharedCluster } from "../support/cluster.ts";
 import type { TestDatabase } from "../support/cluster.ts";
@@ -105,6 +107,16 @@ function writes(api: ManagementStandIn = target): readonly string[] {
   return api.requests
     .filter(({ method }) => method !== "GET")
     .map(({ method, path }) => `${method} ${path.replace(/^\/v1\/projects\/[a-z]+/, "")}`);
+}
+
+function contextOf(): OperationContext {
+  const env: Record<string, string> = {
+    ...PLACES,
+    DB_URL: database.url,
+    SUPABASE_ACCESS_TOKEN: target.token,
+    REPOSITORY_PASSWORD: PASSWORD,
+  };
+  return { ...operationContext(bench.cli.path("state")), env: (name) => env[name] };
 }
 
 const ALL_WRITES = [
@@ -266,6 +278,38 @@ describe("project apply", () => {
     });
   });
 
+  test("ends between two requests at Ctrl-C, says that what was set stays, and is taken up again", async () => {
+    await backedUp();
+    target.fail("PATCH /config/storage", { instead: "hang" });
+    const line = ["project", "apply", "latest", "--to", "staging", "--confirm", TARGET];
+    const running = bench.cli.start(line, { env: PLACES });
+    while (!writes().includes("PATCH /config/storage")) await setTimeout(20);
+    running.child.kill("SIGINT");
+    const ended = await running.ended;
+    expect(ended).toMatchObject({ code: 130 });
+    expect(ended.stderr).toContain("What was set stays");
+    const before = writes().length;
+    expect(await apply()).toMatchObject({ code: 0, document: { outcome: "complete" } });
+    expect(writes().slice(before)).toEqual(ALL_WRITES.slice(2));
+  });
+
+  test("is no success where it cannot be read back", async () => {
+    await backedUp();
+    const planned = await planProjectApply(contextOf(), {
+      policy: await loadPolicy(bench.cli.path("sparekeep.yaml")),
+      snapshot: "latest",
+      to: "staging",
+      onProgress: ({ step }) => {
+        if (step === "apply") target.state.denied = ["realtime_config_read"];
+      },
+    });
+    expect(await planned.execute()).toMatchObject({
+      outcome: "incomplete",
+      left: [{ service: "realtime", sign: "!" }],
+      unread: [expect.stringContaining("realtime")],
+    });
+  });
+
   test("sends no secret that has no place, whose place is empty, or holds another one", async () => {
     await backedUp();
     await bench.policy(`${targets}\n${OUTSIDE.replace(/ {2}STRIPE_KEY.*\n/, "")}`);
@@ -383,16 +427,7 @@ describe("the project that was backed up", () => {
 describe("a plan", () => {
   test("is carried out once, and not where the project changed since it was shown", async () => {
     await backedUp();
-    const env: Record<string, string> = {
-      ...PLACES,
-      DB_URL: database.url,
-      SUPABASE_ACCESS_TOKEN: target.token,
-      REPOSITORY_PASSWORD: PASSWORD,
-    };
-    const context = {
-      ...operationContext(bench.cli.path("state")),
-      env: (name: string) => env[name],
-    };
+    const context = contextOf();
     const policy = await loadPolicy(bench.cli.path("sparekeep.yaml"));
     const options = { policy, snapshot: "latest", to: "staging" };
     const stale = await planProjectApply(context, options);

@@ -18,7 +18,7 @@ export interface Made {
 /** By the real capture. */
 export async function captureForRestore(
   url: string,
-  more: Pick<CaptureOptions, "only" | "vault"> = {},
+  more: Pick<CaptureOptions, "leaves" | "only" | "vault"> = {},
 ): Promise<Made> {
   const files = new MemorySnapshot();
   const { database, issues } = await captureDatabase(files.writer(), {

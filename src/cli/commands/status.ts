@@ -86,7 +86,7 @@ function describe({ outcome, plans, projects, providers }: Status): readonly str
 }
 
 function planLines(plan: PlanStatus): readonly string[] {
-  const { points, copies, guardsOff, findings, unknown, unjudged } = plan;
+  const { points, copies, guardsOff, leaves, findings, unknown, unjudged } = plan;
   const head = `${plan.outcome}: plan ${plan.plan} (${plan.captures} of ${plan.source}) in ${plan.destination}`;
   const seen =
     "unknown" in points
@@ -104,6 +104,13 @@ function planLines(plan: PlanStatus): readonly string[] {
     ...copies.map(
       ({ destination, holds }) =>
         `  copy ${destination}: ${"unknown" in holds ? `unknown: ${holds.unknown}` : holds.known === null ? "does not hold it" : `holds it, ${holds.known.state}`}`,
+    ),
+    ...leaves.flatMap(({ table, plan: other, newestGood }) =>
+      "unknown" in newestGood || newestGood.known === null
+        ? []
+        : [
+            `  rows of ${table}: in plan ${other}, newest good point ${timeText(newestGood.known.time)}`,
+          ],
     ),
     ...guardsOff.map(({ guard, because }) => `  guard ${guard} is off: ${because}`),
     ...findings.flatMap(({ code, message, hint }) => [`  ${code}: ${message}`, `    fix: ${hint}`]),

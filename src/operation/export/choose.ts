@@ -98,10 +98,21 @@ function tablesNamed(manifest: Manifest, name: TableName): readonly TableManifes
 function tableNotThere({ database }: Manifest, { schema, name }: TableName): never {
   const wanted = tableNameText({ schema, name });
   const meant = nearest(wanted, database.tables.map(tableNameText));
+  const left = database.leftTo?.find((one) =>
+    [one, ...one.tables].some((table) => table.schema === schema && table.name === name),
+  );
+  const why =
+    left !== undefined
+      ? `: its plan leaves the rows to plan ${left.plan}`
+      : database.limitedTo === undefined
+        ? ""
+        : ": its plan captures some tables alone";
   throw operationError("table_not_in_snapshot", {
-    message: `table ${wanted}, which the snapshot does not hold${database.limitedTo === undefined ? "" : ": its plan captures some tables alone"}`,
+    message: `table ${wanted}, which the snapshot does not hold${why}`,
     subject: { table: wanted },
-    ...hintOf(meant, database),
+    ...(left === undefined
+      ? hintOf(meant, database)
+      : { hint: `Export it with --plan ${left.plan}, and --destination where that plan's is.` }),
   });
 }
 

@@ -47,9 +47,16 @@ export function sizesOf(database: Pick<DatabaseManifest, "tables" | "largeObject
 /** Of a plan of some tables those that it names today: one that the policy no longer names is not gone. */
 export function namedOf(
   { tables, largeObjects }: PointSizes,
-  { limitedTo }: Pick<DatabaseManifest, "limitedTo">,
+  { limitedTo, leftTo = [] }: Pick<DatabaseManifest, "limitedTo" | "leftTo">,
 ): PointSizes {
-  if (limitedTo === undefined) return { tables, roots: byRoot([...tables.values()]), largeObjects };
+  if (limitedTo === undefined) {
+    // Whose rows the plan leaves to another one now: they are not gone.
+    const left = new Set(leftTo.flatMap((one) => [one, ...one.tables]).map(displayName));
+    const rest = [...tables].filter(
+      ([name, { root }]) => !left.has(name) && (root === undefined || !left.has(root)),
+    );
+    return { tables: new Map(rest), roots: byRoot(rest.map(([, size]) => size)), largeObjects };
+  }
   const named = new Set(limitedTo.named.map(displayName));
   const kept = [...tables.values()].filter(
     ({ name, root }) => named.has(name) || (root !== undefined && named.has(root)),

@@ -25,6 +25,7 @@ function factsWith(points: Partial<Points> = {}, more: Partial<PlanFacts> = {}):
     lock: { known: { mode: "compliance", until: "2026-12-27T01:00:00.000Z" } },
     copies: [{ destination: "offsite", holds: { known: { state: "verified" } } }],
     guardsOff: [],
+    leaves: [{ table: "public.audit_logs", plan: "audit-logs", newestGood: { known: POINT } }],
     points: {
       known: {
         count: 3,
@@ -85,6 +86,10 @@ describe("a plan", () => {
     ],
     ["copy_behind", factsWith({}, { copies: [{ destination: "o", holds: { known: null } }] })],
     [
+      "left_uncovered",
+      factsWith({}, { leaves: [{ table: "t", plan: "p", newestGood: { known: null } }] }),
+    ],
+    [
       "copy_suspect",
       factsWith({}, { copies: [{ destination: "o", holds: { known: { state: "suspect" } } }] }),
     ],
@@ -102,6 +107,10 @@ describe("a plan", () => {
     [
       "a copy out of reach",
       factsWith({}, { copies: [{ destination: "o", holds: { unknown: "no answer" } }] }),
+    ],
+    [
+      "a repository of rows left out out of reach",
+      factsWith({}, { leaves: [{ table: "t", plan: "p", newestGood: { unknown: "no answer" } }] }),
     ],
     ["a point of tomorrow", factsWith({ newestGood: bad({ time: "2026-11-28T00:00:00.000Z" }) })],
   ];

@@ -42,6 +42,16 @@ export function judgePlan(facts: PlanFacts, judge: Judge): PlanStatus {
       judgeLock(facts, judge.now, { findings, unknown });
     }
   }
+  for (const { table, plan, newestGood } of facts.leaves) {
+    if ("unknown" in newestGood) unknown.push(`rows of ${table}: ${newestGood.unknown}`);
+    else if (newestGood.known === null) {
+      findings.push({
+        code: "left_uncovered",
+        message: `rows of ${table} are left to plan ${plan}, which has no good point`,
+        hint: `Run \`sparekeep backup ${plan}\`.`,
+      });
+    }
+  }
   for (const { destination, holds } of facts.copies) {
     if ("unknown" in holds) unknown.push(`copy ${destination}: ${holds.unknown}`);
     else if (holds.known === null) {

@@ -1,4 +1,4 @@
-import { destinationNamed } from "../../policy/index.ts";
+import { destinationNamed, pointPlanNamed, tableNameText } from "../../policy/index.ts";
 import type { DumpPlan, Guards, Named, PointPlan, Policy } from "../../policy/index.ts";
 import { planOf, proofOf } from "../../repository/index.ts";
 import type { Snapshot } from "../../repository/index.ts";
@@ -13,13 +13,15 @@ import type { Known, PlanFacts, StatusCopy, StatusPoint } from "./types.ts";
 export type ReadOnce = (destination: string) => Promise<Known<ReadDestination>>;
 
 export async function readPointPlan(
-  { signal }: OperationContext,
+  context: OperationContext,
   policy: Policy,
   plan: Named<PointPlan>,
   read: ReadOnce,
 ): Promise<PlanFacts> {
+  const { signal } = context;
   const destination = destinationNamed(policy, plan.to);
   const facts = {
+    leaves: await leavesOf(context, policy, plan, read),
     plan: plan.name,
     source: plan.source,
     destination: plan.to,
@@ -57,6 +59,23 @@ export async function readPointPlan(
       : { lock: await known(signal, () => lockOf(opened.known, newestGood, signal)) }),
     copies: await copiesOf(destination.copies, newestGood, read),
   };
+}
+
+/** A plan that others leave rows to leaves none itself. */
+async function leavesOf(
+  context: OperationContext,
+  policy: Policy,
+  { except = [] }: PointPlan,
+  read: ReadOnce,
+): Promise<PlanFacts["leaves"]> {
+  const leaves: PlanFacts["leaves"][number][] = [];
+  for (const table of except) {
+    const other = pointPlanNamed(policy, table.plan);
+    const { points } = await readPointPlan(context, policy, other, read);
+    const newestGood = "unknown" in points ? points : { known: points.known.newestGood ?? null };
+    leaves.push({ table: tableNameText(table), plan: table.plan, newestGood });
+  }
+  return leaves;
 }
 
 function isGood({ outcome, state }: StatusPoint): boolean {
@@ -121,6 +140,7 @@ export async function readDumpPlan(
     captures: plan.capture,
     points: "unknown" in listed ? listed : { known: ofDumps(plan.name, listed.known.dumps) },
     lockExpected: false,
+    leaves: [],
     copies: [],
     guardsOff: [],
   };

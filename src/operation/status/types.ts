@@ -51,6 +51,12 @@ export interface PlanFacts {
   readonly lockExpected: boolean;
   /** Of the newest good point; empty where the policy names none. */
   readonly copies: readonly StatusCopy[];
+  /** Tables whose rows the plan leaves to another, with that one's newest good point. */
+  readonly leaves: readonly {
+    readonly table: string;
+    readonly plan: string;
+    readonly newestGood: Known<StatusPoint | null>;
+  }[];
   /** Guards that the policy switched off, with its reasons. */
   readonly guardsOff: readonly { readonly guard: string; readonly because: string }[];
 }

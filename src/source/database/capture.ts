@@ -31,6 +31,7 @@ import { captureIssue, displayName } from "./issues.ts";
 import { copyLargeObjects, listLargeObjects } from "./large-objects.ts";
 import { leftOutByLimit, limitTo, readLimitFacts } from "./limit.ts";
 import type { Limit, LimitFacts } from "./limit.ts";
+import { leaveTo, leftOutByPlan } from "./leave.ts";
 import { leftOutByPlatform, leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
@@ -118,11 +119,14 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   if (context.options.schemaOnly === true) return captureSchemaUnder(context, catalog);
   const { platform } = catalog;
   const limit = limitOf(context, catalog);
+  const left = leaveTo(context.options.leaves, catalog.relations, catalog.limitFacts?.foreignKeys);
   const wanted = catalog.sequences.filter(
     (one) => isCaptured(platform, one) && (limit?.usesSequence(one) ?? true),
   );
   const sequences = await readSequences(control, wanted);
-  const reach = await sortOut(context, catalog, limit);
+  const selected = (oid: number): boolean =>
+    !left.oids.has(oid) && (limit?.selected.has(oid) ?? true);
+  const reach = await sortOut(context, catalog, selected);
   meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
   const work = await sizeUp(context, reach.readable);
@@ -147,13 +151,16 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
     ...(vault === undefined ? {} : { vault }),
     leftOut: [
       ...described.leftOut,
+      ...leftOutByPlan(left, reach.excluded),
       ...leftOutRows(limit, catalog, reach).filter(({ object }) => object !== VAULT_TABLE),
       ...leftOutOfVault(catalog.relations, vault),
     ],
+    ...(left.leftTo.length === 0 ? {} : { leftTo: left.leftTo }),
     ...(limit === undefined ? {} : { limitedTo: limit.limits }),
   };
   const issues = [
     ...(limit?.issues ?? []),
+    ...left.issues,
     ...reach.issues,
     ...tables.issues,
     ...sequences.issues,
@@ -177,7 +184,7 @@ async function captureSchemaUnder(
   context: CaptureContext,
   catalog: Catalog,
 ): Promise<CaptureResult> {
-  const reach = await sortOut(context, catalog, undefined);
+  const reach = await sortOut(context, catalog, () => true);
   context.meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
   const described = await describe(context, catalog, schema);
@@ -245,14 +252,14 @@ interface Catalog {
   readonly materializedViews: DatabaseManifest["materializedViews"];
   readonly leftOut: DatabaseManifest["leftOut"];
   readonly blockBytes: number;
-  /** Only of a capture of some tables. */
+  /** Only where some tables are named. */
   readonly limitFacts?: LimitFacts;
 }
 
 async function readCatalog(context: CaptureContext): Promise<Catalog> {
   await using session = await openSession(context.session, "catalog");
   return await underSnapshot(session, context.snapshot.id, () =>
-    readAll(session, context.options.only !== undefined),
+    readAll(session, (context.options.only ?? context.options.leaves) !== undefined),
   );
 }
 
@@ -285,7 +292,7 @@ interface Reach {
 async function sortOut(
   context: CaptureContext,
   { relations, platform }: Pick<Catalog, "relations" | "platform">,
-  limit: Limit | undefined,
+  selected: (oid: number) => boolean,
 ): Promise<Reach> {
   const described = relations.filter(
     (one) =>
@@ -305,7 +312,6 @@ async function sortOut(
     const code = out.get(parent)?.code ?? "permission_denied";
     if (!out.has(child.oid)) out.set(child.oid, parentIssue(child, code));
   });
-  const selected = (oid: number): boolean => limit?.selected.has(oid) ?? true;
   return {
     readable: ours.filter((one) => one.kind === "table" && !out.has(one.oid) && selected(one.oid)),
     excluded: [

@@ -34,6 +34,8 @@ const HINTS: Readonly<Record<CaptureIssueCode, string>> = {
   table_not_captured: "Name the tables that hold the rows.",
   vault_unread:
     "Grant the backup role SELECT on vault.decrypted_secrets, or take vault out of the policy.",
+  reference_left_out:
+    "A restore could not make it hold: leave the other table out as well, or drop the foreign key.",
   export_failed:
     "Its rows are in the snapshot all the same; take the format out of the plan for this table.",
 };

@@ -104,7 +104,7 @@ function notCaptured(relation: Relation): CaptureIssue | undefined {
 }
 
 /** Partitions and children, and theirs. */
-class Descent {
+export class Descent {
   readonly #byOid: ReadonlyMap<number, Relation>;
   readonly #children = new Map<number, Relation[]>();
 

@@ -30,6 +30,8 @@ export interface CaptureOptions {
   readonly only?: CaptureOnly;
   /** Secrets of Vault are stored as its own view opens them. */
   readonly vault?: "decrypted";
+  /** Of everything the rows of these are left to other plans. */
+  readonly leaves?: readonly LeftToPlan[];
   /** How long a read waits for another session's lock before the table is an issue; tried three times. */
   readonly lockTimeoutMs?: number;
   /** Of all rows and large objects together; unbounded where left out. */
@@ -42,6 +44,10 @@ export interface CaptureOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: CaptureProgress) => void;
+}
+
+export interface LeftToPlan extends NamedTable {
+  readonly plan: string;
 }
 
 export interface CaptureOnly {
@@ -85,7 +91,8 @@ export type CaptureIssueCode =
   | "table_missing"
   | "table_not_captured"
   | "export_failed"
-  | "vault_unread";
+  | "vault_unread"
+  | "reference_left_out";
 
 export interface CaptureResult {
   readonly database: DatabaseManifest;

@@ -64,7 +64,9 @@ describe("what is kept in clear", () => {
 
   test("of any JSON stays JSON", () => {
     assert(
-      property(jsonValue({ maxDepth: 6 }), (value) => {
+      property(jsonValue({ maxDepth: 6 }), (drawn) => {
+        // As a parser gives it: a minus zero is none any more once it was written.
+        const value: unknown = JSON.parse(JSON.stringify(drawn));
         const { value: kept } = redact("realtime", value);
         expect(JSON.parse(formatDocument(kept))).toEqual(kept);
       }),
