@@ -4,3 +4,5 @@ export { restoreError } from "./errors.ts";
 export type { ArchiveToc, TocEntry } from "./archive/toc.ts";
 export { parseArchiveToc } from "./archive/toc.ts";
 export { planRestore } from "./plan.ts";
+export { planPartialRestore } from "./partial/plan-partial.ts";
+export type * from "./partial/types.ts";
