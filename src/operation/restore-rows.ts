@@ -100,7 +100,7 @@ export async function planRowsRestore(
   const plan = await planPartialRestore(
     await partialOptions(context, options, { repository, snapshot, reader, manifest, chosen }),
   );
-  const { database, targetIsSource, tables, conflicts, notes, steps } = plan;
+  const { database, targetIsSource, tables, conflicts, notes, steps, stagedBytes } = plan;
   return {
     preview: {
       snapshot: describeSnapshot(snapshot),
@@ -112,6 +112,7 @@ export async function planRowsRestore(
       conflicts,
       notes,
       steps,
+      stagedBytes,
     },
     execute: async () => {
       await record("execute", snapshot.id);

@@ -85,7 +85,7 @@ export const restoreError = errorTable("restore", {
   },
   key_mismatch: {
     kind: "usage",
-    meaning: "A key that was named has more or fewer values than the key of the table has columns.",
+    meaning: "A key that was named does not have the columns, or the types, of the table's key.",
     hint: "Write a key of several columns as JSON: --key 'TABLE=[[\"a\", 1]]'.",
   },
   key_not_found: {
@@ -96,7 +96,7 @@ export const restoreError = errorTable("restore", {
   condition_refused: {
     kind: "usage",
     meaning: "The target's server does not take the condition that was given with --where.",
-    hint: "Write one SQL expression over the table's columns; functions outside pg_catalog with their schema.",
+    hint: "Write one SQL expression over the table's columns, as it would stand behind WHERE.",
   },
   rows_refused: {
     kind: "incompatible",

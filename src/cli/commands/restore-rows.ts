@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import type { Command } from "commander";
-import { counted, EXIT_INCOMPLETE } from "../../kernel/index.ts";
+import { counted, EXIT_INCOMPLETE, formatBytes } from "../../kernel/index.ts";
 import { planRowsRestore } from "../../operation/index.ts";
 import type {
   PlannedRowsRestore,
@@ -212,6 +212,7 @@ function describePlan(preview: RowsPreview): string[] {
   return [
     `Restore rows of snapshot ${snapshot.id.slice(0, 8)} (${snapshot.plan ?? "no plan"}, ${timeText(snapshot.time)}, ${snapshot.outcome}) ${into} ${target}`,
     `  database ${database}${targetIsSource ? ", the very one that the snapshot was taken of" : ""}`,
+    `  staged in its temporary tables, until this command ends: ${formatBytes(preview.stagedBytes)} of rows`,
     ...preview.tables.flatMap((table) => describeTable(table, form)),
     ...(conflicts.length === 0 ? [] : ["Conflicts; nothing is written while there is one:"]),
     ...conflicts.flatMap(({ table, message, rows, samples }) => [

@@ -8,8 +8,9 @@ import type { PartialWork, Staged } from "./stage.ts";
 import type { RowSample } from "./types.ts";
 
 /**
- * What becomes of each picked row: `i`nserted, `u`pdated, left as it is because the `s`ame one stands. Kept in `actions`
- * with a digest of what stood, so that execution can tell whether it still does.
+ * What becomes of each picked row: `i`nserted, `u`pdated, `r`eplaced (an update that no UPDATE can make), left as it is
+ * because the `s`ame one stands. Kept in `actions` with a digest of what stood, so that execution can tell whether it
+ * still does.
  */
 export interface Merging extends Staged {
   readonly target: TargetTable;
@@ -145,7 +146,7 @@ export async function sampleRows(
   );
   const updates = await connection.query<{ key: string; columns: string[] }>(
     `SELECT ${keyText(table, "s")} AS key, array_remove(ARRAY[${changed.join(", ")}], NULL) AS columns
-       ${rows} JOIN ONLY ${quoted(table)} AS t ON ${sameKey(table)} WHERE a.action = 'u' ${limit}`,
+       ${rows} JOIN ONLY ${quoted(table)} AS t ON ${sameKey(table)} WHERE a.action IN ('u', 'r') ${limit}`,
   );
   const deletes = table.deleteExtra
     ? await connection.query<{ key: string }>(

@@ -4,7 +4,7 @@ import { keyText, isExtra, differs, sameKey } from "./classify.ts";
 import type { Merging } from "./classify.ts";
 import { lackingRows } from "./closure.ts";
 import type { Lacking } from "./closure.ts";
-import { countOf, readOnly } from "./session.ts";
+import { countOf, onRolesPath, readOnly } from "./session.ts";
 import type { TargetTable, UniqueIndex } from "./shape.ts";
 import { hasColumns, quoted, refText, staged, underOwnNames } from "./stage.ts";
 import type { PartialWork, Staged } from "./stage.ts";
@@ -53,6 +53,7 @@ export async function rowConflicts(
   work: PartialWork,
   table: Merging,
 ): Promise<readonly MergeConflict[]> {
+  await planReplacements(work, table);
   return [
     ...(await nullsRefused(work, table)),
     ...(await checksRefused(work, table)),
@@ -80,7 +81,7 @@ export async function keyConflicts(
 }
 
 /** Rows that would be written. */
-const WRITTEN = "a.action IN ('i', 'u')";
+const WRITTEN = "a.action IN ('i', 'u', 'r')";
 
 function writtenRows(table: Merging): string {
   return `${table.stage} AS s JOIN ${table.actions} AS a ON a.n = s.n AND ${WRITTEN}`;
@@ -132,8 +133,37 @@ async function uniquesTaken(work: PartialWork, table: Merging): Promise<readonly
   return found;
 }
 
+/**
+ * A row that an UPDATE cannot bring to what it was is deleted and inserted: one whose value others take (the server checks
+ * unique indexes row by row), one whose identity differs. Where deletes would cascade, or columns be lost that the
+ * snapshot has not, these stay conflicts.
+ */
+async function planReplacements({ session }: PartialWork, table: Merging): Promise<void> {
+  const known = new Set(table.manifest.columns.map(({ name }) => name));
+  const loses = table.target.columns.some(({ name, generated }) => !known.has(name) && !generated);
+  if (!session.replica || loses) return;
+  const rows = table.target.uniques
+    .filter((index) => index.name !== table.key.name && hasColumns(table, index.columns))
+    .map(
+      (index) => `SELECT o.n FROM (${collisions(table, index)}) AS found
+       JOIN ${table.stage} AS s ON true JOIN ${table.actions} AS o ON o.n = s.n AND o.action = 'u'
+       JOIN ONLY ${quoted(table)} AS t ON t.ctid = found.place AND ${sameKey(table)}`,
+    );
+  const identities = differingIdentities(table);
+  if (identities !== undefined) rows.push(identities);
+  for (const some of rows) {
+    await readOnly(session.connection, () =>
+      onRolesPath(session, () =>
+        session.connection.query(
+          `UPDATE ${table.actions} AS a SET action = 'r' WHERE a.n IN (${some})`,
+        ),
+      ),
+    );
+  }
+}
+
 /** Both sides by the index's own expressions, over the columns that these name. */
-function takenRows(table: Merging, index: UniqueIndex): string {
+function collisions(table: Merging, index: UniqueIndex): string {
   const number = numberName(table);
   const values = index.parts.map(({ expression }, at) => `(${expression}) AS e${at}`).join(", ");
   const where = index.predicate === null ? "" : ` WHERE ${index.predicate}`;
@@ -142,10 +172,18 @@ function takenRows(table: Merging, index: UniqueIndex): string {
     SELECT s.n AS ${number}, ${underOwnNames(table)} FROM ${writtenRows(table)}) AS ${name}${where}`;
   const standing = `SELECT ctid AS place, ${values} FROM ONLY ${quoted(table)} AS ${name}${where}`;
   const same = index.parts.map(({ operator }, at) => `l.e${at} ${operator} r.e${at}`);
-  const goes = table.deleteExtra ? ` AND NOT (${isExtra(table)})` : "";
-  return `SELECT l.n FROM (${incoming}) AS l JOIN (${standing}) AS r ON ${same.join(" AND ")}
+  return `SELECT l.n, r.place FROM (${incoming}) AS l JOIN (${standing}) AS r ON ${same.join(" AND ")}
     JOIN ${table.stage} AS s ON s.n = l.n
-    JOIN ONLY ${quoted(table)} AS t ON t.ctid = r.place WHERE NOT (${sameKey(table)})${goes}`;
+    JOIN ONLY ${quoted(table)} AS t ON t.ctid = r.place WHERE NOT (${sameKey(table)})`;
+}
+
+/** Where the row that has the value stays as it is. */
+function takenRows(table: Merging, index: UniqueIndex): string {
+  const goes = table.deleteExtra ? ` AND NOT (${isExtra(table)})` : "";
+  return `SELECT found.n FROM (${collisions(table, index)}) AS found
+    JOIN ONLY ${quoted(table)} AS t ON t.ctid = found.place
+   WHERE NOT EXISTS (SELECT FROM ${table.stage} AS s JOIN ${table.actions} AS o ON o.n = s.n AND o.action = 'r'
+                      WHERE ${sameKey(table)})${goes}`;
 }
 
 /** A row that only a foreign key asked for is brought back where it is missing, and never changed where it stands. */
@@ -157,18 +195,28 @@ async function changedByNeed(work: PartialWork, table: Merging): Promise<readonl
 }
 
 /** Only INSERT can give a GENERATED ALWAYS AS IDENTITY column a value. */
+function differingIdentities(table: Merging): string | undefined {
+  const columns = identityColumns(table);
+  if (columns.length === 0) return undefined;
+  return `SELECT s.n FROM ${table.stage} AS s
+    JOIN ${table.actions} AS o ON o.n = s.n AND o.action = 'u'
+    JOIN ONLY ${quoted(table)} AS t ON ${sameKey(table)} WHERE ${differs(table, columns)}`;
+}
+
+function identityColumns(table: Merging): readonly string[] {
+  return table.target.columns
+    .filter(({ name, identityAlways }) => identityAlways && hasColumns(table, [name]))
+    .map(({ name }) => name);
+}
+
 async function identitiesDiffering(
   work: PartialWork,
   table: Merging,
 ): Promise<readonly MergeConflict[]> {
-  const columns = table.target.columns
-    .filter(({ name, identityAlways }) => identityAlways && hasColumns(table, [name]))
-    .map(({ name }) => name);
-  if (columns.length === 0) return [];
-  const rows = `SELECT s.n FROM ${table.stage} AS s
-    JOIN ${table.actions} AS a ON a.n = s.n AND a.action = 'u'
-    JOIN ONLY ${quoted(table)} AS t ON ${sameKey(table)} WHERE ${differs(table, columns)}`;
-  const message = `column ${columns.join(", ")} is GENERATED ALWAYS, and no UPDATE can set it back`;
+  const rows = differingIdentities(table);
+  if (rows === undefined) return [];
+  const columns = identityColumns(table).join(", ");
+  const message = `column ${columns} is GENERATED ALWAYS, and no UPDATE can set it back`;
   return await conflictOf(work, table, { code: "identity_differs", message, rows });
 }
 
@@ -207,7 +255,7 @@ async function conflictOf(
   },
 ): Promise<readonly MergeConflict[]> {
   const { connection } = session;
-  return await readOnly(connection, async () => {
+  const look = async (): Promise<readonly MergeConflict[]> => {
     const sql = `SELECT count(DISTINCT n)::text AS count FROM (${found.rows}) AS found`;
     const rows = await countOf(connection, sql);
     if (rows === 0n) return [];
@@ -217,5 +265,6 @@ async function conflictOf(
     );
     const { code, message } = found;
     return [{ code, table: refText(table), message, rows, samples: samples.map(({ key }) => key) }];
-  });
+  };
+  return await readOnly(connection, () => onRolesPath(session, look));
 }

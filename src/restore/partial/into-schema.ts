@@ -13,7 +13,7 @@ import type { FoundKeys, KeyColumn } from "./select.ts";
 import { countOf } from "./session.ts";
 import type { PartialSession } from "./session.ts";
 import type { ForeignKey } from "./shape.ts";
-import { refKey, refText, stageTable } from "./stage.ts";
+import { refKey, refText, stagedBytes, stageTable } from "./stage.ts";
 import type { PartialWork, Staged } from "./stage.ts";
 import type { PartialOptions, PartialPlan, PlannedTable } from "./types.ts";
 
@@ -34,6 +34,7 @@ export async function planIntoSchema(
   await stageChosen(work, definitions);
   if (options.withChildren) await pickChildren(work, relations);
   const lacking = await pickParents(work, relations);
+  const sizeBytes = stagedBytes(work);
   await dropUnused(work);
   const tables = await sideTables(work, lacking, { definitions, foreignKeys });
   let spent = false;
@@ -44,6 +45,7 @@ export async function planIntoSchema(
     conflicts: [],
     notes: notesOf(tables, lacking),
     steps: STEPS(schema),
+    stagedBytes: sizeBytes,
     execute: async () => {
       if (spent) throw restoreError("plan_spent", { message: "restore plan executed before" });
       spent = true;

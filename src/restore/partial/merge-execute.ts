@@ -7,13 +7,14 @@ import { firingTriggers } from "./refusals.ts";
 import type { MergePart } from "./merge.ts";
 import {
   countOrphans,
+  foreignKeysAtRisk,
   foreignKeysOf,
   holdParents,
   proveForeignKeys,
   proveRows,
   proveUniques,
 } from "./proof.ts";
-import { countOf } from "./session.ts";
+import { countOf, onRolesPath } from "./session.ts";
 import { readTargetTable } from "./shape.ts";
 import type { FiringTrigger } from "./shape.ts";
 import { hasColumns, quoted, refKey, refText, staged } from "./stage.ts";
@@ -40,11 +41,10 @@ export async function executeMerge(
   await beginLocked(work, tables);
   try {
     for (const part of parts) await requireUnchanged(work, part);
-    const foreignKeys = foreignKeysOf(tables);
-    const before = await countOrphans(work, foreignKeys);
+    const before = await countOrphans(work, await foreignKeysAtRisk(work, tables));
     await connection.query("SET CONSTRAINTS ALL DEFERRED");
     for (const table of tables) await switchTriggers(work, table, "off");
-    const done = await writeRows(work, parts);
+    const done = await onRolesPath(work.session, () => writeRows(work, parts));
     await holdParents(work, tables);
     await connection.query("SET CONSTRAINTS ALL IMMEDIATE");
     for (const table of tables) await switchTriggers(work, table, "on");
@@ -58,7 +58,7 @@ export async function executeMerge(
     return {
       outcome: orphans.length === 0 ? "complete" : "incomplete",
       tables: done,
-      foreignKeysProven: foreignKeys.length,
+      foreignKeysProven: foreignKeysOf(tables).length,
       orphans,
     };
   } catch (error) {
@@ -145,8 +145,10 @@ async function writeRows(
   const ordered = parentsFirst(parts);
   const done = new Map<string, MergedTable>();
   const deleted = new Map<string, bigint>();
+  const replaced = new Map<string, bigint>();
   for (const { table } of ordered.toReversed()) {
     deleted.set(refKey(table), table.deleteExtra ? await deleteRows(work, table) : 0n);
+    replaced.set(refKey(table), await takeOut(work, table));
   }
   for (const [at, { table, counts, extras }] of ordered.entries()) {
     const name = refText(table);
@@ -156,11 +158,12 @@ async function writeRows(
       totalBytes: ordered.length,
       current: name,
     });
+    const again = replaced.get(refKey(table)) ?? 0n;
     const merged: MergedTable = {
       table: name,
       into: name,
-      updated: counts.updates === 0n ? 0n : await updateRows(work, table),
-      inserted: counts.inserts === 0n ? 0n : await insertRows(work, table),
+      updated: again + (counts.updates === 0n ? 0n : await updateRows(work, table)),
+      inserted: (await insertRows(work, table)) - again,
       deleted: deleted.get(refKey(table)) ?? 0n,
     };
     const deletes = table.deleteExtra ? (extras?.rows ?? 0n) : 0n;
@@ -203,6 +206,17 @@ async function deleteRows({ session }: PartialWork, table: Merging): Promise<big
   );
 }
 
+/** Of what is replaced the standing row; it comes again with the inserts. */
+async function takeOut({ session }: PartialWork, table: Merging): Promise<bigint> {
+  return await countOf(
+    session.connection,
+    `WITH done AS (
+       DELETE FROM ONLY ${quoted(table)} AS t USING ${table.stage} AS s, ${table.actions} AS a
+        WHERE a.n = s.n AND a.action = 'r' AND ${sameKey(table)} RETURNING 1)
+     SELECT count(*)::text AS count FROM done`,
+  );
+}
+
 async function updateRows({ session }: PartialWork, table: Merging): Promise<bigint> {
   const fixed = new Set(
     table.target.columns.filter((column) => column.identityAlways).map((column) => column.name),
@@ -227,7 +241,7 @@ async function insertRows({ session }: PartialWork, table: Merging): Promise<big
     session.connection,
     `WITH done AS (
        INSERT INTO ${quoted(table)} (${names}) OVERRIDING SYSTEM VALUE
-       SELECT ${values} FROM ${table.stage} AS s JOIN ${table.actions} AS a ON a.n = s.n AND a.action = 'i'
+       SELECT ${values} FROM ${table.stage} AS s JOIN ${table.actions} AS a ON a.n = s.n AND a.action IN ('i', 'r')
         ORDER BY s.n RETURNING 1)
      SELECT count(*)::text AS count FROM done`,
   );
@@ -242,7 +256,7 @@ async function advanceSequences({ session }: PartialWork, table: Merging): Promi
     await session.connection.query(
       `SELECT setval(${quoteLiteral(name)}::regclass, restored.largest, true)
          FROM (SELECT ${largest}(s.${staged(table, sequence.column)})::bigint AS largest
-                 FROM ${table.stage} AS s JOIN ${table.actions} AS a ON a.n = s.n AND a.action IN ('i', 'u')) AS restored,
+                 FROM ${table.stage} AS s JOIN ${table.actions} AS a ON a.n = s.n AND a.action IN ('i', 'u', 'r')) AS restored,
               ${name} AS q, pg_sequences AS b
         WHERE b.schemaname = ${quoteLiteral(sequence.schema)} AND b.sequencename = ${quoteLiteral(sequence.name)}
           AND restored.largest BETWEEN b.min_value AND b.max_value

@@ -13,7 +13,7 @@ import type { FoundKeys, KeyColumn } from "./select.ts";
 import type { PartialSession } from "./session.ts";
 import { keyOf, readTargetTable } from "./shape.ts";
 import type { TargetTable } from "./shape.ts";
-import { refKey, refText, stageTable } from "./stage.ts";
+import { refKey, refText, stagedBytes, stageTable } from "./stage.ts";
 import type { PartialWork, Staged } from "./stage.ts";
 import type { MergeConflict, PartialOptions, PartialPlan, PlannedTable } from "./types.ts";
 
@@ -35,6 +35,7 @@ export async function planMerge(
   const relations = targetRelations(work, conflicts);
   if (options.withChildren) await pickChildren(work, relations);
   const lacking = await pickParents(work, relations);
+  const sizeBytes = stagedBytes(work);
   await dropUnused(work);
   const merged = mergingTables(work);
   conflicts.push(
@@ -56,6 +57,7 @@ export async function planMerge(
     conflicts,
     notes: mergeNotes(session, merged, parts),
     steps: mergeSteps(session, merged),
+    stagedBytes: sizeBytes,
     execute: async () => {
       if (spent) throw restoreError("plan_spent", { message: "merge plan executed before" });
       spent = true;

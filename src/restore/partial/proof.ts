@@ -46,6 +46,40 @@ export async function countOrphans(
   return counts;
 }
 
+/**
+ * Those whose parents are deleted or get other values: only of these can rows lose their parent that we do not write.
+ * A key that is not among them has no more orphans afterwards than before, but for rows of ours.
+ */
+export async function foreignKeysAtRisk(
+  work: PartialWork,
+  tables: readonly Merging[],
+): Promise<readonly ForeignKey[]> {
+  const risked: ForeignKey[] = [];
+  for (const table of tables) {
+    for (const foreignKey of table.target.incoming) {
+      if (table.deleteExtra || (await losesValues(work, table, foreignKey)))
+        risked.push(foreignKey);
+    }
+  }
+  return risked;
+}
+
+async function losesValues(
+  work: PartialWork,
+  table: Merging,
+  { parentColumns }: ForeignKey,
+): Promise<boolean> {
+  // A column that the snapshot has not is not written.
+  const columns = parentColumns.filter((column) => hasColumns(table, [column]));
+  if (columns.length === 0) return false;
+  const rows = await countOf(
+    work.session.connection,
+    `SELECT count(*)::text AS count FROM ${table.actions} AS a JOIN ${table.stage} AS s ON s.n = a.n
+       JOIN ONLY ${quoted(table)} AS t ON ${sameKey(table)} WHERE a.action IN ('u', 'r') AND ${differs(table, columns)}`,
+  );
+  return rows > 0n;
+}
+
 /** Orphans that stood before are said; one more, or one of ours, and nothing is written. */
 export async function proveForeignKeys(
   work: PartialWork,
@@ -59,7 +93,7 @@ export async function proveForeignKeys(
     const rows = after.get(foreignKey.id) ?? 0n;
     if (rows === 0n) continue;
     const ours = await countOurs(work, tables, foreignKey);
-    if (ours > 0n || rows > (before.get(foreignKey.id) ?? 0n)) {
+    if (ours > 0n || rows > (before.get(foreignKey.id) ?? rows)) {
       throw restoreError("orphans", {
         message: `${rows} rows without a parent by foreign key ${foreignKeyText(foreignKey)}`,
         subject: { foreignKey: foreignKeyText(foreignKey), rows: rows.toString() },
@@ -79,7 +113,7 @@ async function countOurs(
   if (child === undefined) return 0n;
   const sql = `SELECT count(*)::text AS count FROM ONLY ${quoted(child)} AS t
      JOIN ${child.stage} AS s ON ${sameKey(child)}
-     JOIN ${child.actions} AS a ON a.n = s.n AND a.action IN ('i', 'u') WHERE ${withoutParent(foreignKey)}`;
+     JOIN ${child.actions} AS a ON a.n = s.n AND a.action IN ('i', 'u', 'r') WHERE ${withoutParent(foreignKey)}`;
   return await countOf(work.session.connection, sql);
 }
 
@@ -96,7 +130,7 @@ export async function holdParents(work: PartialWork, tables: readonly Merging[])
       );
       await work.session.connection.query(
         `SELECT count(*) FROM (SELECT 1 FROM ${rowsOf(parent)} AS p WHERE EXISTS (
-           SELECT FROM ${table.stage} AS s JOIN ${table.actions} AS a ON a.n = s.n AND a.action IN ('i', 'u')
+           SELECT FROM ${table.stage} AS s JOIN ${table.actions} AS a ON a.n = s.n AND a.action IN ('i', 'u', 'r')
             WHERE ${same.join(" AND ")}) FOR KEY SHARE OF p) AS held`,
       );
     }

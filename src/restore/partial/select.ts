@@ -1,7 +1,7 @@
 import { AppError } from "../../kernel/index.ts";
 import { quoteIdentifier } from "../../postgres/index.ts";
 import { restoreError } from "../errors.ts";
-import { countOf, readOnly } from "./session.ts";
+import { countOf, onRolesPath, readOnly } from "./session.ts";
 import { refText, staged, underOwnNames } from "./stage.ts";
 import type { PartialWork, Staged } from "./stage.ts";
 import type { ChosenTable, RowChoice } from "./types.ts";
@@ -60,12 +60,20 @@ async function pickKeys(
   );
   const rows = `FROM json_array_elements($1::json) AS k(item) JOIN ${table.stage} AS s ON ${same.join(" AND ")}`;
   const values = [JSON.stringify(keys)];
-  await readOnly(connection, () =>
-    connection.query(
-      `INSERT INTO ${table.picks} SELECT DISTINCT s.n, false ${rows} ON CONFLICT DO NOTHING`,
-      values,
-    ),
-  );
+  try {
+    await readOnly(connection, () =>
+      connection.query(
+        `INSERT INTO ${table.picks} SELECT DISTINCT s.n, false ${rows} ON CONFLICT DO NOTHING`,
+        values,
+      ),
+    );
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== "postgres.statement_failed") throw thrown;
+    throw restoreError("key_mismatch", {
+      message: `key of ${refText(table)}: ${thrown.message}`,
+      cause: thrown,
+    });
+  }
   return await countOf(
     connection,
     `SELECT count(DISTINCT k.item::text)::text AS count ${rows}`,
@@ -104,7 +112,7 @@ ${condition}
 )) AS picked
 ON CONFLICT DO NOTHING`;
   try {
-    await readOnly(connection, () => connection.query(sql, ["all"]));
+    await readOnly(connection, () => onRolesPath(session, () => connection.query(sql, ["all"])));
   } catch (thrown) {
     if (!(thrown instanceof AppError) || !REFUSED.has(thrown.code)) throw thrown;
     throw restoreError("condition_refused", {

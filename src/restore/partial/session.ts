@@ -15,6 +15,25 @@ export interface PartialSession extends AsyncDisposable {
   /** `session_replication_role = replica` holds: ordinary triggers, and those of foreign keys, do not fire. */
   readonly replica: boolean;
   readonly targetIsSource: boolean;
+  /** What the role's own sessions have: functions of the application may count on it. */
+  readonly searchPath: string;
+}
+
+/** No name of ours is looked up where others make objects. */
+const OUR_PATH = "pg_catalog, pg_temp";
+
+/**
+ * In the caller's transaction: `work` runs what the application wrote (checks, generated columns, expressions of indexes)
+ * or the user did, under the search path that the role's sessions have. Our own names are qualified in it all the same.
+ */
+export async function onRolesPath<Result>(
+  { connection, searchPath }: PartialSession,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await connection.query("SELECT set_config('search_path', $1, true)", [searchPath]);
+  const result = await work();
+  await connection.query(`SET LOCAL search_path = ${OUR_PATH}`);
+  return result;
 }
 
 export const LOCK_WAIT_MS = 3_000;
@@ -30,7 +49,7 @@ export async function openPartialSession(options: PartialOptions): Promise<Parti
     ...(signal === undefined ? {} : { signal }),
   });
   try {
-    await connection.query("SET search_path = pg_catalog, pg_temp");
+    await connection.query(`SET search_path = ${OUR_PATH}`);
     const login = await readLogin(connection);
     refuseLogin(login, options.trustSource);
     return {
@@ -39,6 +58,7 @@ export async function openPartialSession(options: PartialOptions): Promise<Parti
       role: login.role,
       replica: await quieten(connection),
       targetIsSource: await isSource(connection, options),
+      searchPath: login.searchPath,
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -52,12 +72,14 @@ interface Login extends Record<string, unknown> {
   readonly role: string;
   readonly superuser: boolean;
   readonly temporary: boolean;
+  readonly searchPath: string;
 }
 
 async function readLogin(connection: Connection): Promise<Login> {
   const [login] = await connection.query<Login>(
     `SELECT current_database()::text AS database, rolname::text AS role, rolsuper AS superuser,
-            has_database_privilege(current_database(), 'TEMPORARY') AS temporary
+            has_database_privilege(current_database(), 'TEMPORARY') AS temporary,
+            (SELECT reset_val FROM pg_settings WHERE name = 'search_path') AS "searchPath"
        FROM pg_roles WHERE rolname = current_user`,
   );
   if (login !== undefined) return login;

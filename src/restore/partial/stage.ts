@@ -5,7 +5,9 @@ import type { NamedTable, TableManifest, TablePart } from "../../manifest/index.
 import { quoteIdentifier, quoteQualified } from "../../postgres/index.ts";
 import { equalText } from "../compare.ts";
 import { restoreError } from "../errors.ts";
+import { inTransaction } from "../ledger.ts";
 import { countingFile } from "../snapshot-file.ts";
+import { onRolesPath } from "./session.ts";
 import type { PartialSession } from "./session.ts";
 import type { TargetTable } from "./shape.ts";
 import type { PartialOptions } from "./types.ts";
@@ -30,6 +32,11 @@ export interface PartialWork {
   readonly options: PartialOptions;
   readonly session: PartialSession;
   readonly tables: Map<string, Staged>;
+}
+
+export function stagedBytes({ tables }: PartialWork): number {
+  const parts = [...tables.values()].flatMap(({ manifest }) => manifest.parts);
+  return parts.reduce((sum, part) => sum + part.sizeBytes, 0);
 }
 
 export function refKey({ schema, name }: NamedTable): string {
@@ -92,7 +99,12 @@ export async function stageTable(
      CREATE TEMPORARY TABLE sparekeep_picks_${at} (n bigint PRIMARY KEY, added boolean NOT NULL);
      CREATE TEMPORARY TABLE sparekeep_actions_${at} (n bigint PRIMARY KEY, action "char" NOT NULL, standing bigint)`,
   );
-  for (const part of manifest.parts) await stagePart(work, manifest, part, stage);
+  for (const part of manifest.parts) {
+    // Checks of domains are functions of the application.
+    await inTransaction(connection, () =>
+      onRolesPath(work.session, () => stagePart(work, manifest, part, stage)),
+    );
+  }
   const hash = addHashes(manifest.parts.map((part) => part.rowHash));
   equalText(refText(manifest), "row hash", manifest.rowHash, hash);
   await connection.query(`ANALYZE ${stage}`);

@@ -109,6 +109,8 @@ export interface PartialPlan extends AsyncDisposable {
   readonly conflicts: readonly MergeConflict[];
   readonly notes: readonly string[];
   readonly steps: readonly string[];
+  /** Of rows in the target's temporary tables, as the snapshot holds them; they take about as much room again. */
+  readonly stagedBytes: number;
   /** Once, on the session that made the plan; its staging ends with it. */
   execute(): Promise<PartialResult>;
 }
