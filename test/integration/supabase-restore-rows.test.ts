@@ -72,26 +72,34 @@ describe("rows of a snapshot, back into a project of Supabase", () => {
     expect((await project.query(CONTENTS))[0]).toEqual(before);
   });
 
-  test("an address that another account took meanwhile is a conflict", async () => {
+  test("an address that a new account took meanwhile is a conflict, two that were exchanged are none", async () => {
+    const [before] = await project.query(CONTENTS);
+    const rename = (from: string, to: string): Promise<unknown> =>
+      project.query(`UPDATE auth.users SET email = '${to}' WHERE email = '${from}'`);
+    await rename("user9@example.org", "away@example.org");
     await project.query(
-      "UPDATE auth.users SET email = 'away@example.org' WHERE email = 'user9@example.org'",
+      "INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'user9@example.org')",
     );
-    await project.query(
-      "UPDATE auth.users SET email = 'user9@example.org' WHERE email = 'user10@example.org'",
-    );
-    await using plan = await planPartialRestore(partialOptions(made, project.url, ["auth.users"]));
-    expect(plan.conflicts).toMatchObject([
-      {
-        code: "unique_taken",
-        table: "auth.users",
-        rows: 1n,
-        message: expect.stringContaining("users_email_partial_key") as unknown,
-      },
-    ]);
-    await project.query(
-      "UPDATE auth.users SET email = 'user10@example.org' WHERE email = 'user9@example.org'",
-    );
-    await restore(["auth.users"]);
+    {
+      await using plan = await planPartialRestore(
+        partialOptions(made, project.url, ["auth.users"]),
+      );
+      expect(plan.conflicts).toMatchObject([
+        {
+          code: "unique_taken",
+          table: "auth.users",
+          rows: 1n,
+          message: expect.stringContaining("users_email_partial_key") as unknown,
+        },
+      ]);
+    }
+    await project.query("DELETE FROM auth.users WHERE email = 'user9@example.org'");
+    await rename("user10@example.org", "user9@example.org");
+    await rename("away@example.org", "user10@example.org");
+    const { plan } = await restore(["auth.users"]);
+    expect(plan.tables).toMatchObject([{ inserts: 0n, updates: 2n }]);
+    // Identities and profiles, which go with a deleted account, are still there.
+    expect((await project.query(CONTENTS))[0]).toEqual(before);
   });
 
   test("files' rows that an upload left behind go, over the trigger that protects them", async () => {
