@@ -4,7 +4,7 @@
  *   writes        audit records; in the target temporary tables while it plans, then rows, or a schema of its own
  *   locks         none in the repository; the merged tables against writers, while it executes
  *   leaves behind nothing: one transaction, and staging that ends with its session
- *   exit codes    0; 3 conflicts with --dry-run, or rows without a parent that stood before; 1 conflicts, target not reachable; 2 target refused, plan stale; 10 no repository; 12 wrong password; 20; 130
+ *   exit codes    0; 3 conflicts with --dry-run, or rows without a parent that stood before; 1 conflicts, target not reachable; 2 target refused, plan stale; 10 no repository; 11 tables held by others; 12 wrong password; 20; 130
  */
 import type { Secret } from "../kernel/index.ts";
 import type { Manifest } from "../manifest/index.ts";

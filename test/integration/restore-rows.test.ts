@@ -606,6 +606,44 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
     await expect(planOf(["public.m"])).rejects.toThrow(refused("restore.rows_refused", '"bad"'));
   });
 
+  test("a parent that another session is deleting is waited for, and none of ours is left without one", async () => {
+    await using database = await openShop(
+      "CREATE TABLE up (id int PRIMARY KEY); CREATE TABLE down (id int PRIMARY KEY, up int REFERENCES up); INSERT INTO up VALUES (1), (2); INSERT INTO down VALUES (1, 1);",
+    );
+    await database.psql("DELETE FROM down");
+    await using other = await connect({
+      url: new Secret(database.url),
+      applicationName: "other",
+      readOnly: false,
+    });
+    const deleting = async (): Promise<void> => {
+      await other.query("BEGIN");
+      await other.query("DELETE FROM public.up WHERE id = 1");
+    };
+    await expect(restore(["public.down"], {}, deleting)).rejects.toThrow(
+      refused("postgres.lock_timeout"),
+    );
+    await other.query("ROLLBACK");
+    const deleted = async (): Promise<void> =>
+      void (await database.psql("DELETE FROM up WHERE id = 1"));
+    await expect(restore(["public.down"], {}, deleted)).rejects.toThrow(
+      refused("restore.orphans", "down_up_fkey of public.down to public.up"),
+    );
+    expect(await database.query("SELECT * FROM down")).toEqual([]);
+  });
+
+  test("a row that something took away again on the way is noticed, and all is rolled back", async () => {
+    await using database = await openShop(`
+      CREATE FUNCTION takes() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+        IF NOT current_setting('transaction_read_only')::boolean THEN DELETE FROM public.w WHERE id = 1; END IF; RETURN true; END $$;
+      CREATE TABLE w (id int PRIMARY KEY, CHECK (id < 2 OR takes())); INSERT INTO w VALUES (2), (1);`);
+    await database.psql("DELETE FROM w WHERE id = 2");
+    await expect(restore(["public.w"])).rejects.toThrow(
+      refused("restore.merge_unproven", "1 rows of public.w"),
+    );
+    expect(await database.query("SELECT id FROM w")).toEqual([{ id: 1 }]);
+  });
+
   test("a writer that does not let go ends it, and an interrupted one changed nothing", async () => {
     await using database = await openShop();
     await database.psql("DELETE FROM items WHERE order_id = 1");

@@ -96,7 +96,9 @@ export async function restoreRows(
     if (json) await document({ plan: preview });
     return preview.conflicts.length === 0 ? 0 : EXIT_INCOMPLETE;
   }
-  if (preview.conflicts.length === 0) await confirm(runtime, flags, json, preview);
+  if (preview.conflicts.length === 0 && !isIdle(preview)) {
+    await confirm(runtime, flags, json, preview);
+  }
   const result = await executed(session, planned);
   if (json) await document({ plan: preview, ...result });
   else
@@ -180,6 +182,11 @@ async function planOf(
     trustSource: flags.trustSource === true,
     onProgress: (step) => progress.update(step),
   });
+}
+
+/** Everything stands as the snapshot holds it: nothing to consent to. */
+function isIdle({ tables }: RowsPreview): boolean {
+  return tables.every(({ inserts, updates, deletes }) => inserts + updates + deletes === 0n);
 }
 
 /** The name itself, typed or given: no general yes writes into a database that lives. */
