@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Secret, silentLog, systemClock } from "../../src/kernel/index.ts";
 import { createMemoryStore } from "../../src/objectstore/index.ts";
-import { backup, init, planRowsRestore, planSnapshotRewrite } from "../../src/operation/index.ts";
+import {
+  backup,
+  init,
+  listSnapshots,
+  planRowsRestore,
+  planSnapshotRewrite,
+} from "../../src/operation/index.ts";
 import type { OperationContext, RestoreRowsOptions } from "../../src/operation/index.ts";
 import { parsePolicy } from "../../src/policy/index.ts";
 import type { Policy } from "../../src/policy/index.ts";
