@@ -40,6 +40,7 @@ describe("the commands of the guides", () => {
     ["ransomware.md", 12],
     ["release.md", 5],
     ["s3.md", 3],
+    ["one-table-back.md", 8],
   ] as const)("of %s exist, with every option that they use", async ([guide, least]) => {
     const commands = await commandsIn(guide);
     expect(commands.length).toBeGreaterThanOrEqual(least);

@@ -74,6 +74,12 @@ export const operationError = errorTable("operation", {
     meaning: "The repository holds no snapshot of the plan.",
     hint: "See `sparekeep snapshots`.",
   },
+  rows_option: {
+    kind: "usage",
+    meaning:
+      "Which rows of which tables are to be restored is not said, or is said in a way that cannot be carried out.",
+    hint: "See `sparekeep restore --help`.",
+  },
   dump_exists: {
     kind: "usage",
     meaning: "The name of a new portable dump is taken: nothing is ever overwritten.",

@@ -168,6 +168,15 @@ export type {
   RestoreDatabaseOptions,
   RestorePreview,
 } from "./restore.ts";
+export const planRowsRestore = lazily(
+  async () => (await import("./restore-rows.ts")).planRowsRestore,
+);
+export type {
+  PlannedRowsRestore,
+  RestoredRows,
+  RestoreRowsOptions,
+  RowsPreview,
+} from "./restore-rows.ts";
 export const planSnapshotRewrite = lazily(
   async () => (await import("./rewrite.ts")).planSnapshotRewrite,
 );

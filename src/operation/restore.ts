@@ -1,10 +1,10 @@
 /*
  * effects
- *   reads         indexes, one snapshot, the blobs of its database; catalogs of the target
- *   writes        audit records; the target database, and roles of its server
- *   locks         none in the repository
- *   leaves behind interrupted: the schema sparekeep_restore in the target, from which the same command goes on
- *   exit codes    0; 3 incomplete; 1 target not reachable; 2 target refused; 10 no repository; 12 wrong password; 20; 130
+ *   reads         indexes, one snapshot, the blobs of its database, or of the tables named and needed; the target
+ *   writes        audit records; the target database, and roles of its server; with --table temporary tables, then rows of a database that lives, or a schema in it
+ *   locks         none in the repository; with --merge the tables against writers, while it executes
+ *   leaves behind interrupted: the schema sparekeep_restore in the target, from which the same command goes on; with --table nothing
+ *   exit codes    0; 3 incomplete, or conflicts with --dry-run; 1 target not reachable, or conflicts; 2 target refused, plan stale or not confirmed; 10 no repository; 11 tables held by others; 12 wrong password; 20; 130
  */
 import type { Secret } from "../kernel/index.ts";
 import type { Manifest } from "../manifest/index.ts";

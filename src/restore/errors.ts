@@ -85,6 +85,83 @@ export const restoreError = errorTable("restore", {
     kind: "usage",
     meaning: "An item cannot be released here, or not yet.",
   },
+  superuser_refused: {
+    kind: "usage",
+    meaning:
+      "Rows were to be restored into a database that lives by a superuser, as whom its checks, defaults and index expressions would run.",
+    hint: "Connect as the owner of the tables, or pass --trust-source.",
+  },
+  table_missing: {
+    kind: "not-found",
+    meaning: "Rows were to be merged into a table that the target does not have.",
+    hint: "Restore it into a schema of its own with --into-schema, or create it first.",
+  },
+  no_key: {
+    kind: "incompatible",
+    meaning:
+      "Rows of the table cannot be told apart: it has neither a primary key nor a unique index over NOT NULL columns.",
+    hint: "Restore it into a schema of its own with --into-schema, and move the rows yourself; choose them with --where.",
+  },
+  key_mismatch: {
+    kind: "usage",
+    meaning: "A key that was named does not have the columns, or the types, of the table's key.",
+    hint: "Write a key of several columns as JSON: --key 'TABLE=[[\"a\", 1]]'.",
+  },
+  key_not_found: {
+    kind: "not-found",
+    meaning: "The snapshot holds no row of a key that was named.",
+    hint: "Choose an older snapshot, or see what it holds with `sparekeep export`.",
+  },
+  condition_refused: {
+    kind: "usage",
+    meaning: "The target's server does not take the condition that was given with --where.",
+    hint: "Write one SQL expression over the table's columns, as it would stand behind WHERE.",
+  },
+  rows_refused: {
+    kind: "incompatible",
+    meaning: "A row of the snapshot holds a value that a type of the target does not take.",
+    hint: "Add what the type lacks (a label of an enum, say), or export the table with `sparekeep export`.",
+  },
+  rows_hidden: {
+    kind: "auth",
+    meaning:
+      "Row security would show the login a part of a table only, so rows that stand would be taken for missing.",
+    hint: "Connect as the owner of the table, or as a role with BYPASSRLS.",
+  },
+  triggers_fire: {
+    kind: "auth",
+    meaning:
+      "Something of the application would run because a row comes back, and the login may not switch it off.",
+    hint: "Connect as a role that may set session_replication_role (on Supabase: postgres), or as the owner of the table.",
+  },
+  merge_conflicts: {
+    kind: "incompatible",
+    meaning: "The plan of a merge holds conflicts, and nothing is written while it does.",
+    hint: "Leave these rows out with --key or --where, put right what stands in the way, or use --into-schema.",
+  },
+  merge_stale: {
+    kind: "usage",
+    meaning:
+      "What stands in the target changed between the plan and its execution; nothing was written.",
+    hint: "Plan again.",
+  },
+  merge_unproven: {
+    kind: "incompatible",
+    meaning: "After the merge the rows were not what they had to be, so all of it was rolled back.",
+    hint: "Use --into-schema, and look at the rows there.",
+  },
+  orphans: {
+    kind: "incompatible",
+    meaning:
+      "After the merge a row would refer to one that is not there, so all of it was rolled back.",
+    hint: "Restore the table that is named with it, or leave the rows out.",
+  },
+  schema_taken: {
+    kind: "usage",
+    meaning:
+      "The schema to restore into holds something, belongs to somebody else, or is reserved.",
+    hint: "Name a schema that does not exist.",
+  },
   plan_spent: {
     kind: "usage",
     meaning: "A plan was executed a second time.",

@@ -23,3 +23,5 @@ export type {
   SecretNeed,
   SecretState,
 } from "./project/types.ts";
+export { planPartialRestore } from "./partial/plan-partial.ts";
+export type * from "./partial/types.ts";

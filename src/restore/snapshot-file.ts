@@ -2,16 +2,19 @@ import { createHash } from "node:crypto";
 import { collectBytes } from "../kernel/index.ts";
 import type { Bytes } from "../kernel/index.ts";
 import type { StoredFile } from "../manifest/index.ts";
-import type { RestoreOptions } from "./types.ts";
+import type { Snapshot, SnapshotReader } from "../repository/index.ts";
 import { equalText } from "./compare.ts";
 
 /** Files of the snapshot by the manifest's paths. The reader has compared each blob's hash; these compare the whole. */
 
-type Source = Pick<RestoreOptions, "reader" | "snapshot">;
+export interface SnapshotSource {
+  readonly reader: Pick<SnapshotReader, "find" | "read">;
+  readonly snapshot: Snapshot;
+}
 
 /** The file's bytes; ends with `restore.file_differs` when there were more or fewer than the manifest says. */
 export async function* countingFile(
-  source: Source,
+  source: SnapshotSource,
   file: StoredFile,
   signal: AbortSignal | undefined,
   path: readonly string[] = file.path.split("/"),
@@ -28,7 +31,7 @@ export async function* countingFile(
 
 /** For small files: whole, its SHA-256 compared. */
 export async function readWhole(
-  source: Source,
+  source: SnapshotSource,
   file: StoredFile,
   signal: AbortSignal | undefined,
 ): Promise<Bytes> {

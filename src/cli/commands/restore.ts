@@ -3,7 +3,6 @@ import { counted, EXIT_INCOMPLETE, formatDuration } from "../../kernel/index.ts"
 import { planDatabaseRestore } from "../../operation/index.ts";
 import type { PlannedRestore, RestoredDatabase, RestorePreview } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
-import type { ReadingFlags } from "../common-options.ts";
 import { catalogLines } from "../catalog-lines.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
@@ -15,18 +14,10 @@ import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { timeText } from "../time-text.ts";
+import { addRowsOptions, isOfRows, restoreRows } from "./restore-rows.ts";
+import type { RestoreRowsFlags } from "./restore-rows.ts";
 
-interface RestoreFlags extends ReadingFlags {
-  readonly to?: string;
-  readonly toEnv?: string;
-  readonly toFile?: string;
-  readonly target?: string;
-  readonly create?: boolean;
-  readonly trustSource?: boolean;
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-  readonly connections?: number;
-}
+type RestoreFlags = RestoreRowsFlags;
 
 export const restoreVerb: Verb = {
   examples: [
@@ -36,10 +27,20 @@ export const restoreVerb: Verb = {
     ],
     ["sparekeep restore latest --to-env TARGET_URL --create", "into a database made for it"],
     ["sparekeep restore 1a2b3c4d --to-file target.url --dry-run", "only show what would be done"],
+    [
+      "sparekeep restore 1a2b3c4d --to-env DATABASE_URL --table orders --table items --merge",
+      "rows of two tables, back into the database that lives",
+    ],
+    [
+      "sparekeep restore 1a2b3c4d --to-env DATABASE_URL --table orders --into-schema recovered",
+      "one table beside what stands, to look at",
+    ],
   ],
   register: (program: Command, run, runtime) =>
-    addOutputOptions(addReadingOptions(program.command("restore")))
-      .description("rebuild a database from a snapshot, after its plan was shown and confirmed")
+    addRowsOptions(addOutputOptions(addReadingOptions(program.command("restore"))))
+      .description(
+        "rebuild a database from a snapshot, or bring rows of some tables back into one that lives, after its plan was shown and confirmed",
+      )
       .argument("[snapshot]", "id, its first digits, or latest", "latest")
       .option("--target <name>", "target of the policy")
       .option("--to-env <name>", "variable that holds the target's connection string")
@@ -54,7 +55,11 @@ export const restoreVerb: Verb = {
       .option("--dry-run", "show the plan and stop")
       .option("--yes", "carry the plan out without asking")
       .action((snapshot: string, flags: RestoreFlags) =>
-        run(flags, (session) => restore(session, runtime, snapshot, flags)),
+        run(flags, (session) =>
+          isOfRows(flags)
+            ? restoreRows(session, runtime, snapshot, flags)
+            : restore(session, runtime, snapshot, flags),
+        ),
       ),
 };
 

@@ -86,7 +86,7 @@ export function chooseTables(
 }
 
 /** A name of a limited point may stand for partitions or children. */
-function tablesNamed(manifest: Manifest, name: TableName): readonly TableManifest[] {
+export function tablesNamed(manifest: Manifest, name: TableName): readonly TableManifest[] {
   const { tables, limitedTo } = manifest.database;
   const isNamed = (one: TableName) => (table: TableName) =>
     table.schema === one.schema && table.name === one.name;

@@ -2,24 +2,27 @@ import type { Bytes } from "../../kernel/index.ts";
 import { runClientProgram } from "../../postgres/index.ts";
 import { restoreError } from "../errors.ts";
 import { readWhole } from "../snapshot-file.ts";
+import type { SnapshotSource } from "../snapshot-file.ts";
 import type { RestoreOptions } from "../types.ts";
 import { parseArchiveToc } from "./toc.ts";
 import type { ArchiveToc } from "./toc.ts";
 
-type Source = Pick<RestoreOptions, "reader" | "snapshot" | "manifest" | "tools" | "signal">;
+interface ArchiveOptions extends SnapshotSource, Pick<RestoreOptions, "manifest" | "tools"> {
+  readonly signal?: AbortSignal;
+}
 
 /**
  * The schema archive, read in full and proven readable to its end before anything is written: its size and SHA-256
  * against the manifest, and all of it through `pg_restore`, whose `--list` alone accepts an archive cut in half.
  */
-export async function loadArchive(options: Source): Promise<ArchiveToc> {
+export async function loadArchive(options: ArchiveOptions): Promise<ArchiveToc> {
   const bytes = await readWhole(options, options.manifest.database.schema, options.signal);
   const toc = parseArchiveToc(bytes);
   await proveReadable(options, bytes);
   return toc;
 }
 
-async function proveReadable(options: Source, bytes: Bytes): Promise<void> {
+async function proveReadable(options: ArchiveOptions, bytes: Bytes): Promise<void> {
   const program = {
     program: options.tools.pgRestore,
     args: ["--file=-"],
