@@ -185,12 +185,13 @@ describe("jobs of pg_cron", () => {
 
   test("of a user who is a superuser at the target are not scheduled", async () => {
     await using target = await startCronCluster("back");
-    await target.query("CREATE ROLE other SUPERUSER");
+    await target.query("CREATE ROLE other SUPERUSER LOGIN");
     const result = await (await planRestore(restoreOptions(made, target.url("back")))).execute();
     expect(result.issues.map(({ object }) => object)).toEqual([
       "CRON JOB nightly of other",
       "CRON JOB elsewhere",
     ]);
+    expect(result.issues[0]?.message).toBe('would run as "other", who is a superuser here');
   });
 
   test("are scheduled once where a restore was interrupted behind them", async () => {

@@ -67,3 +67,49 @@ describe("in a restored project of Supabase", () => {
     expect(lines.filter((line) => !own.test(line))).toEqual([]);
   });
 });
+
+/** The real pg_cron, as the platform gives it: its table may be read, and jobs are made by its functions alone. */
+test(
+  "jobs of a project come back switched off, and are switched on one by one",
+  {
+    timeout: 120_000,
+  },
+  async () => {
+    await using source = await startSupabaseProject({ cron: true });
+    await using target = await startSupabaseProject({ cron: true });
+    await source.query("SELECT cron.schedule('nightly', '1 1 1 1 *', 'SELECT 1')");
+    await source.query("SELECT cron.schedule('2 1 1 1 *', 'SELECT 2')");
+    await source.psql(
+      "SELECT cron.schedule_in_database('of another', '3 1 1 1 *', 'SELECT 3', 'postgres', 'authenticator')",
+    );
+    const copied = "INSERT INTO cron.job (schedule, command) VALUES ('* * * * *', 'SELECT 1')";
+    await expect(target.query(copied)).rejects.toThrow(/permission denied/);
+    const made = await captureForRestore(source.url);
+    const plan = await planRestore(restoreOptions(made, target.url, { create: false }));
+    const result = await plan.execute();
+    // Only the platform's superuser may give a job to another role.
+    expect(result.issues).toMatchObject([
+      { code: "cron_job_not_scheduled", object: 'CRON JOB "of another"' },
+    ]);
+    const jobs = "SELECT jobname, command, active FROM cron.job ORDER BY schedule";
+    expect(await target.query(jobs)).toEqual([
+      { jobname: "nightly", command: "SELECT 1", active: false },
+      { jobname: null, command: "SELECT 2", active: false },
+    ]);
+    const { items } = await planRelease(releaseOptions(made, target.url));
+    expect(items.map(({ id, state }) => [id, state])).toEqual([
+      ["extension pg_cron", "released"],
+      ["cron job nightly", "withheld"],
+      ["cron job #2", "withheld"],
+      ['cron job "of another"', "withheld"],
+    ]);
+    const release = await planRelease(
+      releaseOptions(made, target.url, { items: ["cron job nightly"] }),
+    );
+    expect(await release.execute()).toMatchObject({ outcome: "complete" });
+    expect(await target.query(jobs)).toEqual([
+      { jobname: "nightly", command: "SELECT 1", active: true },
+      { jobname: null, command: "SELECT 2", active: false },
+    ]);
+  },
+);

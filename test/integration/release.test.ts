@@ -140,6 +140,10 @@ describe("a restored application", () => {
       ['rule shop."Order lines" told', "withheld"],
       ['event trigger "watch; ddl"', "withheld"],
     ]);
+    await expect(release(target, "trigger shop.orders tell_one")).rejects.toMatchObject({
+      code: "restore.item_refused",
+      message: expect.stringContaining("it needs extension dblink") as unknown,
+    });
     // The extension by itself lets nobody call.
     expect(await release(target, "extension dblink")).toMatchObject({ outcome: "complete" });
     await write(target);
