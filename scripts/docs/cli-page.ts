@@ -11,10 +11,12 @@ const VERBS = [
   "init",
   "doctor",
   "backup",
+  "status",
   "snapshots",
   "ls",
   "dump",
   "diff",
+  "project",
   "restore",
   "recover-versions",
   "repair",
@@ -34,6 +36,13 @@ const VERBS = [
 const BELOW: Readonly<Record<string, readonly string[]>> = {
   hold: ["add", "list", "release"],
   key: ["list", "add", "passwd", "remove", "adopt", "wrap", "unwrap", "escrow", "prove"],
+  project: ["diff", "apply"],
+};
+
+/** Where each verb below it does other things than the next, and so has an operation of its own. */
+const OPERATIONS_BELOW: Readonly<Record<string, string>> = {
+  "project diff": "project-diff",
+  "project apply": "apply-project",
 };
 
 const EFFECT = /^ \* {3}(reads|writes|locks|leaves behind|exit codes)\s+(.*)$/;
@@ -42,15 +51,12 @@ const EFFECTS = /^\/\*\n \* effects\n([\s\S]*?)\n \*\//;
 export async function renderCliPage(root: string): Promise<string> {
   const sections = await Promise.all(
     VERBS.map(async (verb) => {
-      const source = await readFile(join(root, "src/operation", `${verb}.ts`), "utf8");
-      const effects = EFFECTS.exec(source)?.[1];
-      if (effects === undefined) throw new Error(`src/operation/${verb}.ts without an effects block`);
-      const below = await Promise.all(
-        (BELOW[verb] ?? []).map(
-          async (name) => `### ${verb} ${name}\n\n${await helpBlock([verb, name])}\n\n`,
-        ),
-      );
-      return `## ${verb}\n\n${await helpBlock([verb])}\n\n${below.join("")}${effectsTable(effects)}\n`;
+      const names = BELOW[verb] ?? [];
+      const apart = names.some((name) => `${verb} ${name}` in OPERATIONS_BELOW);
+      const below = await Promise.all(names.map((name) => belowSection(root, verb, name)));
+      const effects = apart ? "" : `${await effectsOf(root, verb)}\n`;
+      const end = apart ? below.join("").trimEnd() : below.join("");
+      return `## ${verb}\n\n${await helpBlock([verb])}\n\n${end}${apart ? "\n" : ""}${effects}`;
     }),
   );
   const top = (await helpOf(["--help"])).trimEnd();
@@ -63,6 +69,21 @@ ${top}
 \`\`\`
 
 ${sections.join("\n")}`;
+}
+
+async function belowSection(root: string, verb: string, name: string): Promise<string> {
+  const help = `### ${verb} ${name}\n\n${await helpBlock([verb, name])}\n\n`;
+  const operation = OPERATIONS_BELOW[`${verb} ${name}`];
+  return operation === undefined ? help : `${help}${await effectsOf(root, operation)}\n\n`;
+}
+
+async function effectsOf(root: string, operation: string): Promise<string> {
+  const source = await readFile(join(root, "src/operation", `${operation}.ts`), "utf8");
+  const effects = EFFECTS.exec(source)?.[1];
+  if (effects === undefined) {
+    throw new Error(`src/operation/${operation}.ts without an effects block`);
+  }
+  return effectsTable(effects);
 }
 
 async function helpBlock(line: readonly string[]): Promise<string> {

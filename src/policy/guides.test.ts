@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parsePolicy } from "./parse.ts";
+import type { Policy } from "./policy.ts";
 
 const FOLDER = join(import.meta.dirname, "../../docs/guides");
 const BLOCK = /```yaml\n(destinations:\n[\s\S]*?)```/g;
@@ -29,10 +30,21 @@ ${yaml}`;
   });
 });
 
+function wholePolicy(guide: string): Policy {
+  const text = readFileSync(join(FOLDER, guide), "utf8");
+  const [, yaml = ""] = /```yaml\n(sparekeep: 1\n[\s\S]*?)```/.exec(text) ?? [];
+  return parsePolicy({ text: yaml, file: "guide.yaml", directory: "/etc" });
+}
+
+test("the whole policy that audit-logs.md shows is one", () => {
+  expect(wholePolicy("audit-logs.md")).toMatchObject({
+    destinations: { audit: { class: "audit", storage_class: "GLACIER_IR" } },
+    plans: { nightly: { except: [{ schema: "public", name: "audit_logs", plan: "audit-logs" }] } },
+  });
+});
+
 test("the whole policy that project-settings.md shows is one", () => {
-  const guide = readFileSync(join(FOLDER, "project-settings.md"), "utf8");
-  const [, yaml = ""] = /```yaml\n(sparekeep: 1\n[\s\S]*?)```/.exec(guide) ?? [];
-  expect(parsePolicy({ text: yaml, file: "guide.yaml", directory: "/etc" })).toMatchObject({
+  expect(wholePolicy("project-settings.md")).toMatchObject({
     targets: { rebuilt: { kind: "supabase", management_token: { env: "SUPABASE_ACCESS_TOKEN" } } },
     outside: { STRIPE_KEY: { file: "/etc/vault/stripe-key" } },
   });

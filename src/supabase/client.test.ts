@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AppError, Secret } from "../kernel/index.ts";
 import { createTemporaryFolder } from "../objectstore/testing/index.ts";
@@ -278,6 +279,63 @@ describe("a restore", () => {
       expect(standIn.requests).toHaveLength(1);
     },
   );
+});
+
+describe("a change", () => {
+  const auth = {
+    what: "auth",
+    method: "PATCH",
+    path: "/config/auth",
+    permission: "auth_config_write",
+    body: { smtp_pass: "secret-0815", jwt_exp: 60 },
+  } as const;
+  const sent = (): number => standIn.requests.filter(({ method }) => method !== "GET").length;
+
+  test("is sent once, and again only where the API says that it did not take it", async () => {
+    standIn.fail("PATCH /config/auth", { status: 429, headers: { "retry-after": "7" } });
+    await api().change(auth);
+    expect({ sent: sent(), slept }).toEqual({ sent: 2, slept: [7000] });
+    expect(standIn.state.answers["/config/auth"]).toMatchObject({ jwt_exp: 60 });
+    for (const fault of [{ status: 503 }, { instead: "drop" }, { instead: "lose" }] as const) {
+      const before = sent();
+      standIn.fail("PATCH /config/auth", fault);
+      const error = await errorOf(api().change(auth));
+      expect({ code: error.code, sent: sent() }).toEqual({
+        code: "supabase.unavailable",
+        sent: before + 1,
+      });
+    }
+  });
+
+  test("that is refused is told by its status and permission, without what was sent or said", async () => {
+    const said = { status: 400, body: '{"message":"bad secret-0815"}' };
+    standIn.fail("PATCH /config/auth", said);
+    const refused = await errorOf(api().change(auth));
+    expect(refused).toMatchObject({ code: "supabase.request_refused", subject: { status: 400 } });
+    expect(inspect(refused)).not.toContain("secret-0815");
+    standIn.state.denied = ["edge_functions_secrets_write"];
+    const value = new Secret("secret-0815");
+    const denied = await errorOf(api().setEdgeSecrets([{ name: "STRIPE_KEY", value }]));
+    expect(denied.message).toContain("edge_functions_secrets_write");
+    expect(inspect(denied)).not.toContain("secret-0815");
+  });
+
+  test("of a function carries its files under the paths that they were deployed with", async () => {
+    const files = ["source/index.ts", "../_shared/a b.ts", "source/däta.json"];
+    await api().deployFunction({
+      slug: "hello-2",
+      name: "Hello",
+      entrypointPath: "source/index.ts",
+      verifyJwt: false,
+      files: files.map((path) => ({ path, bytes: Buffer.from(`of ${path}`) })),
+    });
+    const there = await api().functionSource("hello-2");
+    expect(there.map(({ path, bytes }) => [path, Buffer.from(bytes).toString()])).toEqual(
+      files.map((path) => [path, `of ${path}`]),
+    );
+    const listed = await api().functions();
+    expect(listed.find(({ slug }) => slug === "hello-2")).toMatchObject({ verifyJwt: false });
+  });
 });
 
 describe("sources of a function", () => {
