@@ -169,6 +169,51 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
     expect(await database.query("SELECT count(*)::int AS n FROM items")).toEqual([{ n: 300 }]);
   });
 
+  test("of some rows of a table, and of tables that others need, none is deleted", async () => {
+    await using database = await openShop();
+    await database.psql(
+      "SET session_replication_role = replica; DELETE FROM customers WHERE id = 2",
+    );
+    const { plan } = await restore([{ table: "public.orders", keys: [["1"]] }], {
+      form: { kind: "merge", deleteExtra: true },
+    });
+    expect(plan.tables).toMatchObject([
+      { table: "public.orders", deletes: 0n },
+      { table: "public.customers", inserts: 1n, deletes: 0n },
+    ]);
+    const counts =
+      "SELECT (SELECT count(*)::int FROM orders) AS o, (SELECT count(*)::int FROM customers) AS c";
+    expect(await database.query(counts)).toEqual([{ o: 100, c: 40 }]);
+  });
+
+  test("rows that are to go, and were changed since they were shown, stay", async () => {
+    await using database = await openShop();
+    await database.psql("INSERT INTO items VALUES (1, 99, 'new', NULL)");
+    const form = { kind: "merge", deleteExtra: true } as const;
+    for (const change of [
+      "UPDATE items SET note = 'kept' WHERE line = 99",
+      "INSERT INTO items VALUES (1, 98, 'newer', NULL)",
+    ]) {
+      const deleting = restore(
+        ["public.items"],
+        { form },
+        async () => void (await database.psql(change)),
+      );
+      await expect(deleting).rejects.toThrow(refused("restore.merge_stale", "to be deleted"));
+    }
+    expect(await database.query("SELECT count(*)::int AS n FROM items")).toEqual([{ n: 302 }]);
+  });
+
+  test("what MATCH FULL does not allow is a row without a parent", async () => {
+    await using database = await openShop(`
+      CREATE TABLE whole (a int, b int, PRIMARY KEY (a, b));
+      CREATE TABLE half (id int PRIMARY KEY, a int, b int, CONSTRAINT full_one FOREIGN KEY (a, b) REFERENCES whole MATCH FULL);
+      RESET ROLE; SET session_replication_role = replica; INSERT INTO half VALUES (1, 1, NULL), (2, NULL, NULL);`);
+    await database.psql("DELETE FROM half");
+    await using plan = await planOf(["public.half"]);
+    expect(plan.conflicts).toMatchObject([{ code: "parent_missing", rows: 1n, samples: ["id=1"] }]);
+  });
+
   test("what would leave a row without a parent is rolled back and named", async () => {
     await using database = await openShop();
     await database.psql(`
@@ -577,6 +622,7 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
     for (const condition of [
       "nothing = 1",
       "true); DELETE FROM public.items; SELECT (true",
+      "true)) AS picked; COMMIT; DELETE FROM public.items; INSERT INTO pg_temp.sparekeep_picks_1 SELECT 1, false FROM (SELECT 1 WHERE (true",
       "1",
       "(SELECT setval('public.orders_id_seq', 1)) > 0",
     ]) {
