@@ -27,7 +27,7 @@ const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 const KEEPALIVE_AFTER_MS = 30_000;
 const INVALID_PARAMETER_VALUE = "22023";
-/** What poolers say to a session that begins with settings; PgBouncer names them, others do not. */
+/** What PgBouncer says to a session that begins with settings. */
 const PROTOCOL_VIOLATION = "08P01";
 
 export const connect: Connect = async (options) => {
@@ -41,12 +41,19 @@ export const connect: Connect = async (options) => {
   try {
     return await connectOnce(target, limits, options, startupOptions(limits));
   } catch (error) {
-    if (!(error instanceof AppError) || error.subject["sqlstate"] !== PROTOCOL_VIOLATION)
-      throw error;
+    if (!refusesStartup(error)) throw error;
     // They are set and read back all the same, once the session is there.
     return await connectOnce(target, limits, options, undefined);
   }
 };
+
+function refusesStartup(error: unknown): boolean {
+  return (
+    error instanceof AppError &&
+    error.subject["sqlstate"] === PROTOCOL_VIOLATION &&
+    /startup parameter/i.test(error.message)
+  );
+}
 
 async function connectOnce(
   target: ConnectionTarget,

@@ -48,6 +48,8 @@ describe("errors of the server", () => {
 
   test.for([
     "MaxClientsInSessionMode: max clients reached - in Session mode max clients are limited to pool_size",
+    "no more connections allowed (max_client_conn)",
+    "query_wait_timeout",
     "(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15",
   ])("a pooler that is full: %s", (text) => {
     const full = Object.assign(new DatabaseError(text, 10, "error"), { code: "XX000" });

@@ -63,11 +63,14 @@ function codeOf(error: DatabaseError): PostgresCode {
   if (/invalid memory alloc request size|Cannot enlarge string buffer/.test(textOf(error))) {
     return "value_too_large";
   }
-  // Supavisor's own, whose pool is full: it comes without a SQLSTATE that would say so.
-  if (/\bmax clients reached\b/i.test(textOf(error))) return "too_many_connections";
+  if (POOL_IS_FULL.test(textOf(error))) return "too_many_connections";
   if (state === "54000" && error.routine === "enlargeStringInfo") return "value_too_large";
   return BY_STATE[state] ?? BY_STATE[state.slice(0, 2)] ?? "statement_failed";
 }
+
+/** Supavisor's and PgBouncer's own: they come without a SQLSTATE that would say so. */
+const POOL_IS_FULL =
+  /\bmax clients reached\b|\bno more connections allowed\b|\bquery_wait_timeout\b/i;
 
 function textOf(error: DatabaseError): string {
   return `${error.message} ${error.detail ?? ""}`;
