@@ -58,7 +58,9 @@ export const DATABASE_QUERIES: readonly CatalogQuery[] = [
   {
     kind: "publication",
     sql: `SELECT quote_ident(p.pubname) AS object, (to_jsonb(p) - 'oid' - 'pubname' - 'pubowner') || jsonb_build_object('owner', ${owner("p.pubowner")},
-      'tables', (SELECT jsonb_agg(format('%s %s %s', r.prrelid::regclass, pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, r.prrelid), to_jsonb(r) ->> 'prattrs') ORDER BY r.prrelid::regclass::text)
+      'tables', (SELECT jsonb_agg(format('%s %s %s', r.prrelid::regclass, to_jsonb(r) ->> 'prattrs',
+          (SELECT to_jsonb(f) ->> 'rowfilter' FROM pg_publication_tables f WHERE f.pubname = p.pubname AND format('%I.%I', f.schemaname, f.tablename)::regclass = r.prrelid))
+          ORDER BY r.prrelid::regclass::text)
         FROM pg_publication_rel r WHERE r.prpubid = p.oid)) AS aspects FROM pg_publication p`,
   },
   {
