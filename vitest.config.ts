@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 const GATES = ["gates", "test-runner", "wasm"].map((name) => `test/gates/${name}.test.ts`);
 
 /**
- * Six projects, one a level of test. Those that start servers run few files at a time: the tests must be green on a
+ * Seven projects, one a level of test and one of server versions (`npm run test:versions`). Those that start servers run few files at a time: the tests must be green on a
  * machine of two cores. `scripts/test.js` runs them one after the other and counts what ran.
  */
 export default defineConfig({
@@ -62,6 +62,16 @@ export default defineConfig({
           hookTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        test: {
+          name: "versions",
+          include: ["test/versions/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 6 },
         },
       },
       {

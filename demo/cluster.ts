@@ -266,7 +266,7 @@ async function initdb(options: InitdbOptions): Promise<void> {
     args: [
       ["-D", join(options.folder, "data"), "-U", options.superuser],
       [`--pwfile=${passwordFile}`, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
-      ["--no-sync", "--no-instructions", "--wal-segsize=16"],
+      ["--no-sync", "--wal-segsize=16"],
     ].flat(),
     cwd: options.folder,
     user: options.user,

@@ -7,7 +7,7 @@ import { GATES } from "./gates.js";
 import { handOver } from "./setup/child.js";
 import { ROOT } from "./setup/place.js";
 import { main } from "./setup/report.js";
-import { readyForTests } from "./setup/setup.js";
+import { readyForTests, readyForVersions } from "./setup/setup.js";
 import { passes } from "./setup/steps.js";
 import { judge, lastLine, total } from "./test-outcome.js";
 
@@ -21,6 +21,9 @@ import { judge, lastLine, total } from "./test-outcome.js";
 
 const PROJECTS = ["unit", "gates", "integration", "conformance", "fault", "e2e"];
 
+/** Asked for by name alone: it fetches servers and clients of five more versions. */
+const VERSIONS = "versions";
+
 const { values } = parseArgs({
   options: {
     yes: { type: "boolean", default: false },
@@ -32,12 +35,16 @@ const { values } = parseArgs({
 /** @type {{ passed: number, failed: number, skipped: number } | undefined} */
 let counts;
 await main(async (signal) => {
-  const ready = await readyForTests(values.yes ? ["--yes"] : [], signal);
+  const args = values.yes ? ["--yes"] : [];
+  const ready = await (values.only === VERSIONS ? readyForVersions : readyForTests)(args, signal);
   /** @type {Outcome[]} */
   const outcomes = [];
   if (values.only === undefined)
     for (const gate of GATES) outcomes.push(await runGate(gate, ready, signal));
-  const projects = PROJECTS.filter((name) => values.only === undefined || name === values.only);
+  const projects =
+    values.only === undefined
+      ? PROJECTS
+      : [...PROJECTS, VERSIONS].filter((name) => name === values.only);
   for (const project of projects) {
     signal.throwIfAborted();
     outcomes.push(await runProject(project, ready));

@@ -7,6 +7,8 @@ import { ensureObjectServers } from "./object-servers.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
 import { ensurePostgres, findPostgres } from "./postgres.js";
+import { ensurePostgresClients } from "./postgres-clients.js";
+import { ALL_SERVERS, EVERY_RUN, ensurePostgresServers } from "./postgres-servers.js";
 import { ensureRclone } from "./rclone.js";
 import { ensureRestServer } from "./rest-server.js";
 import { ensureRestic } from "./restic.js";
@@ -42,6 +44,19 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
+ * Besides, servers and clients of every major version that is supported: all that the test of versions needs.
+ * @param {readonly string[]} args
+ * @param {AbortSignal} signal
+ * @returns {Promise<Ready>}
+ */
+export async function readyForVersions(args, signal) {
+  const ready = await readyForPostgres(args, signal);
+  await ensurePostgresServers(ROOT, ALL_SERVERS, ready.env, signal);
+  await ensurePostgresClients(ROOT, ready.env, signal);
+  return ready;
+}
+
+/**
  * Besides, pg_cron, the object stores, the servers of restic's REST protocol, and the restic versions and the age that the tests run:
  * all that the tests need.
  * @param {readonly string[]} args
@@ -59,6 +74,7 @@ export async function readyForTests(args, signal) {
   await ensureRestServer(ROOT, ready.env, signal);
   await ensureRclone(ROOT, ready.env, signal);
   await ensureAge(ROOT, ready.env, signal);
+  await ensurePostgresServers(ROOT, EVERY_RUN, ready.env, signal);
   const old = versions.find((version) => version.startsWith("0.14."));
   const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
   return {

@@ -14,7 +14,7 @@ export { addHashes } from "./add-hashes.ts";
 export { compareFacts, EXISTS } from "./facts/compare-facts.ts";
 export type { FactDifference } from "./facts/compare-facts.ts";
 export { readFacts } from "./facts/read-facts.ts";
-export { parseEffective, sameWording } from "./facts/same-wording.ts";
+export { parseEffective, sameUnqualified, sameWording } from "./facts/same-wording.ts";
 export { partPath, storedExportPath } from "./part-path.ts";
 export { renderRecoveryFiles } from "./recovery.ts";
 export type { RecoveryFile, RecoveryOptions } from "./recovery.ts";

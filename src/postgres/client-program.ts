@@ -151,6 +151,10 @@ function redact(text: string, options: ClientProgram): string {
   return password === undefined || password === "" ? text : text.replaceAll(password, "[redacted]");
 }
 
+/** pg_dump locks every table at once; the server's room for locks is fixed at its start. */
+const MORE_LOCKS =
+  "Raise max_locks_per_transaction on the server and restart it: times max_connections, it has to exceed the number of tables.";
+
 function judge(options: ClientProgram, exit: ProgramExit, stderr: string): void {
   const name = basename(options.program);
   if (exit.code === 0) {
@@ -164,6 +168,7 @@ function judge(options: ClientProgram, exit: ProgramExit, stderr: string): void 
   const reason = cleanText(stderr.split("\n").slice(-6).join(" ")) || "no reason given";
   throw postgresError("program_failed", {
     message: `${name} ended with ${end}: ${reason}`,
+    ...(stderr.includes("max_locks_per_transaction") ? { hint: MORE_LOCKS } : {}),
     subject: { program: name, ...(exit.code === null ? {} : { exitCode: exit.code }) },
     ...(exit.error === undefined ? {} : { cause: exit.error }),
   });

@@ -31,7 +31,18 @@ async function thereAndBack(
 }
 
 function named(result: RestoreResult): string[] {
-  return result.issues.map(({ code, object }) => `${code} ${object}`);
+  return issuesOf(result, (code) => code !== "catalog_differs");
+}
+
+/** What the comparison of definitions found, as a check on the issues before it. */
+function other(result: RestoreResult): string[] {
+  return issuesOf(result, (code) => code === "catalog_differs");
+}
+
+function issuesOf(result: RestoreResult, which: (code: string) => boolean): string[] {
+  return result.issues
+    .filter(({ code }) => which(code))
+    .map(({ code, object }) => `${code} ${object}`);
 }
 
 describe("damage that a source may carry", () => {
@@ -44,6 +55,7 @@ describe("damage that a source may carry", () => {
     await using target = await startCluster();
     const { result, differences } = await thereAndBack(source, target);
     expect(named(result)).toEqual(["sequence_failed SEQUENCE public.numbers"]);
+    expect(other(result)).toEqual([]);
     expect(differences).toEqual([
       "sequence value public.numbers: value: 50 became 1, not yet used",
     ]);
@@ -81,6 +93,44 @@ describe("damage that a source may carry", () => {
     ]);
     expect(result.issues[0]?.message).toContain("division by zero");
     expect(await target.query("SELECT * FROM well", { database: "back" })).toEqual([{ a: 0 }]);
+  });
+});
+
+describe("more tables than the server has room for locks", () => {
+  test("are an error that names the setting, and nothing is stored", async () => {
+    await using cluster = await startCluster({
+      settings: { max_connections: "10", max_locks_per_transaction: "10", max_wal_senders: "2" },
+    });
+    const tables =
+      "SELECT format('CREATE TABLE t_%s ()', i) FROM generate_series(1, 1500) AS i \\gexec";
+    await cluster.psql(tables, "postgres");
+    await expect(captureForRestore(cluster.url())).rejects.toMatchObject({
+      code: "postgres.program_failed",
+      hint: expect.stringContaining("Raise max_locks_per_transaction"),
+    });
+  });
+});
+
+describe("a table made while the capture runs", () => {
+  const MADE = "CREATE TABLE made_late AS SELECT 1 AS a; CREATE INDEX ON made_late (a)";
+
+  test.for([
+    ["before pg_dump", "beforeFile"],
+    ["after it", "afterFile"],
+  ] as const)("%s is in no part of the point", async ([, hook]) => {
+    await using source = await createTestDatabase({ script: "CREATE TABLE t AS SELECT 1 AS a" });
+    let made = false;
+    const make = async (path: string): Promise<void> => {
+      if (made || path !== "database/schema.dump") return;
+      made = true;
+      await source.psql(MADE);
+    };
+    const capture = await captureToMemory(source.url, { hooks: { [hook]: make } });
+    expect(made).toBe(true);
+    expect(capture.issues).toEqual([]);
+    expect(capture.database.tables.map(({ name }) => name)).toEqual(["t"]);
+    for (const path of ["database/schema.dump", "database/catalog.facts"])
+      expect(`${path} ${(await capture.read(path)).includes("made_late")}`).toBe(`${path} false`);
   });
 });
 
@@ -168,6 +218,15 @@ describe("what is odd about foreign data", () => {
       "entry_failed MATERIALIZED VIEW public.of_far",
       "grant_failed ACL FOREIGN DATA WRAPPER postgres_fdw",
     ]);
+    expect(other(result)).toEqual(
+      expect.arrayContaining([
+        "catalog_differs extension postgres_fdw",
+        "catalog_differs foreign server nowhere",
+        "catalog_differs relation public.far",
+        "catalog_differs relation public.near",
+        "catalog_differs relation public.of_far",
+      ]),
+    );
     expect(result.verified).toEqual({ tables: 1, rows: 1n });
   });
 
@@ -185,6 +244,7 @@ describe("what is odd about foreign data", () => {
     await using target = await startCluster();
     const { result, differences } = await thereAndBack(source, target, { trustSource: true });
     expect(named(result)).toEqual(["view_not_refreshed MATERIALIZED VIEW public.of_far"]);
+    expect(other(result)).toEqual(["catalog_differs relation public.of_far"]);
     expect(differences).toHaveLength(2);
   });
 });

@@ -5,7 +5,7 @@ import type { Cluster, ClusterOptions } from "../../demo/cluster.ts";
 
 export type { Cluster } from "../../demo/cluster.ts";
 
-const TEST_SETTINGS: Readonly<Record<string, string>> = {
+export const TEST_SETTINGS: Readonly<Record<string, string>> = {
   // A test's cluster never outlives the machine.
   fsync: "off",
   full_page_writes: "off",

@@ -18,7 +18,7 @@ export interface Made {
 /** By the real capture. */
 export async function captureForRestore(
   url: string,
-  more: Pick<CaptureOptions, "leaves" | "only" | "vault"> = {},
+  more: Partial<Pick<CaptureOptions, "leaves" | "only" | "tools" | "vault">> = {},
 ): Promise<Made> {
   const files = new MemorySnapshot();
   const { database, issues } = await captureDatabase(files.writer(), {

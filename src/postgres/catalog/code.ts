@@ -19,7 +19,7 @@ export const CODE_FACTS: readonly FactQuery[] = [
   },
   {
     kind: "function",
-    sql: `SELECT n.nspname::text AS schema, ${NAME("n.nspname", "p.proname")} || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS identity,
+    sql: `SELECT n.nspname::text AS schema, ${NAME("n.nspname", "p.proname")} || '(' || oidvectortypes(p.proargtypes) || ')' AS identity,
       jsonb_build_object('kind', p.prokind, 'owner', CASE WHEN NOT ${OF_THE_SERVER} THEN ${ROLE("p.proowner")} END,
         'definition', CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END,
         'aggregate', (SELECT concat_ws(' ', a.aggtransfn::text, a.aggfinalfn::text, a.aggcombinefn::text, format_type(a.aggtranstype, NULL), a.agginitval)
@@ -91,9 +91,8 @@ export const CODE_FACTS: readonly FactQuery[] = [
     kind: "publication",
     sql: `SELECT '' AS schema, quote_ident(b.pubname) AS identity, jsonb_build_object('owner', ${ROLE("b.pubowner")}, 'all tables', b.puballtables, 'insert', b.pubinsert,
         'update', b.pubupdate, 'delete', b.pubdelete, 'truncate', b.pubtruncate, 'via root', b.pubviaroot,
-        'tables', (SELECT string_agg(concat_ws(' ', r.prrelid::regclass::text, ${LATER("r", "prattrs")},
-             pg_get_expr((${LATER("r", "prqual")})::pg_node_tree, r.prrelid)), ', ' ORDER BY r.prrelid::regclass::text)
-           FROM pg_publication_rel r WHERE r.prpubid = b.oid)) AS facts
+        'tables', (SELECT string_agg(concat_ws(' ', ${NAME("r.schemaname", "r.tablename")}, ${LATER("r", "attnames")}, ${LATER("r", "rowfilter")}), ', '
+             ORDER BY r.schemaname, r.tablename) FROM pg_publication_tables r WHERE r.pubname = b.pubname)) AS facts
       FROM pg_publication b`,
   },
   {

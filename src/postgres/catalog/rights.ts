@@ -49,7 +49,7 @@ const HOLDERS: readonly Holder[] = [
   },
   {
     of: "function",
-    objects: `SELECT p.oid, n.nspname::text AS schema, ${NAME("n.nspname", "p.proname")} || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS identity,
+    objects: `SELECT p.oid, n.nspname::text AS schema, ${NAME("n.nspname", "p.proname")} || '(' || oidvectortypes(p.proargtypes) || ')' AS identity,
         p.proowner AS owner, p.proacl AS acl FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE ${OF_USERS("n.nspname")} AND ${NO_MEMBER("pg_proc", "p")}
         AND NOT EXISTS (SELECT FROM pg_depend y WHERE y.classid = 'pg_proc'::regclass AND y.objid = p.oid AND y.deptype = 'i')`,

@@ -2,6 +2,8 @@ import { EXISTS, parseEffective, sameWording } from "../../manifest/index.ts";
 import type { FactDifference, Platform } from "../../manifest/index.ts";
 import { EFFECTIVE } from "../../postgres/index.ts";
 import type { Withheld } from "../archive/sort.ts";
+import { isBroughtByVersion, isSameAcrossVersions } from "./by-version.ts";
+import type { Majors } from "./by-version.ts";
 
 /**
  * Whose a difference is (docs/spec/catalog.md). Closed rules, in this order; whatever none of them names is ours:
@@ -22,7 +24,7 @@ export interface ClassifyContext {
   readonly sourceRoles: ReadonlySet<string>;
   /** Only a superuser, or a member of the source's owner, can give the database away. */
   readonly givesDatabase: boolean;
-  readonly sameMajor: boolean;
+  readonly majors: Majors;
   /** Rows of some tables alone: views that were filled stay empty. */
   readonly limited: boolean;
 }
@@ -90,6 +92,7 @@ function isPlatform(difference: FactDifference, context: ClassifyContext): boole
   const { kind, schema, identity, attribute, captured } = difference;
   const { platforms, keptRoles, sourceRoles, givesDatabase } = context;
   if (platforms.some((platform) => platform.isSchema(schema))) return true;
+  if (isBroughtByVersion(difference, context.majors)) return true;
   const isTargets = (role: string): boolean =>
     keptRoles.has(role) || platforms.some((platform) => platform.isRole(role));
   const extra = attribute === EXISTS && captured === undefined;
@@ -120,9 +123,8 @@ function membersOf(membership: string): readonly string[] {
 
 function isEquivalent(difference: FactDifference, context: ClassifyContext): boolean {
   const { kind, attribute, captured, found, capturedObject, foundObject } = difference;
+  if (isSameAcrossVersions(difference, context.majors)) return true;
   if (kind.startsWith("rights on ")) {
-    // From 17 on an owner has MAINTAIN besides.
-    if (!context.sameMajor && attribute.endsWith(" MAINTAIN")) return captured === undefined;
     return sameRights(capturedObject?.facts.get(EFFECTIVE), foundObject?.facts.get(EFFECTIVE));
   }
   if (captured === undefined || found === undefined || !WORDED.has(attribute)) return false;

@@ -76,7 +76,7 @@ function contextOf(work: Work): Parameters<typeof classifier>[0] {
     keptRoles: new Set(work.roles.kept),
     sourceRoles: new Set(database.roles.map(({ name }) => name)),
     givesDatabase: work.target.superuser && work.platform === undefined,
-    sameMajor: majorOf(server.versionNum) === majorOf(work.target.versionNum),
+    majors: { source: majorOf(server.versionNum), target: majorOf(work.target.versionNum) },
     limited: database.limitedTo !== undefined,
   };
 }

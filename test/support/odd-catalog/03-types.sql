@@ -23,7 +23,7 @@ CREATE TABLE types.uses (
   rc regclass, e types.empty_row);
 INSERT INTO types.uses (id, d, n, m, p, f, w, ps, dp, ds, t, arr, ch, nm, b, vb, tz, iv, num, g, x, j, jb, ts, tq, mc, c, i, mo, lsn, rc, e)
 VALUES (1, 7, 8, '😀', ROW(ROW(1, E'a"b\\'), 'sad', '{1,2}'), '[1.5,2.5)', '("a, b",c]', ARRAY[ROW(1, 'x')::types.inner_pair, NULL],
-  ROW(3, NULL), '{5}', 'ä', '{{1,2},{3,NULL}}', 'é', 'name', B'101', B'1', '2026-03-29 01:30:00.123+02', '1 day 02:03:04.56', 123.456,
+  ROW(3, NULL), '{5}', 'ä', '{{1,2},{3,NULL}}', 'c', 'name', B'101', B'1', '2026-03-29 01:30:00.123+02', '1 day 02:03:04.56', 123.456,
   '(1e-300,NaN)', '<a>&amp;</a>', '{"a" : 1, "a":2}', '{"a": 1e400}', 'a:1 b:2', 'a & !b', '08:00:2b:01:02:03:04:05', '10.0.0.0/8', '::1',
   '12.34', '16/B374D848', 'types.uses', ROW()),
  (2, NULL, 999, '', NULL, 'empty', '(,)', '{}', NULL, NULL, E'\\N', '{}', '', '', B'000', B'', '-infinity', '-00:00:00.01', 'NaN', NULL, NULL, 'null', 'null', '', '', NULL, NULL, NULL,

@@ -1,0 +1,9 @@
+CREATE ROLE since_16_group;
+CREATE ROLE since_16_member NOINHERIT;
+GRANT since_16_group TO since_16_member WITH ADMIN OPTION, INHERIT TRUE, SET FALSE;
+GRANT odd_writer TO since_16_member WITH INHERIT FALSE;
+SET ROLE odd_owner;
+CREATE SCHEMA since_16;
+CREATE TABLE since_16.t (a text STORAGE EXTERNAL);
+CREATE VIEW since_16.json AS SELECT JSON_ARRAY(1, 2) AS a, '{}' IS JSON AS b;
+RESET ROLE;

@@ -1,0 +1,12 @@
+SET ROLE odd_owner;
+CREATE SCHEMA since_17;
+CREATE TABLE since_17.t (a int);
+GRANT MAINTAIN ON since_17.t TO odd_writer;
+REVOKE MAINTAIN ON since_17.t FROM odd_owner;
+CREATE TABLE since_17.root (id int GENERATED ALWAYS AS IDENTITY, k int) PARTITION BY LIST (k);
+CREATE TABLE since_17.leaf PARTITION OF since_17.root FOR VALUES IN (1);
+INSERT INTO since_17.root (k) VALUES (1), (1);
+CREATE COLLATION since_17.builtin (provider = builtin, locale = 'C.UTF-8');
+CREATE TABLE since_17.sorted (a text COLLATE since_17.builtin);
+CREATE VIEW since_17.json AS SELECT * FROM JSON_TABLE('[1,2]', '$[*]' COLUMNS (a int PATH '$'));
+RESET ROLE;

@@ -1,0 +1,13 @@
+SET ROLE odd_owner;
+CREATE SCHEMA since_18;
+CREATE TABLE since_18.computed (a int, v int GENERATED ALWAYS AS (a * 2) VIRTUAL, s int GENERATED ALWAYS AS (a * 3) STORED);
+INSERT INTO since_18.computed (a) VALUES (1), (2);
+CREATE TABLE since_18.named (a int CONSTRAINT "a is there" NOT NULL, b int);
+ALTER TABLE since_18.named ADD CONSTRAINT b_later NOT NULL b NOT VALID;
+CREATE TABLE since_18.unenforced (a int, CONSTRAINT maybe CHECK (a > 0) NOT ENFORCED);
+INSERT INTO since_18.unenforced VALUES (-1);
+CREATE TABLE since_18.period (id int, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
+INSERT INTO since_18.period VALUES (1, '[2026-01-01,2026-02-01)'), (1, '[2026-02-01,2026-03-01)');
+CREATE TABLE since_18.within (id int, during daterange, FOREIGN KEY (id, PERIOD during) REFERENCES since_18.period (id, PERIOD during));
+INSERT INTO since_18.within VALUES (1, '[2026-01-05,2026-02-05)');
+RESET ROLE;
