@@ -13,8 +13,9 @@ import { onEitherPath } from "./search-path.ts";
 type View = DatabaseManifest["materializedViews"][number];
 
 export async function refreshViews(work: Work): Promise<void> {
+  const withheld = new Set(work.withheld.map(({ object }) => object));
   const views = work.options.manifest.database.materializedViews
-    .filter((view) => view.populated)
+    .filter((view) => view.populated && !withheld.has(nameOf(view)))
     .toSorted((a, b) => a.order - b.order);
   for (const view of views) {
     const item = `view:${view.order}`;
