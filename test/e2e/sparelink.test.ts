@@ -16,6 +16,7 @@ import { createTestKeyring } from "../support/gpg.ts";
 import type { TestKeyring } from "../support/gpg.ts";
 import { startManagementApi } from "../support/management-api.ts";
 import type { ManagementStandIn } from "../support/management-api.ts";
+import { SECRETS } from "../support/management-api-project.ts";
 import { startSupabaseProject } from "../support/supabase/project.ts";
 import type { SupabaseProject } from "../support/supabase/project.ts";
 
@@ -29,6 +30,7 @@ const HOUR_MS = 3_600_000;
 
 let project: SupabaseProject;
 let api: ManagementStandIn;
+let staging: ManagementStandIn;
 let ceph: Ceph;
 let google: GoogleStorage;
 let keys: TestKeyring;
@@ -37,9 +39,10 @@ let policyText: string;
 let buckets: { readonly production: string; readonly audit: string; readonly dev: string };
 
 beforeAll(async () => {
-  [project, api, ceph, keys] = await Promise.all([
+  [project, api, staging, ceph, keys] = await Promise.all([
     startSupabaseProject(),
     startManagementApi("zcxsbfzezfjnkxwnnklf"),
+    startManagementApi("stgstgstgstgstgstgst"),
     startCeph(["GLACIER_IR"]),
     createTestKeyring(),
   ]);
@@ -60,6 +63,7 @@ beforeAll(async () => {
   bench = await createCliBench({
     SUPABASE_DB_URL: project.url,
     SUPABASE_ACCESS_TOKEN: api.token,
+    STAGING_ACCESS_TOKEN: staging.token,
     DEV_DB_URL: project.cluster.url("dev"),
     ...Object.fromEntries(
       ["BACKUP", "AUDIT", "DEV"].flatMap((name) => [
@@ -74,12 +78,12 @@ beforeAll(async () => {
   const example = join(import.meta.dirname, "../../examples/sparelink.yaml");
   policyText = withOtherAddresses(await readFile(example, "utf8"));
   await writeFile(bench.path("sparekeep.yaml"), policyText);
-});
+}, 600_000);
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
-  const started = [keys, google, ceph, api, project];
+  const started = [keys, google, ceph, api, staging, project];
   await Promise.all(started.map((one) => one[Symbol.asyncDispose]()));
-  expect(api.violations).toEqual([]);
+  expect([...api.violations, ...staging.violations]).toEqual([]);
 });
 
 /** What the policy expects to be there: authorities, keys, the git repository. */
@@ -119,6 +123,10 @@ function withOtherAddresses(example: string): string {
     [
       "management_token: { env: SUPABASE_ACCESS_TOKEN }",
       `management_token: { env: SUPABASE_ACCESS_TOKEN }\n    management_api: ${api.address}`,
+    ],
+    [
+      "management_token: { env: STAGING_ACCESS_TOKEN }",
+      `management_token: { env: STAGING_ACCESS_TOKEN }\n    management_api: ${staging.address}`,
     ],
   ];
   let text = example;
@@ -295,6 +303,30 @@ test("status: every plan stands, the audit log is covered, nothing has drifted",
     providers: [{ watched: { outcome: "met" } }],
   });
   expect(code).toBe(0);
+});
+
+test("staging takes the project's settings, the secret that has a place with them", async () => {
+  await mkdir(bench.path("vault"), { mode: 0o700 });
+  await writeFile(bench.path("vault/smtp-password"), SECRETS.smtp, { mode: 0o600 });
+  Object.assign(staging.state.answers["/config/auth"] as object, {
+    site_url: "http://localhost:3000",
+    smtp_pass: null,
+    external_google_secret: null,
+  });
+  const line = ["project", "apply", "latest", "--to", "staging", "-d", "production"];
+  const applied = await bench.json([...line, "--confirm", "stgstgstgstgstgstgst"]);
+  expect(applied).toMatchObject({
+    code: 3,
+    document: {
+      requests: [{ service: "auth", outcome: "taken" }],
+      // The policy names no place for this one, and a run says so.
+      left: [{ setting: "external_google_secret", sign: "!" }],
+    },
+  });
+  expect(staging.state.answers["/config/auth"]).toMatchObject({
+    site_url: "https://shop.example",
+    smtp_pass: SECRETS.smtp,
+  });
 });
 
 test("what is kept, and the provider's own backups, are as the policy says", async () => {

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createCliBench } from "../support/cli.ts";
 import type { CliBench } from "../support/cli.ts";
 import {
@@ -24,6 +24,9 @@ CREATE TABLE audit_2026 PARTITION OF audit_logs FOR VALUES FROM ('2026-01-01') T
 INSERT INTO audit_logs (at, what) SELECT '2025-06-01'::date + g, 'entry ' || g FROM generate_series(1, 300) g;
 CREATE INDEX audit_at ON audit_logs (at);
 `;
+
+// The program is started many times in each: on a slow machine that takes minutes.
+vi.setConfig({ testTimeout: 600_000 });
 
 let source: TestDatabase;
 let bench: CliBench;

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { codeOf } from "../../src/objectstore/testing/index.ts";
 import { loadPolicy, planProjectApply } from "../../src/operation/index.ts";
 import type { OperationContext } from "../../src/operation/index.ts";
@@ -33,6 +33,9 @@ const OUTSIDE = [
   "  STRIPE_KEY: { env: KEPT_STRIPE }",
   "  JWT_SECRET: { env: KEPT_JWT }",
 ].join("\n");
+
+// The program is started many times in each: on a slow machine that takes minutes.
+vi.setConfig({ testTimeout: 600_000 });
 
 let database: TestDatabase;
 let bench: SupabaseBench;

@@ -1,12 +1,15 @@
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createTestDatabase, failOnLeakedSessions, sharedCluster } from "../support/cluster.ts";
 import type { TestDatabase } from "../support/cluster.ts";
 import { createSupabaseBench } from "../support/supabase-bench.ts";
 import type { SupabaseBench } from "../support/supabase-bench.ts";
 
 const ROWS = "CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 500) AS g;";
+// The program is started many times in each: on a slow machine that takes minutes.
+vi.setConfig({ testTimeout: 600_000 });
+
 let database: TestDatabase;
 let bench: SupabaseBench;
 beforeAll(async () => {

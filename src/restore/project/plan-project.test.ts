@@ -86,7 +86,7 @@ describe("a plan", () => {
     expect(requestBody(request, plan, to, () => "")).toEqual({ suspend: false });
   });
 
-  test("of PostgreSQL's settings sends all of them: the request replaces what is there", () => {
+  test("of PostgreSQL's settings sends all of them, since the request may replace what is there", () => {
     const to = side({ postgres: { work_mem: "8MB", max_connections: 60 } });
     const from = side({ postgres: { work_mem: "4MB", max_connections: 60, wal_keep_size: "1GB" } });
     const plan = planProject(to, from, NO_SECRETS);

@@ -14,7 +14,10 @@ export interface Service extends Pick<PlannedRequest, "method" | "path" | "permi
   readonly refusal: (setting: string, to: unknown) => string | undefined;
   /** `wanted` of `all` that the document holds; secrets are in clear in both. */
   readonly body: (wanted: Settings, all: Settings) => unknown;
-  /** What the document leaves out is off, and the body replaces all: what it leaves out goes. */
+  /**
+   * What the document leaves out is off. The body holds all of it: a PUT is taken to replace what is there, which the
+   * description does not say; where it only adds, reading back shows what stayed.
+   */
   readonly replaces?: true;
 }
 
