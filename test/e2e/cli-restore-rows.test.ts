@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Secret } from "../../src/kernel/index.ts";
+import { connect } from "../../src/postgres/index.ts";
 import { checkAuditLog } from "../../src/operation/index.ts";
 import { createCliBench } from "../support/cli.ts";
 import type { CliBench } from "../support/cli.ts";
-import { leakedSessions, startCluster } from "../support/cluster.ts";
+import { failOnLeakedSessions, leakedSessions, startCluster } from "../support/cluster.ts";
 import type { Cluster } from "../support/cluster.ts";
 
 const SHOP = `
@@ -114,6 +116,28 @@ describe("rows back into the database that lives", () => {
     expect(stdout).toContain("shop.orders: column total of the snapshot is not in the table");
     expect(stderr).toContain("error: 1 conflicts, first in shop.orders");
     await cluster.psql("ALTER TABLE shop.orders RENAME sum TO total", "shop");
+  });
+
+  test("killed while it executes it changed nothing, and leaves nothing", async () => {
+    await using holder = await connect({
+      url: new Secret(cluster.url("shop")),
+      applicationName: "holder",
+      readOnly: false,
+    });
+    await holder.query("BEGIN; LOCK TABLE shop.customers IN SHARE MODE");
+    const flags = ["--table", "shop.orders", "--merge", "--confirm", "shop"];
+    const { child, ended } = bench.start([...rows, ...flags]);
+    const waits = "SELECT FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND NOT granted";
+    while ((await cluster.query(waits, { database: "shop" })).length === 0) {
+      await cluster.query("SELECT pg_sleep(0.05)");
+    }
+    child.kill("SIGKILL");
+    expect((await ended).code).toBeNull();
+    await holder.query("ROLLBACK");
+    await failOnLeakedSessions(cluster);
+    expect(await count()).toBe(90);
+    const staged = "SELECT relname FROM pg_class WHERE relname LIKE 'sparekeep%'";
+    expect(await cluster.query(staged, { database: "shop" })).toEqual([]);
   });
 
   test("one row, then the rest", async () => {

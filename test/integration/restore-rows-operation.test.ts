@@ -29,6 +29,7 @@ plans:
   full: { source: db, capture: everything, to: local }
   schema: { source: db, capture: schema, to: local }
   some: { source: db, capture: { tables: [orders] }, to: local }
+  up: { source: db, capture: { tables: [customers] }, to: local }
 `;
 
 let database: TestDatabase;
@@ -65,7 +66,7 @@ beforeAll(async () => {
   };
   policy = parsePolicy({ text: POLICY, file: "p.yaml", directory: folder });
   await init(context, { policy, generatePassword: false });
-  for (const plan of ["full", "schema", "some"]) {
+  for (const plan of ["full", "schema", "some", "up"]) {
     points[plan] = (await backup(context, { policy, plan })).snapshot ?? "";
   }
 });
@@ -122,6 +123,22 @@ test("a point of some tables has no parents to give, and says so", async () => {
   ).rejects.toMatchObject({
     code: "operation.table_not_in_snapshot",
   });
+  await using down = await planRowsRestore(
+    context,
+    options("full", { tables: ["customers"], withChildren: true }),
+  );
+  expect(down.preview.tables.map(({ table }) => table)).toEqual([
+    "public.customers",
+    "public.orders",
+  ]);
+  expect(down.preview.notes).toEqual([]);
+  await using childless = await planRowsRestore(
+    context,
+    options("up", { tables: ["customers"], withChildren: true }),
+  );
+  expect(childless.preview.notes).toEqual([
+    "public.orders: rows of it refer to public.customers by orders_customer_fkey, and the snapshot does not hold it",
+  ]);
   // One row whose parent is there is none the worse for it.
   await using one = await planRowsRestore(
     context,

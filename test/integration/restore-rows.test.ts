@@ -401,6 +401,24 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
     expect(await database.query("SELECT * FROM f")).toEqual([{ id: 1, v: "a", w: "A" }]);
   });
 
+  test("where the primary key is newer than the snapshot, another key that it has tells rows apart", async () => {
+    await using database = await openShop(
+      "CREATE TABLE p (code text PRIMARY KEY, v int); INSERT INTO p VALUES ('a', 1), ('b', 2);",
+    );
+    await database.psql(`
+      DELETE FROM p WHERE code = 'b'; UPDATE p SET v = 9;
+      ALTER TABLE p DROP CONSTRAINT p_pkey, ADD UNIQUE (code), ADD COLUMN id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY`);
+    const { plan } = await restore(["public.p"]);
+    expect(plan.tables).toMatchObject([{ inserts: 1n, updates: 1n }]);
+    expect(plan.notes).toContain(
+      "public.p: column id is newer than the snapshot: inserted rows get its default",
+    );
+    expect(await database.query("SELECT code, v, id FROM p ORDER BY id")).toEqual([
+      { code: "a", v: 1, id: 1 },
+      { code: "b", v: 2, id: 2 },
+    ]);
+  });
+
   test("a deferrable constraint, which no trigger checks now, is proven all the same", async () => {
     await using database = await openShop(
       "CREATE TABLE d (id int PRIMARY KEY, v int UNIQUE DEFERRABLE); INSERT INTO d VALUES (1, 1), (2, 2);",

@@ -60,7 +60,7 @@ export function addRowsOptions(command: Command): Command {
     )
     .option(
       "--where <table=condition>",
-      "rows of the snapshot for which this SQL is true, run on a copy of them; repeatable",
+      "rows of the snapshot for which this SQL is true, run on a copy of them; times without a zone are UTC; repeatable",
       collect,
     )
     .option(

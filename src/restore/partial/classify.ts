@@ -37,7 +37,7 @@ export function merging(
   wanted: { readonly whole: boolean; readonly deleteExtra: boolean },
 ): Merging {
   const { target } = table;
-  const key = target === undefined ? undefined : keyOf(target);
+  const key = target === undefined ? undefined : keyOf(target, table.manifest);
   if (target === undefined || key === undefined) {
     throw restoreError("no_key", {
       message: `table ${refText(table)} without a primary key or a unique index over NOT NULL columns`,

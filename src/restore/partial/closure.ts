@@ -23,13 +23,24 @@ export interface Lacking {
   readonly rows: bigint;
 }
 
-export async function pickChildren(work: PartialWork, relations: Relations): Promise<void> {
+/** Gives what cannot be followed: tables whose rows refer to these, and are not in the snapshot. */
+export async function pickChildren(
+  work: PartialWork,
+  relations: Relations,
+): Promise<readonly string[]> {
+  const missing = new Set<string>();
   for (let picked = 1n; picked > 0n;) {
     picked = 0n;
     for (const parent of work.tables.values()) {
       for (const foreignKey of relations.incoming(parent)) {
         const because = `rows of it refer to ${refText(parent)} by ${foreignKey.name}`;
-        for (const child of await tablesOf(work, relations, foreignKey.child, because)) {
+        const children = await tablesOf(work, relations, foreignKey.child, because);
+        if (children.length === 0) {
+          missing.add(
+            `${refText(foreignKey.child)}: ${because}, and the snapshot does not hold it`,
+          );
+        }
+        for (const child of children) {
           if (isPartOf(child, foreignKey.columns) && isPartOf(parent, foreignKey.parentColumns)) {
             picked += await pickReferring(work, foreignKey, child, parent);
           }
@@ -37,6 +48,7 @@ export async function pickChildren(work: PartialWork, relations: Relations): Pro
       }
     }
   }
+  return [...missing];
 }
 
 const isPartOf = (table: Staged, columns: readonly string[]): boolean => hasColumns(table, columns);

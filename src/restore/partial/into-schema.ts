@@ -32,7 +32,7 @@ export async function planIntoSchema(
   }
   const relations = snapshotRelations(work, foreignKeys);
   await stageChosen(work, definitions);
-  if (options.withChildren) await pickChildren(work, relations);
+  const childless = options.withChildren ? await pickChildren(work, relations) : [];
   const lacking = await pickParents(work, relations);
   const sizeBytes = stagedBytes(work);
   await dropUnused(work);
@@ -43,7 +43,7 @@ export async function planIntoSchema(
     targetIsSource: session.targetIsSource,
     tables: tables.map((table) => planned(schema, table)),
     conflicts: [],
-    notes: notesOf(tables, lacking),
+    notes: [...childless, ...notesOf(tables, lacking)],
     steps: STEPS(schema),
     stagedBytes: sizeBytes,
     execute: async () => {

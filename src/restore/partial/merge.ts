@@ -33,7 +33,7 @@ export async function planMerge(
   const conflicts: MergeConflict[] = [];
   await stageChosen(work, conflicts);
   const relations = targetRelations(work, conflicts);
-  if (options.withChildren) await pickChildren(work, relations);
+  const childless = options.withChildren ? await pickChildren(work, relations) : [];
   const lacking = await pickParents(work, relations);
   const sizeBytes = stagedBytes(work);
   await dropUnused(work);
@@ -55,7 +55,7 @@ export async function planMerge(
     targetIsSource: session.targetIsSource,
     tables,
     conflicts,
-    notes: mergeNotes(session, merged, parts),
+    notes: [...childless, ...mergeNotes(session, merged, parts)],
     steps: mergeSteps(session, merged),
     stagedBytes: sizeBytes,
     execute: async () => {
@@ -100,13 +100,19 @@ async function stageChosen(work: PartialWork, conflicts: MergeConflict[]): Promi
     conflicts.push(...shape);
     if (shape.length > 0) continue;
     const table = await stageTable(work, chosen.table, { like: target });
-    await pickChosen(work, table, chosen, keyColumns(target), found);
+    await pickChosen(work, table, chosen, keyColumns(target, chosen.table), found);
   }
   requireAllFound(found);
 }
 
-function keyColumns(target: TargetTable): readonly KeyColumn[] | undefined {
-  return keyOf(target)?.parts.map(({ column, operator }) => ({ column: column ?? "", operator }));
+function keyColumns(
+  target: TargetTable,
+  manifest: TableManifest,
+): readonly KeyColumn[] | undefined {
+  return keyOf(target, manifest)?.parts.map(({ column, operator }) => ({
+    column: column ?? "",
+    operator,
+  }));
 }
 
 async function fitTable(work: PartialWork, manifest: TableManifest): Promise<TargetTable> {
@@ -117,7 +123,7 @@ async function fitTable(work: PartialWork, manifest: TableManifest): Promise<Tar
       message: `no table ${refText(manifest)} in database ${JSON.stringify(session.database)}`,
     });
   }
-  if (manifest.columns.length === 0 || keyOf(target) === undefined) {
+  if (manifest.columns.length === 0 || keyOf(target, manifest) === undefined) {
     throw restoreError("no_key", {
       message: `table ${refText(manifest)} without a primary key or a unique index over NOT NULL columns`,
     });

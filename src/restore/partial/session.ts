@@ -59,12 +59,19 @@ export async function openPartialSession(options: PartialOptions): Promise<Parti
       replica: await quieten(connection),
       targetIsSource: await isSource(connection, options),
       searchPath: login.searchPath,
-      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => leave(connection),
     };
   } catch (error) {
     await connection[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** A session pooler may give the server's session to somebody else: nothing of ours stays in it. */
+async function leave(connection: Connection): Promise<void> {
+  // Where the session is lost or was cancelled, there is nothing left to take away.
+  await connection.query("DISCARD ALL").catch(() => undefined);
+  await connection[Symbol.asyncDispose]();
 }
 
 interface Login extends Record<string, unknown> {

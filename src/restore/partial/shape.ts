@@ -1,4 +1,4 @@
-import type { NamedTable } from "../../manifest/index.ts";
+import type { NamedTable, TableManifest } from "../../manifest/index.ts";
 import { quoteQualified } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { CHECKS, COLUMNS, FOREIGN_KEYS, SEQUENCES, TABLE, TRIGGERS, UNIQUES } from "./catalog.ts";
@@ -116,9 +116,17 @@ export async function readTargetTable(
   };
 }
 
-/** By which rows are told from one another: the primary key, else a unique index that says as much. */
-export function keyOf({ uniques }: TargetTable): UniqueIndex | undefined {
-  return (
-    uniques.find((index) => index.isKey && index.primary) ?? uniques.find((index) => index.isKey)
+/**
+ * By which rows are told from one another: the primary key, else a unique index that says as much; of columns that the
+ * snapshot has.
+ */
+export function keyOf(
+  { uniques }: TargetTable,
+  { columns }: Pick<TableManifest, "columns">,
+): UniqueIndex | undefined {
+  const known = new Set(columns.map(({ name }) => name));
+  const keys = uniques.filter(
+    ({ isKey, parts }) => isKey && parts.every(({ column }) => known.has(column ?? "")),
   );
+  return keys.find(({ primary }) => primary) ?? keys[0];
 }
