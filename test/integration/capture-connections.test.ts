@@ -1,6 +1,6 @@
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createLog, Secret, silentLog, systemClock, toAppError } from "../../src/kernel/index.ts";
+import { Secret, silentLog, systemClock, toAppError } from "../../src/kernel/index.ts";
 import { captureDump } from "../../src/source/index.ts";
 import { captureToMemory, testTools } from "../support/capture.ts";
 import type { TestCapture, TestCaptureOptions } from "../support/capture.ts";
@@ -72,7 +72,7 @@ class Application implements AsyncDisposable {
 interface Seen {
   readonly capture: TestCapture;
   readonly copies: number;
-  readonly said: string[];
+  readonly said: readonly string[];
 }
 
 /** Every part waits until as many are read at once as ever will be. */
@@ -81,11 +81,9 @@ async function capture(
   options: TestCaptureOptions,
   meanwhile: () => Promise<void> = async () => undefined,
 ): Promise<Seen> {
-  const said: string[] = [];
   let copies = 0;
   let first: Promise<void> | undefined;
   const captured = await captureToMemory(cluster.url(one.name, BACKUP), {
-    log: createLog("warn", { write: (line) => void said.push(line) }),
     ...options,
     hooks: {
       duringFile: async (path) => {
@@ -101,7 +99,7 @@ async function capture(
       },
     },
   });
-  return { capture: captured, copies, said };
+  return { capture: captured, copies, said: captured.notices ?? [] };
 }
 
 const FOR_ROLES = MAX_CONNECTIONS - RESERVED;
@@ -132,8 +130,8 @@ describe("connections of a capture", () => {
     expect(seen.capture.issues).toEqual([]);
     expect(seen.capture.database.tables).toHaveLength(6);
     expect(seen.copies).toBe(copiesLeft);
-    expect(seen.said.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-      { wanted: 6, taken: copiesLeft, of: "the server" },
+    expect(seen.said).toEqual([
+      `${copiesLeft} connections for reading in place of 6: the server allowed ${copiesLeft + 2} more, and the application keeps one`,
     ]);
   });
 
@@ -157,7 +155,9 @@ describe("connections of a capture", () => {
     try {
       const { copies, said } = await capture(one, { connections: 6 });
       expect(copies).toBe(6 - OTHERS - 1);
-      expect(said.map((line) => JSON.parse(line) as unknown)).toMatchObject([{ of, taken: 2 }]);
+      expect(said).toEqual([
+        `2 connections for reading in place of 6: ${of} allowed 4 more, and the application keeps one`,
+      ]);
     } finally {
       if (undo !== undefined) await one.query(undo);
     }
