@@ -39,6 +39,20 @@ function database(): Promise<TestDatabase> {
   return createTestDatabase({ cluster, script: SCRIPT });
 }
 
+let open = 0;
+
+/** The server has forgotten whoever has left: it does so a moment after they have. */
+async function settled(): Promise<void> {
+  const clients = async (): Promise<number | undefined> => {
+    const rows = await cluster.query<{ clients: number }>(
+      `SELECT count(*)::int AS clients FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+    );
+    return rows[0]?.clients;
+  };
+  await expect.poll(clients, { timeout: 60_000 }).toBe(open);
+}
+
 /** Sessions of the application, kept open. */
 class Application implements AsyncDisposable {
   readonly #clients: Client[] = [];
@@ -53,6 +67,7 @@ class Application implements AsyncDisposable {
     client.on("error", () => undefined);
     await client.connect();
     this.#clients.push(client);
+    open += 1;
   }
 
   async take(count: number): Promise<void> {
@@ -61,11 +76,13 @@ class Application implements AsyncDisposable {
 
   async leave(): Promise<void> {
     const client = this.#clients.pop();
-    await client?.end();
+    if (client === undefined) return;
+    open -= 1;
+    await client.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) await client.end();
+    while (this.#clients.length > 0) await this.leave();
   }
 }
 
@@ -83,6 +100,7 @@ async function capture(
 ): Promise<Seen> {
   let copies = 0;
   let first: Promise<void> | undefined;
+  await settled();
   const captured = await captureToMemory(cluster.url(one.name, BACKUP), {
     ...options,
     hooks: {
@@ -165,6 +183,7 @@ describe("connections of a capture", () => {
 
   test("that are gone in the middle of a run are done without", async () => {
     await using one = await database();
+    await settled();
     let limited = false;
     const running = captureToMemory(cluster.url(one.name, BACKUP), {
       connections: 4,
@@ -189,6 +208,7 @@ describe("connections of a portable dump", () => {
     await using one = await database();
     await using application = new Application(one.name);
     await application.take(FOR_ROLES - 4);
+    await settled();
     const dump = captureDump({
       url: new Secret(cluster.url(one.name, BACKUP)),
       tools: await testTools(),
