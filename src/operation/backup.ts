@@ -87,6 +87,8 @@ export interface BackupResult extends Omit<ProvenPoint, "state">, UsedConnection
   readonly blobsNew: number;
   readonly blobsKnown: number;
   readonly issues: readonly (CaptureIssue | ProjectIssue)[];
+  /** Where the run gave way to the application, or did with less. */
+  readonly notices: readonly string[];
   /** Of a Supabase project whose configuration was read. */
   readonly project?: ProjectSummary;
   readonly leftOut: Manifest["database"]["leftOut"];
@@ -162,6 +164,7 @@ export async function backup(
     blobsNew: stored.summary.blobsNew,
     blobsKnown: stored.summary.blobsKnown,
     issues: stored.issues,
+    notices: stored.capture.notices ?? [],
     ...(stored.project === undefined ? {} : { project: summaryOf(stored.project) }),
     leftOut,
     ...(lockedUntil === undefined ? {} : { lockedUntil: lockedUntil.toISOString() }),

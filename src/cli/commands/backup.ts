@@ -87,12 +87,14 @@ async function portableDump(
   return 0;
 }
 
-function describeDump({ manifest, location, durationMs, recordedIn }: DumpResult): string[] {
+function describeDump(result: DumpResult): string[] {
+  const { manifest, location, durationMs, recordedIn, notices } = result;
   const { tables, encryption, plaintext, ciphertext } = manifest;
   const rows = tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
   const names = encryption.recipients.map((one) => `${one.name} (${one.fingerprint})`);
   const recipients = names.length === 0 ? "whoever knows the passphrase" : names.join(", ");
   return [
+    ...notices.map((text) => printable(`notice: ${text}`)),
     ...manifest.warnings.map((text) => printable(`pg_dump: ${text}`)),
     printable(
       `complete: ${manifest.file} of ${manifest.source}, ${counted(tables.length, "table")}, ${counted(rows, "row")} in ${formatDuration(durationMs)}`,
@@ -121,6 +123,7 @@ function describe(result: BackupResult, flags: OutputFlags): string[] {
       printable(`missing: ${object}: ${message}`),
       ...(hint === undefined ? [] : [printable(`  fix: ${hint}`)]),
     ]),
+    ...result.notices.map((text) => printable(`notice: ${text}`)),
     ...leftOut.map(({ object, reason }) => printable(`left out: ${object}: ${reason}`)),
     ...(result.capture === "schema" ? [] : guardLines(result.guards)),
     ...(project?.findings ?? []).flatMap(({ object, message, hint }) => [

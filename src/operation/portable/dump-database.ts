@@ -51,6 +51,8 @@ export interface DumpResult {
   /** Whether a sealed record of the manifest lies in a repository, and in which. */
   readonly recordedIn?: string;
   readonly manifest: DumpManifest;
+  /** Where it gave way, or did with less. */
+  readonly notices: readonly string[];
 }
 
 export async function dumpDatabase(
@@ -102,6 +104,7 @@ export async function dumpDatabase(
     durationMs: context.clock.monotonicMs() - startedMs,
     ...(recordedIn === undefined ? {} : { recordedIn }),
     manifest: stored,
+    notices: spooled.notices,
   };
 }
 
@@ -116,17 +119,20 @@ interface Reading {
 interface Spooled extends AsyncDisposable {
   readonly captured: CapturedDump;
   readonly ciphertext: SpooledFile;
+  readonly notices: readonly string[];
 }
 
 /** A dump that gave way to a migration begins again, a few times: nothing of it has been stored yet. */
 async function captureAndSpool(context: OperationContext, reading: Reading): Promise<Spooled> {
+  const begunAgain: string[] = [];
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await spoolOnce(context, reading);
+      const spooled = await spoolOnce(context, reading);
+      return { ...spooled, notices: [...begunAgain, ...spooled.notices] };
     } catch (error) {
       const gaveWay = error instanceof AppError && error.code === "source.ddl_waited";
       if (!gaveWay || attempt === DUMP_ATTEMPTS) throw error;
-      context.log.warn({ error: error.message }, "dump begins again under a new snapshot");
+      begunAgain.push(`dump that began again under a new snapshot: ${error.message}`);
     }
   }
 }
@@ -150,7 +156,13 @@ async function spoolOnce(
       onProgress: (doneBytes) => onProgress?.({ step: "dump", doneBytes, totalBytes: 0 }),
     });
     const ciphertext = await spool.finish();
-    return { captured, ciphertext, [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose]() };
+    const { notices } = captured;
+    return {
+      captured,
+      ciphertext,
+      notices,
+      [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await spool[Symbol.asyncDispose]();
     throw error;

@@ -2,7 +2,7 @@
 import { throwIfAborted } from "../../kernel/index.ts";
 import type { AppError } from "../../kernel/index.ts";
 import type { EntryPath, SnapshotWriter } from "../../repository/index.ts";
-import type { CaptureOptions } from "./types.ts";
+import type { Notices } from "./notices.ts";
 
 /** Thrown where the snapshot is of no more use, and a new one may be. */
 export class BeginAgain extends Error {
@@ -19,7 +19,7 @@ const ATTEMPTS = 3;
 /** What was read before lies in the repository already, and is not written again. */
 export async function beginAgain<Result>(
   writer: SnapshotWriter,
-  { log, signal }: Pick<CaptureOptions, "log" | "signal">,
+  { notices, signal }: { readonly notices: Notices; readonly signal: AbortSignal | undefined },
   capture: (writer: SnapshotWriter) => Promise<Result>,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
@@ -31,7 +31,7 @@ export async function beginAgain<Result>(
       if (!(error instanceof BeginAgain)) throw error;
       if (attempt === ATTEMPTS) throw error.error;
       for (const path of stored.values()) writer.discard(path);
-      log.warn({ error: error.error.message }, "capture begins again under a new snapshot");
+      notices.say(`capture that began again under a new snapshot: ${error.error.message}`);
     }
   }
 }

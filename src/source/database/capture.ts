@@ -35,6 +35,8 @@ import { leaveTo, leftOutByPlan } from "./leave.ts";
 import { leftOutByPlatform, leftOutBySchema, readLeftOut } from "./left-out.ts";
 import { stayLocked } from "./locked-tables.ts";
 import { readMaterializedViews } from "./materialized-views.ts";
+import { createNotices } from "./notices.ts";
+import type { Notices } from "./notices.ts";
 import { createPace } from "./pace.ts";
 import { ProgressMeter } from "./progress.ts";
 import { readBlockBytes, readRelations } from "./relations.ts";
@@ -57,15 +59,20 @@ const OF_SCHEMA = new Set(["postgres.program_failed", "source.ddl_waited"]);
 /** What a standby had to replay took the rows of the snapshot away. */
 const OF_STANDBY = new Set(["postgres.recovery_conflict", "source.snapshot_lost"]);
 
-export const captureDatabase: CaptureDatabase = (writer, options) =>
-  beginAgain(writer, options, async (tracked) => {
-    throwIfAborted(options.signal);
-    return captureOnce(tracked, options);
+export const captureDatabase: CaptureDatabase = async (writer, options) => {
+  const { signal } = options;
+  const notices = createNotices(options.log);
+  const result = await beginAgain(writer, { notices, signal }, async (tracked) => {
+    throwIfAborted(signal);
+    return captureOnce(tracked, options, notices);
   });
+  return { ...result, notices: notices.said };
+};
 
 async function captureOnce(
   writer: SnapshotWriter,
   options: CaptureOptions,
+  notices: Notices,
 ): Promise<CaptureResult> {
   const failed = new AbortController();
   const signals = [failed.signal, options.signal].filter((one) => one !== undefined);
@@ -92,17 +99,17 @@ async function captureOnce(
   await using locks = watchLocks({
     patienceMs: options.lockPatienceMs ?? DEFAULT_LOCK_PATIENCE_MS,
     clock: options.clock,
-    log: options.log,
+    notices,
     control: watching,
     snapshotPid: snapshot.holderPid,
   });
   const connections = await watching.run((watch) =>
     // Besides the readers: one that reads the present.
-    roomForConnections(watch, { fixed: 1, wanted: options.connections, log: options.log }),
+    roomForConnections(watch, { fixed: 1, wanted: options.connections, notices }),
   );
   const fail = (): void => failed.abort();
   const pace = createPace(options.readBytesPerSecond, options.clock);
-  const reading = { snapshot, control, locks, meter, pace, takenAt };
+  const reading = { snapshot, control, locks, meter, pace, notices, takenAt };
   try {
     return await captureUnder({ writer, options, connections, session, signal, fail, ...reading });
   } catch (error) {

@@ -3,9 +3,10 @@
  * and takes one fewer, or none at all. What others take later is theirs: a session that cannot be opened then is done
  * without (`work-pool.ts`).
  */
-import type { Log } from "../../kernel/index.ts";
+import { counted } from "../../kernel/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { sourceError } from "../errors.ts";
+import type { Notices } from "./notices.ts";
 
 interface RoomRow extends Record<string, unknown> {
   readonly server: number;
@@ -41,13 +42,13 @@ export interface ConnectionNeed {
   readonly fixed: number;
   /** At least one of them. */
   readonly wanted: number;
-  readonly log: Log;
+  readonly notices: Pick<Notices, "say">;
 }
 
 /** How many of the wanted sessions may be opened. Throws `source.too_few_connections` where not even one is. */
 export async function roomForConnections(
   session: Connection,
-  { fixed, wanted, log }: ConnectionNeed,
+  { fixed, wanted, notices }: ConnectionNeed,
 ): Promise<number> {
   const [row] = await session.query<RoomRow>(ROOM);
   if (row === undefined) throw sourceError("catalog_unreadable", { message: "room for sessions" });
@@ -66,9 +67,8 @@ export async function roomForConnections(
     });
   }
   if (taken < wanted) {
-    log.warn(
-      { wanted, taken, free: narrowest.free, of: narrowest.of },
-      "fewer connections than asked for, so that the application keeps one",
+    notices.say(
+      `${counted(taken, "connection")} for reading in place of ${wanted}: ${narrowest.of} allowed ${narrowest.free} more, and the application keeps one`,
     );
   }
   return taken;

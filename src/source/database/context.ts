@@ -1,6 +1,7 @@
 import type { SnapshotWriter } from "../../repository/index.ts";
 import type { ProgressMeter } from "./progress.ts";
 import type { ControlSession } from "./control.ts";
+import type { Notices } from "./notices.ts";
 import type { Pace } from "./pace.ts";
 import type { ExportedSnapshot, SessionOptions } from "./snapshot.ts";
 import type { LockWatch } from "./lock-watch.ts";
@@ -25,5 +26,6 @@ export interface CaptureContext {
   readonly meter: ProgressMeter;
   /** Returns when the sum of what was read may have grown by so much: whoever reads asks before it takes the next. */
   readonly pace: Pace;
+  readonly notices: Notices;
   readonly takenAt: Date;
 }

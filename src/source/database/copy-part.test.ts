@@ -4,6 +4,7 @@ import type { Bytes } from "../../kernel/index.ts";
 import type { Connection, CopyOutOptions } from "../../postgres/index.ts";
 import type { SnapshotWriter } from "../../repository/index.ts";
 import type { CaptureContext } from "./context.ts";
+import { createNotices } from "./notices.ts";
 import type { Hold } from "./lock-watch.ts";
 import { ControlSession } from "./control.ts";
 import { copyPart } from "./copy-part.ts";
@@ -87,6 +88,7 @@ function context(kept: string[] = []): CaptureContext {
     locks: { hold: () => never, [Symbol.asyncDispose]: async () => undefined },
     meter: new ProgressMeter(undefined),
     pace: async () => undefined,
+    notices: createNotices(silentLog),
     takenAt: new Date(0),
     snapshot: {
       id: "1",

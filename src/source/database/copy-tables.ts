@@ -168,7 +168,9 @@ function giveWay(context: CaptureContext, task: PartTask, again: PartTask[]): fa
   const name = displayName(state.work.table);
   state.formatKnown = undefined;
   if (attempt < MAX_ATTEMPTS) {
-    context.options.log.info({ table: name }, "gave way to a session that waited for this table");
+    context.notices.say(
+      `table ${name} that gave way to a session that waited for it, and was read again`,
+    );
     again.push({ ...task, attempt: attempt + 1 });
     return false;
   }

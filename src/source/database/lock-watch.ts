@@ -12,10 +12,11 @@
  *
  * `pg_locks` and `pg_blocking_pids` may be read by every role, and neither waits for a lock of a table.
  */
-import type { AppError, Clock, Log } from "../../kernel/index.ts";
-import { formatDuration } from "../../kernel/index.ts";
+import type { AppError, Clock } from "../../kernel/index.ts";
+import { formatDuration, toAppError } from "../../kernel/index.ts";
 import { sourceError } from "../errors.ts";
 import type { ControlSession } from "./control.ts";
+import type { Notices } from "./notices.ts";
 
 /** What the application can bear: everything that reads the table waits as well. */
 export const DEFAULT_LOCK_PATIENCE_MS = 5_000;
@@ -24,7 +25,7 @@ const LOOK_EVERY_MS = 500;
 export interface LockWatchOptions {
   readonly patienceMs: number;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly notices: Pick<Notices, "say">;
   readonly control: ControlSession;
   /** Of the session that holds the snapshot. */
   readonly snapshotPid: number;
@@ -116,7 +117,7 @@ const END_PROGRAM = `
 
 /** Looks until it is disposed; then nothing of it is under way. */
 export function watchLocks(options: LockWatchOptions): LockWatch {
-  const { control, clock, log } = options;
+  const { control, clock, notices } = options;
   const holdings = new Set<Holding>();
   const waits = new Waits(options, holdings);
   let looking: Promise<void> | undefined;
@@ -132,7 +133,8 @@ export function watchLocks(options: LockWatchOptions): LockWatch {
       })
       .catch((error: unknown) => {
         // A source that does not answer fails the reading as well; one that has no session left for us may not.
-        if (!blind) log.warn({ error: String(error) }, "cannot see who waits for this backup");
+        if (!blind)
+          notices.say(`nobody saw who waited for this backup: ${toAppError(error).message}`);
         blind = true;
       })
       .finally(() => (looking = undefined));
@@ -194,13 +196,12 @@ class Waits {
 
   /** True of a program. */
   #act(row: WaitRow, waitedMs: number): boolean {
-    const { log, snapshotPid } = this.#options;
+    const { notices, snapshotPid } = this.#options;
     if (row.for_snapshot || row.holder === snapshotPid) {
       if (this.#warned.has(row.waiter)) return false;
       this.#warned.add(row.waiter);
-      log.warn(
-        { pid: row.waiter },
-        "a statement CONCURRENTLY waits for the snapshot of this backup, until it has been read",
+      notices.say(
+        `session ${row.waiter}, a statement CONCURRENTLY, that waited for the end of this backup`,
       );
       return false;
     }

@@ -97,6 +97,8 @@ export type CaptureIssueCode =
 export interface CaptureResult {
   readonly database: DatabaseManifest;
   readonly issues: readonly CaptureIssue[];
+  /** What was done with less, or given way to; nothing is missing for it. */
+  readonly notices?: readonly string[];
 }
 
 /**

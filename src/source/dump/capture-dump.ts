@@ -22,6 +22,7 @@ import { readRelations } from "../database/relations.ts";
 import type { Relation } from "../database/relations.ts";
 import { readRoles } from "../database/roles.ts";
 import { readServerIdentity } from "../database/server-identity.ts";
+import { createNotices } from "../database/notices.ts";
 import { createPace } from "../database/pace.ts";
 import { exportSnapshot, openSession, underSnapshot } from "../database/snapshot.ts";
 import type { ExportedSnapshot, SessionOptions } from "../database/snapshot.ts";
@@ -60,6 +61,8 @@ export interface CapturedDump {
   readonly tables: readonly CountedTable[];
   /** Names of the server's roles, its own left out: policies and grants in the dump may name them. */
   readonly roles: readonly string[];
+  /** As of a capture. */
+  readonly notices: readonly string[];
   /** What pg_dump said though it ended well. */
   readonly warnings: readonly string[];
 }
@@ -76,6 +79,7 @@ export async function captureDump(options: CaptureDumpOptions): Promise<Captured
     { program: options.tools.pgDump, args: ["--version"], signal },
     VERSION_MAX_BYTES,
   );
+  const notices = createNotices(options.log);
   await using snapshot = await exportSnapshot(session);
   const takenAt = snapshot.standby?.at ?? options.clock.now();
   await using control = new ControlSession(session, "watch");
@@ -89,14 +93,12 @@ export async function captureDump(options: CaptureDumpOptions): Promise<Captured
   await using locks = watchLocks({
     patienceMs: options.lockPatienceMs ?? DEFAULT_LOCK_PATIENCE_MS,
     clock: options.clock,
-    log: options.log,
+    notices,
     control,
     snapshotPid: snapshot.holderPid,
   });
   // pg_dump, and the session that reads the catalogs and later counts.
-  await control.run((watch) =>
-    roomForConnections(watch, { fixed: 1, wanted: 1, log: options.log }),
-  );
+  await control.run((watch) => roomForConnections(watch, { fixed: 1, wanted: 1, notices }));
   const catalog = await readCatalog(session, snapshot);
   const run = { options, session, snapshot, signal, failed, locks };
   const captured = await runAll(run, catalog.tables);
@@ -106,6 +108,7 @@ export async function captureDump(options: CaptureDumpOptions): Promise<Captured
     pgSnapshot: snapshot.pgSnapshot,
     takenAt,
     roles: catalog.roles,
+    notices: notices.said,
     ...captured,
   };
 }
