@@ -19,6 +19,7 @@ import type {
 import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { saveCatalogFacts } from "./catalog-facts.ts";
+import type { SavedFacts } from "./catalog-facts.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
 import type { CaptureContext } from "./context.ts";
 import { ControlSession } from "./control.ts";
@@ -120,6 +121,8 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const reach = await sortOut(context, catalog, limit);
   meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
+  // At once: the server words definitions from its catalogs of now.
+  const facts = await saveCatalogFacts(context);
   const work = await sizeUp(context, reach.readable);
   meter.begin("tables", {
     tablesTotal: work.length,
@@ -130,7 +133,7 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const listed = limit === undefined ? catalog.largeObjects : [];
   const largeObjects = await copyLargeObjects(context, listed);
   meter.begin("finish");
-  const described = await describe(context, catalog, schema);
+  const described = await describe(context, catalog, { schema, facts });
   const database: DatabaseManifest = {
     ...described,
     tables: tables.tables,
@@ -168,7 +171,9 @@ async function captureSchemaUnder(
   const reach = await sortOut(context, catalog, undefined);
   context.meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
-  const described = await describe(context, catalog, schema);
+  // At once: the server words definitions from its catalogs of now.
+  const facts = await saveCatalogFacts(context);
+  const described = await describe(context, catalog, { schema, facts });
   const rows = { object: "rows", reason: "this plan captures the schema alone" };
   const excluded = new Set(reach.excluded.map(displayName));
   return {
@@ -186,11 +191,10 @@ async function captureSchemaUnder(
 async function describe(
   context: CaptureContext,
   catalog: Catalog,
-  schema: SchemaArchive,
+  { schema, facts }: { readonly schema: SchemaArchive; readonly facts: SavedFacts },
 ): Promise<Omit<DatabaseManifest, "tables" | "sequences" | "largeObjects">> {
   const { snapshot } = context;
   const { platform } = catalog;
-  const facts = await saveCatalogFacts(context);
   return {
     source: context.options.source.name,
     server: catalog.server,
