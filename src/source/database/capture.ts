@@ -20,6 +20,7 @@ import { readPlatform } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { BeginAgain, beginAgain } from "./begin-again.ts";
 import { saveCatalogFacts } from "./catalog-facts.ts";
+import type { SavedFacts } from "./catalog-facts.ts";
 import { DEFAULT_BUDGET, watchBudget } from "./budget.ts";
 import { roomForConnections } from "./connection-room.ts";
 import type { CaptureContext } from "./context.ts";
@@ -136,6 +137,8 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const reach = await sortOut(context, catalog, selected);
   meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
+  // At once: the server words definitions from its catalogs of now.
+  const facts = await saveCatalogFacts(context);
   const work = await sizeUp(context, reach.readable);
   meter.begin("tables", {
     tablesTotal: work.length,
@@ -147,7 +150,7 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const largeObjects = await copyLargeObjects(context, listed);
   meter.begin("finish");
   const { vault, issues: vaultIssues } = await captureVault(context);
-  const described = await describe(context, catalog, schema);
+  const described = await describe(context, catalog, { schema, facts });
   const database: DatabaseManifest = {
     ...described,
     tables: tables.tables,
@@ -194,7 +197,9 @@ async function captureSchemaUnder(
   const reach = await sortOut(context, catalog, () => true);
   context.meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
-  const described = await describe(context, catalog, schema);
+  // At once: the server words definitions from its catalogs of now.
+  const facts = await saveCatalogFacts(context);
+  const described = await describe(context, catalog, { schema, facts });
   const rows = { object: "rows", reason: "this plan captures the schema alone" };
   const excluded = new Set(reach.excluded.map(displayName));
   return {
@@ -212,11 +217,10 @@ async function captureSchemaUnder(
 async function describe(
   context: CaptureContext,
   catalog: Catalog,
-  schema: SchemaArchive,
+  { schema, facts }: { readonly schema: SchemaArchive; readonly facts: SavedFacts },
 ): Promise<Omit<DatabaseManifest, "tables" | "sequences" | "largeObjects">> {
   const { snapshot } = context;
   const { platform } = catalog;
-  const facts = await saveCatalogFacts(context);
   return {
     source: context.options.source.name,
     server: catalog.server,
