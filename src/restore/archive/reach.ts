@@ -3,7 +3,7 @@ import type { ArchiveToc, TocEntry } from "./toc.ts";
 import { isReaching, REACHING } from "./withheld.ts";
 
 /**
- * What of the source reaches outside of its database (I5, ADR 0017). Two questions with two kinds of answer:
+ * What of the source reaches outside of its database (I5, ADR 0019). Two questions with two kinds of answer:
  *
  * 1. *What cannot be built without something that reaches out?* (a view over a foreign table, a rule that calls dblink)
  *    The archive's dependencies say so, exactly.
