@@ -13,6 +13,7 @@ import {
   saveExport,
 } from "../../src/operation/index.ts";
 import type { Policy } from "../../src/policy/index.ts";
+import { planRestore } from "../../src/restore/index.ts";
 import { captureToMemory } from "../support/capture.ts";
 import {
   createTestDatabase,
@@ -24,7 +25,7 @@ import type { TestDatabase } from "../support/cluster.ts";
 import { createOperationBench } from "../support/operation-bench.ts";
 import type { OperationBench } from "../support/operation-bench.ts";
 import { runRestoreScript, writeSnapshotFolder } from "../support/recovered-folder.ts";
-import { captureForRestore } from "../support/restore.ts";
+import { captureForRestore, restoreOptions } from "../support/restore.ts";
 
 const SCRIPT = String.raw`
 CREATE TYPE state AS ENUM ('open', 'paid');
@@ -331,6 +332,19 @@ test("a role that may read the named tables alone is enough", async () => {
   expect(capture.database.leftOut).toContainEqual({
     object: "public.orders",
     reason: expect.stringContaining("not even its definition"),
+  });
+  // What is not even described is no difference of the restore's.
+  const made = await captureForRestore(url.href, {
+    only: { tables: [{ schema: "public", name: "customers" }], formats: [] },
+  });
+  await using target = await startCluster();
+  const result = await (await planRestore(restoreOptions(made, target.url("back")))).execute();
+  // The view that reads one of them is.
+  expect(result.issues.filter(({ object }) => !/ public\.shown\b/.test(object))).toEqual([]);
+  expect(result.catalog.differences).toContainEqual({
+    class: "withheld",
+    object: "relation public.orders",
+    message: "is missing",
   });
   await source.query("DROP OWNED BY auditor");
   await source.query("DROP ROLE auditor");

@@ -27,6 +27,8 @@ export interface ClassifyContext {
   readonly majors: Majors;
   /** Rows of some tables alone: views that were filled stay empty. */
   readonly limited: boolean;
+  /** Of such a point, the tables that are not even described, as `schema.name`. */
+  readonly undescribed: readonly string[];
 }
 
 export type Classify = (difference: FactDifference) => DifferenceClass;
@@ -35,7 +37,10 @@ const ACTS_BY_ITSELF = ["event trigger", "publication", "user mapping"];
 const WORDED = new Set(["definition", "default", "check", "using", "partition bound"]);
 
 export function classifier(context: ClassifyContext): Classify {
-  const left = new Set(context.withheld.map(({ object }) => object.replace(/^[A-Z][A-Z ]* /, "")));
+  const left = new Set([
+    ...context.withheld.map(({ object }) => object.replace(/^[A-Z][A-Z ]* /, "")),
+    ...context.undescribed.map(unquoted),
+  ]);
   return (difference) => {
     if (isWithheld(difference, left, context)) return "withheld";
     if (isPlatform(difference, context)) return "platform";
@@ -65,8 +70,22 @@ function isWithheld(
   if (kind === "membership" && missing) return left.has(unquoted(memberOf(identity)));
   if (kind === "setting") return left.has(settingName(identity, attribute));
   if (kind === "relation" && attribute === "populated" && context.limited) return true;
-  const name = unquoted(identity);
-  return missing && (left.has(name) || [...left].some((one) => name.startsWith(`${one} `)));
+  if (attribute === "owned by" && found === undefined) return goes(tableOf(difference), left);
+  return missing && (goes(unquoted(identity), left) || goes(tableOf(difference), left));
+}
+
+/** Itself, or what hangs on it: `schema.table column`, `schema.table.column` of a sequence's owner. */
+function goes(name: string, left: ReadonlySet<string>): boolean {
+  return (
+    left.has(name) ||
+    [...left].some((one) => /^[ .]/.test(name.slice(one.length)) && name.startsWith(one))
+  );
+}
+
+/** An index and an owned sequence have names of their own. */
+function tableOf({ kind, capturedObject }: FactDifference): string {
+  const { facts } = capturedObject ?? {};
+  return unquoted((kind === "index" ? facts?.get("table") : facts?.get("owned by")) ?? "");
 }
 
 /** What is said of something that was left out goes with it: `trigger t on s.x` is `s.x t` in the archive. */
@@ -75,7 +94,7 @@ function commentGoes(identity: string, left: ReadonlySet<string>): boolean {
   const [, below, above] =
     /^(?:table constraint|trigger|policy|rule) (.+) on (.+)$/.exec(identity) ?? [];
   const name = above === undefined ? identity.replace(/^[a-z][a-z -]* /, "") : `${above} ${below}`;
-  return left.has(unquoted(name));
+  return goes(unquoted(name), left);
 }
 
 function memberOf(membership: string): string {

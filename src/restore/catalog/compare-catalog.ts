@@ -78,7 +78,15 @@ function contextOf(work: Work): Parameters<typeof classifier>[0] {
     givesDatabase: work.target.superuser && work.platform === undefined,
     majors: { source: majorOf(server.versionNum), target: majorOf(work.target.versionNum) },
     limited: database.limitedTo !== undefined,
+    undescribed:
+      database.limitedTo === undefined
+        ? []
+        : database.leftOut.filter(isUndescribed).map(({ object }) => object),
   };
+}
+
+function isUndescribed({ reason }: { readonly reason: string }): boolean {
+  return reason.startsWith("not even its definition");
 }
 
 function majorOf(versionNum: number): number {
