@@ -51,6 +51,7 @@ describe("timeouts of the role", () => {
     expect(capture.database.tables).toMatchObject([{ name: "noise", rows: "100000" }]);
     expect([...stalled]).toEqual([
       "database/schema.dump",
+      "database/catalog.facts",
       "database/tables/public/noise/0000.copy",
     ]);
   });

@@ -2,7 +2,10 @@ import { LATER, NAME, NO_MEMBER, OF_USERS, ROLE, SORTED } from "./query.ts";
 import type { FactQuery } from "./query.ts";
 
 const RELATION = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`;
-const OURS = `${OF_USERS("n.nspname")} AND c.relpersistence <> 't' AND ${NO_MEMBER("pg_class", "c")}`;
+/** A composite type of an extension is its member as a type, not as the relation that lists its columns. */
+const NO_MEMBERS_TYPE = `(c.relkind <> 'c' OR NOT EXISTS (SELECT FROM pg_depend x
+  WHERE x.classid = 'pg_type'::regclass AND x.objid = c.reltype AND x.deptype = 'e'))`;
+const OURS = `${OF_USERS("n.nspname")} AND c.relpersistence <> 't' AND ${NO_MEMBER("pg_class", "c")} AND ${NO_MEMBERS_TYPE}`;
 const NAMED = `n.nspname::text AS schema, ${NAME("n.nspname", "c.relname")} AS identity`;
 /** What belongs to a table goes by its name. */
 const BELOW = (name: string): string =>
