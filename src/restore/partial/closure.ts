@@ -60,13 +60,15 @@ async function pickReferring(
   parent: Staged,
 ): Promise<bigint> {
   const same = matches(foreignKey, child, (column) => `p.${staged(parent, column)}`);
-  return await inserted(
+  const picked = await inserted(
     session.connection,
     `INSERT INTO ${child.picks} SELECT s.n, false FROM ${child.stage} AS s
       WHERE NOT EXISTS (SELECT FROM ${child.picks} AS k WHERE k.n = s.n)
         AND EXISTS (SELECT FROM ${parent.stage} AS p JOIN ${parent.picks} AS k ON k.n = p.n
                      WHERE NOT k.added AND ${same})`,
   );
+  if (picked > 0n) await session.connection.query(`ANALYZE ${child.picks}`);
+  return picked;
 }
 
 /** Staged to be looked through, and without a row that is restored: no longer part of the plan. */
@@ -84,31 +86,36 @@ export async function pickParents(
   relations: Relations,
 ): Promise<readonly Lacking[]> {
   for (;;) {
-    const lacking = await findLacking(work, relations);
+    const lacking: Lacking[] = [];
     let picked = 0n;
-    for (const { table, foreignKey } of lacking) {
-      const because = `${refText(table)} needs rows of it by ${foreignKey.name} (${foreignKey.columns.join(", ")})`;
-      for (const parent of await tablesOf(work, relations, foreignKey.parent, because)) {
-        if (!isPartOf(parent, foreignKey.parentColumns)) continue;
-        picked += await pickNeeded(work, relations, { foreignKey, child: table, parent });
+    for (const table of work.tables.values()) {
+      for (const foreignKey of relations.outgoing(table)) {
+        const rows = await findLacking(work, relations, foreignKey, table);
+        if (rows === 0n) continue;
+        lacking.push({ table, foreignKey, rows });
+        const because = `${refText(table)} needs rows of it by ${foreignKey.name} (${foreignKey.columns.join(", ")})`;
+        for (const parent of await tablesOf(work, relations, foreignKey.parent, because)) {
+          if (!isPartOf(parent, foreignKey.parentColumns)) continue;
+          picked += await pickNeeded(work, { foreignKey, child: table, parent });
+        }
       }
     }
     if (picked === 0n) return lacking;
   }
 }
 
-async function findLacking(work: PartialWork, relations: Relations): Promise<readonly Lacking[]> {
-  const found: Lacking[] = [];
-  for (const table of work.tables.values()) {
-    for (const foreignKey of relations.outgoing(table)) {
-      if (!isPartOf(table, foreignKey.columns)) continue;
-      const sql = `SELECT count(*)::text AS count FROM ${lackingRows(work, relations, foreignKey, table)}`;
-      const rows = await readOnly(work.session.connection, () =>
-        countOf(work.session.connection, sql),
-      );
-      if (rows > 0n) found.push({ table, foreignKey, rows });
-    }
-  }
+async function findLacking(
+  work: PartialWork,
+  relations: Relations,
+  foreignKey: ForeignKey,
+  child: Staged,
+): Promise<bigint> {
+  if (!isPartOf(child, foreignKey.columns)) return 0n;
+  const { connection } = work.session;
+  await connection.query(`TRUNCATE ${child.lacking}`);
+  const rows = lackingRows(work, relations, foreignKey, child);
+  const found = await inserted(connection, `INSERT INTO ${child.lacking} SELECT s.n FROM ${rows}`);
+  if (found > 0n) await connection.query(`ANALYZE ${child.lacking}`);
   return found;
 }
 
@@ -137,8 +144,7 @@ export function lackingRows(
 }
 
 async function pickNeeded(
-  work: PartialWork,
-  relations: Relations,
+  { session }: PartialWork,
   {
     foreignKey,
     child,
@@ -146,12 +152,14 @@ async function pickNeeded(
   }: { readonly foreignKey: ForeignKey; readonly child: Staged; readonly parent: Staged },
 ): Promise<bigint> {
   const same = matches(foreignKey, child, (column) => `q.${staged(parent, column)}`);
-  return await inserted(
-    work.session.connection,
-    `INSERT INTO ${parent.picks} SELECT q.n, true FROM ${parent.stage} AS q
-      WHERE NOT EXISTS (SELECT FROM ${parent.picks} AS k WHERE k.n = q.n)
-        AND EXISTS (SELECT FROM ${lackingRows(work, relations, foreignKey, child)} AND ${same})`,
+  const picked = await inserted(
+    session.connection,
+    `INSERT INTO ${parent.picks} SELECT DISTINCT q.n, true
+       FROM ${child.lacking} AS l JOIN ${child.stage} AS s ON s.n = l.n JOIN ${parent.stage} AS q ON ${same}
+      WHERE NOT EXISTS (SELECT FROM ${parent.picks} AS k WHERE k.n = q.n)`,
   );
+  if (picked > 0n) await session.connection.query(`ANALYZE ${parent.picks}`);
+  return picked;
 }
 
 async function inserted(

@@ -23,12 +23,13 @@ export async function pickChosen(
   key: readonly KeyColumn[] | undefined,
   found: FoundKeys,
 ): Promise<void> {
-  if (rows === undefined) return await pickAll(work, table);
-  if (rows.keys !== undefined) {
+  if (rows === undefined) await pickAll(work, table);
+  if (rows?.keys !== undefined) {
     const before = found.get(rows) ?? 0n;
     found.set(rows, before + (await pickKeys(work, table, rows.keys, key)));
   }
-  if (rows.condition !== undefined) await pickCondition(work, table, rows.condition);
+  if (rows?.condition !== undefined) await pickCondition(work, table, rows.condition);
+  await work.session.connection.query(`ANALYZE ${table.picks}`);
 }
 
 async function pickAll({ session }: PartialWork, { stage, picks }: Staged): Promise<void> {

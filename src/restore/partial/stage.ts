@@ -16,6 +16,10 @@ import type { PartialOptions } from "./types.ts";
  * A table of the snapshot in the target, as temporary tables of the session:
  * - `stage`: its rows, columns `c1`, `c2`, … in the manifest's order, and `n`, the row's number
  * - `picks`: numbers of the rows that are restored, and whether only another row's foreign key asked for one
+ * - `lacking`: numbers of the rows whose parent is looked for just now
+ *
+ * Each is analysed when it was filled: nobody else does that for temporary tables, and without it the server would take
+ * them for small.
  */
 export interface Staged extends NamedTable {
   readonly manifest: TableManifest;
@@ -23,6 +27,7 @@ export interface Staged extends NamedTable {
   readonly target?: TargetTable;
   readonly stage: string;
   readonly picks: string;
+  readonly lacking: string;
   /** Where what is to be done with a row is kept. */
   readonly actions: string;
   readonly because?: string;
@@ -92,11 +97,13 @@ export async function stageTable(
   const at = work.tables.size + 1;
   const stage = `pg_temp.sparekeep_stage_${at}`;
   const picks = `pg_temp.sparekeep_picks_${at}`;
+  const lacking = `pg_temp.sparekeep_lacking_${at}`;
   const actions = `pg_temp.sparekeep_actions_${at}`;
   await connection.query(createStage(stage, manifest, definition));
   await connection.query(
     `ALTER TABLE ${stage} ADD COLUMN n bigint GENERATED ALWAYS AS IDENTITY;
      CREATE TEMPORARY TABLE sparekeep_picks_${at} (n bigint PRIMARY KEY, added boolean NOT NULL);
+     CREATE TEMPORARY TABLE sparekeep_lacking_${at} (n bigint NOT NULL);
      CREATE TEMPORARY TABLE sparekeep_actions_${at} (n bigint PRIMARY KEY, action "char" NOT NULL, standing bigint)`,
   );
   for (const part of manifest.parts) {
@@ -116,6 +123,7 @@ export async function stageTable(
     ...("like" in definition ? { target: definition.like } : {}),
     stage,
     picks,
+    lacking,
     actions,
     ...(because === undefined ? {} : { because }),
   };
