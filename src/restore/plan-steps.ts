@@ -1,7 +1,8 @@
 import { formatBytes, formatCount } from "../kernel/index.ts";
-import { isOfCron, jobTableOf } from "../manifest/index.ts";
+import { jobTableOf } from "../manifest/index.ts";
 import type { DatabaseManifest } from "../manifest/index.ts";
 import type { Findings } from "./context.ts";
+import { isCron, isOwnJobTable } from "./cron/jobs.ts";
 import { tableBytes } from "./step-tables.ts";
 
 /** The plan, line by line, as it is shown before it is executed. */
@@ -10,7 +11,7 @@ export function planSteps(findings: Findings): readonly string[] {
   const { database } = options.manifest;
   const tables = database.tables.filter(
     (table) =>
-      typeof platform?.rowsOf(table.schema, table.name) !== "object" && !isOfCron(database, table),
+      typeof platform?.rowsOf(table.schema, table.name) !== "object" && !isCron(findings, table),
   );
   const rows = tables.reduce((sum, table) => sum + BigInt(table.rows), 0n);
   return [
@@ -39,7 +40,7 @@ export function planSteps(findings: Findings): readonly string[] {
       ? []
       : ["compare every definition, owner and right with the catalog as it was captured"]),
     ...vaultLines(options.manifest.database),
-    ...jobLines(database),
+    ...jobLines(findings),
   ];
 }
 
@@ -50,7 +51,9 @@ function vaultLines({ vault }: DatabaseManifest): readonly string[] {
   ];
 }
 
-function jobLines(database: DatabaseManifest): readonly string[] {
+function jobLines({ archive, options }: Findings): readonly string[] {
+  if (isOwnJobTable(archive.preData)) return [];
+  const { database } = options.manifest;
   const rows = BigInt(jobTableOf(database)?.rows ?? "0");
   return rows === 0n ? [] : [`schedule ${formatCount(rows)} jobs of pg_cron, switched off`];
 }

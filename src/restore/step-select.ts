@@ -1,7 +1,7 @@
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "../postgres/index.ts";
-import { isOfCron } from "../manifest/index.ts";
 import type { TableManifest } from "../manifest/index.ts";
 import type { Work } from "./context.ts";
+import { isCron } from "./cron/jobs.ts";
 
 /**
  * Which tables get rows. Configuration tables belong to their extension: without it there is no table, and with it the
@@ -9,10 +9,9 @@ import type { Work } from "./context.ts";
  */
 export async function selectTables(work: Work): Promise<readonly TableManifest[]> {
   const selected: TableManifest[] = [];
-  const { manifest } = work.options;
-  for (const table of manifest.database.tables) {
+  for (const table of work.options.manifest.database.tables) {
     // Rows there would run: the jobs come back one by one, switched off.
-    if (isOfCron(manifest.database, table)) continue;
+    if (isCron(work, table)) continue;
     const rows = work.platform?.rowsOf(table.schema, table.name);
     if (typeof rows === "object") {
       const object = `TABLE ${table.schema}.${table.name}`;

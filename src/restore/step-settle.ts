@@ -1,8 +1,8 @@
-import { isOfCron } from "../manifest/index.ts";
 import type { SequenceManifest, TableManifest } from "../manifest/index.ts";
 import { quoteLiteral, quoteQualified } from "../postgres/index.ts";
 import { isFurniture, orIssue } from "./context.ts";
 import type { Work } from "./context.ts";
+import { isCron } from "./cron/jobs.ts";
 import { inTransaction } from "./ledger.ts";
 import { onEitherPath } from "./search-path.ts";
 import { queueOf, runOnSessions } from "./pool.ts";
@@ -12,7 +12,7 @@ import { queueOf, runOnSessions } from "./pool.ts";
 export async function restoreSequences(work: Work): Promise<void> {
   for (const sequence of work.options.manifest.database.sequences) {
     // Ids are given by the target's own scheduler.
-    if (isOfCron(work.options.manifest.database, sequence)) continue;
+    if (isCron(work, sequence)) continue;
     // Named after their table, and left with it.
     if (typeof work.platform?.rowsOf(sequence.schema, sequence.name) === "object") continue;
     const item = `sequence:${JSON.stringify([sequence.schema, sequence.name])}`;

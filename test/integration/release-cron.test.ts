@@ -183,6 +183,21 @@ describe("jobs of pg_cron", () => {
     expect(found).toEqual([{ extname: "plpgsql" }]);
   });
 
+  test("are rows like others where somebody's own table is called as pg_cron's", async () => {
+    await using own = await startCluster({ superuser: "postgres" });
+    await own.createDatabase("app");
+    await own.psql(
+      `CREATE SCHEMA cron; CREATE TABLE cron.job (jobid int, schedule text, command text, database text, username text, active bool);
+       INSERT INTO cron.job VALUES (1, '* * * * *', 'SELECT 1', 'app', 'postgres', true)`,
+      "app",
+    );
+    const theirs = await captureForRestore(own.url("app"));
+    await using target = await startCronCluster("back");
+    const result = await (await planRestore(restoreOptions(theirs, target.url("back")))).execute();
+    expect(result).toMatchObject({ outcome: "complete", rows: 1n });
+    expect((await planRelease(releaseOptions(theirs, target.url("back")))).items).toEqual([]);
+  });
+
   test("of a user who is a superuser at the target are not scheduled", async () => {
     await using target = await startCronCluster("back");
     await target.query("CREATE ROLE other SUPERUSER LOGIN");

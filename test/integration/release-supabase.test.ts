@@ -99,6 +99,7 @@ test(
     const { items } = await planRelease(releaseOptions(made, target.url));
     expect(items.map(({ id, state }) => [id, state])).toEqual([
       ["extension pg_cron", "released"],
+      ["publication supabase_realtime", "released"],
       ["cron job nightly", "withheld"],
       ["cron job #2", "withheld"],
       ['cron job "of another"', "withheld"],

@@ -137,6 +137,21 @@ describe("secrets of Vault", () => {
     expect(result.issues[0]?.message).toBe("the target's vault.create_secret is no extension's");
   });
 
+  test("of a view that anybody made are not asked for", async () => {
+    await using own = await startCluster();
+    await own.createDatabase("app");
+    await own.psql(
+      `CREATE ROLE evil; CREATE SCHEMA vault AUTHORIZATION evil; SET ROLE evil;
+       CREATE FUNCTION vault.f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE LOG ''it ran''; RETURN 1; END';
+       CREATE VIEW vault.decrypted_secrets AS
+         SELECT gen_random_uuid() AS id, 'n'::text AS name, ''::text AS description, vault.f() AS decrypted_secret`,
+      "app",
+    );
+    const { issues } = await captureToMemory(own.url("app"), { vault: "decrypted" });
+    expect(issues).toMatchObject([{ code: "vault_unread" }]);
+    expect(await readFile(join(own.folder, "log"), "utf8")).not.toContain("it ran");
+  });
+
   test("that cannot be read are an issue of the backup", async () => {
     await source.psql("REVOKE SELECT ON vault.decrypted_secrets FROM postgres, service_role");
     const { issues, database } = await captureToMemory(source.url, { vault: "decrypted" });

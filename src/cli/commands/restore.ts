@@ -152,7 +152,9 @@ function describeResult(result: RestoredDatabase): string[] {
     ]),
     `${result.outcome}: ${result.target}, ${counted(result.tables, "table")}, ${counted(result.rows, "row")} in ${formatDuration(result.durationMs)}`,
     ...result.newIds.map(({ object, from, to }) => `new id: ${object}: ${from} is now ${to}`),
-    `  what was left switched off waits: sparekeep release ${result.snapshot.slice(0, 8)}`,
+    ...(result.withheld.length === 0
+      ? []
+      : [`  what was left switched off: sparekeep release ${result.snapshot.slice(0, 8)}`]),
     `  verified against the manifest: ${counted(verified.tables, "table")}, ${counted(verified.rows, "row")}`,
     ...catalogLines(result.catalog),
   ].map(printable);

@@ -1,6 +1,8 @@
 import { collectBytes } from "../../kernel/index.ts";
 import type { Bytes } from "../../kernel/index.ts";
-import { createCopyTextReader, jobTableOf, partPath } from "../../manifest/index.ts";
+import { createCopyTextReader, isOfCron, jobTableOf, partPath } from "../../manifest/index.ts";
+import type { TocEntry } from "../archive/toc.ts";
+import type { Findings } from "../context.ts";
 import { restoreError } from "../errors.ts";
 import { spell } from "../release/items.ts";
 import { countingFile } from "../snapshot-file.ts";
@@ -21,6 +23,21 @@ export interface CronJob {
   readonly username: string;
   readonly active: boolean;
   readonly name: string | undefined;
+}
+
+/** Where the archive makes the table itself it is no extension's, whatever its columns: rows like any others. */
+export function isOwnJobTable(entries: readonly TocEntry[]): boolean {
+  return entries.some(
+    ({ kind, schema, tag }) => kind === "TABLE" && schema === "cron" && tag === "job",
+  );
+}
+
+/** A table or sequence of pg_cron, in a restore: never filled by us. */
+export function isCron(
+  { options, archive }: Findings,
+  object: { readonly schema: string; readonly name: string },
+): boolean {
+  return isOfCron(options.manifest.database, object) && !isOwnJobTable(archive.preData);
 }
 
 type Source = Pick<RestoreOptions, "reader" | "snapshot" | "manifest" | "signal">;

@@ -4,7 +4,7 @@ import { orIssue, rethrowFatal } from "../context.ts";
 import { inTransaction } from "../ledger.ts";
 import { runGrant } from "../step-owners.ts";
 import type { RestoreIssue } from "../types.ts";
-import { readJobs } from "./jobs.ts";
+import { isOwnJobTable, readJobs } from "./jobs.ts";
 import type { CronJob } from "./jobs.ts";
 import { findScheduled, readScheduled, scheduleJob, shownSchedule } from "./target.ts";
 
@@ -45,6 +45,7 @@ export async function restoreJobs(work: Work): Promise<void> {
 }
 
 async function listJobs(work: Work): Promise<readonly CronJob[]> {
+  if (isOwnJobTable(work.archive.preData)) return [];
   try {
     return await readJobs(work.options);
   } catch (thrown) {
@@ -105,7 +106,11 @@ async function ensureCron(work: Work): Promise<string | undefined> {
   }
   if (!target.superuser) return "only a superuser may install pg_cron in the target";
   // Into the system's schema: nothing of the source can be found there by the extension's script.
-  await admin.query("CREATE EXTENSION pg_cron WITH SCHEMA pg_catalog");
+  try {
+    await admin.query("CREATE EXTENSION pg_cron WITH SCHEMA pg_catalog");
+  } catch (thrown) {
+    return rethrowFatal(thrown).message;
+  }
   for (const { entry } of work.archive.held) {
     if (entry.kind === "ACL" && /^SCHEMA cron$/.test(entry.tag)) await runGrant(work, entry);
     else if (entry.kind === "ACL" && entry.schema === "cron") await runGrant(work, entry);

@@ -9,10 +9,18 @@ import type { ListedItem } from "./types.ts";
 
 /** Jobs of pg_cron as items: one that was off at the source is none. */
 
-export function listJob(job: CronJob, facts: ReleaseFacts, sourceDatabase: string): ListedItem {
+export const CRON_EXTENSION = "extension pg_cron";
+
+interface JobSource {
+  readonly sourceDatabase: string;
+  /** The extension is an item, too. */
+  readonly canInstall: boolean;
+}
+
+export function listJob(job: CronJob, facts: ReleaseFacts, source: JobSource): ListedItem {
   const found = scheduledOf(job, facts);
   const isOn = found?.active === true && isSameWork(job, found);
-  const why = isOn ? undefined : refusalOf(job, facts, sourceDatabase);
+  const why = isOn ? undefined : refusalOf(job, facts, source);
   const state = isOn ? "released" : why === undefined ? "withheld" : "refused";
   const on = found === undefined ? shownSchedule(job, facts.databaseName) : switchOn(found.jobid);
   return {
@@ -22,7 +30,7 @@ export function listJob(job: CronJob, facts: ReleaseFacts, sourceDatabase: strin
     state,
     ...(why === undefined ? {} : { why }),
     statements: isOn ? [] : [on],
-    needs: facts.scheduled === undefined ? ["extension pg_cron"] : [],
+    needs: facts.scheduled === undefined ? [CRON_EXTENSION] : [],
   };
 }
 
@@ -34,7 +42,12 @@ function switchOn(jobid: string): string {
   return `SELECT cron.alter_job(job_id := ${jobid}, active := true)`;
 }
 
-function refusalOf(job: CronJob, facts: ReleaseFacts, sourceDatabase: string): string | undefined {
+function refusalOf(
+  job: CronJob,
+  facts: ReleaseFacts,
+  { sourceDatabase, canInstall }: JobSource,
+): string | undefined {
+  if (facts.scheduled === undefined && !canInstall) return "the target has no pg_cron";
   const refused = refusalOfJob(job, { sourceDatabase, roles: facts.roles });
   if (refused !== undefined) return refused;
   if (!facts.roles.has(job.username))

@@ -3,11 +3,11 @@ import { loadArchive } from "../archive/load.ts";
 import { sortArchive } from "../archive/sort.ts";
 import type { ArchiveToc } from "../archive/toc.ts";
 import { rethrowFatal } from "../context.ts";
-import { readJobs } from "../cron/jobs.ts";
+import { isOwnJobTable, readJobs } from "../cron/jobs.ts";
 import type { CronJob } from "../cron/jobs.ts";
 import { restoreError } from "../errors.ts";
 import { furnitureOf } from "../furniture.ts";
-import { listJob, runJob } from "./cron-items.ts";
+import { CRON_EXTENSION, listJob, runJob } from "./cron-items.ts";
 import { readReleaseFacts } from "./facts.ts";
 import type { ReleaseFacts } from "./facts.ts";
 import { itemsOf } from "./items.ts";
@@ -35,12 +35,12 @@ import type {
  * 4. the target is read again: released is what is there
  */
 export async function planRelease(options: ReleaseOptions): Promise<ReleasePlan> {
-  const { manifest, signal } = options;
+  const { manifest } = options;
+  const toc = await loadArchive(options);
+  const all = isOwnJobTable(toc.entries) ? [] : await readJobs(options);
   const given = {
-    toc: await loadArchive(options),
-    jobs: (await readJobs({ ...options, ...(signal === undefined ? {} : { signal }) })).filter(
-      ({ active }) => active,
-    ),
+    toc,
+    jobs: all.filter(({ active }) => active),
     sourceDatabase: manifest.database.server.databaseName,
   };
   const found = await look(options, given);
@@ -82,7 +82,12 @@ async function look(options: ReleaseOptions, given: Given): Promise<Look> {
   const items = itemsOf(toc, held);
   const listed = [
     ...items.map((item) => listItem(item, facts)),
-    ...jobs.map((job) => listJob(job, facts, sourceDatabase)),
+    ...jobs.map((job) =>
+      listJob(job, facts, {
+        sourceDatabase,
+        canInstall: items.some(({ id }) => id === CRON_EXTENSION),
+      }),
+    ),
   ];
   const rank = ({ kind }: ListedItem): number => ITEM_KINDS.indexOf(kind);
   return { facts, items, listed: listed.toSorted((a, b) => rank(a) - rank(b)) };
@@ -106,7 +111,7 @@ function listItem(item: ArchiveItem, facts: ReleaseFacts): ListedItem {
 }
 
 function warningOf({ kind, id }: ArchiveItem): string | undefined {
-  if (kind === "extension" && id !== "extension pg_cron") {
+  if (kind === "extension" && id !== CRON_EXTENSION) {
     return "every function that calls it can call out from then on, also one that policies, defaults or views call";
   }
   if (kind === "event trigger") {

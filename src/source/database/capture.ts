@@ -149,7 +149,7 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const listed = limit === undefined ? catalog.largeObjects : [];
   const largeObjects = await copyLargeObjects(context, listed);
   meter.begin("finish");
-  const { vault, issues: vaultIssues } = await captureVault(context);
+  const { vault, issues: vaultIssues } = await captureVault(context, platform !== undefined);
   const described = await describe(context, catalog, { schema, facts });
   const database: DatabaseManifest = {
     ...described,

@@ -27,11 +27,20 @@ export function leftOutOfVault(
 }
 
 /** Under the capture's snapshot. A value goes into the repository alone: never into an error or a log. */
-export async function captureVault(context: CaptureContext): Promise<CapturedVault> {
+export async function captureVault(
+  context: CaptureContext,
+  ofPlatform: boolean,
+): Promise<CapturedVault> {
   if (context.options.vault === undefined) return { issues: [] };
   let secrets: readonly VaultSecret[];
   try {
-    secrets = await readSecrets(context);
+    const found = await readSecrets(context, ofPlatform);
+    if (found === undefined) {
+      return {
+        issues: [captureIssue("vault_unread", VIEW, "it is not Vault's own, or not there")],
+      };
+    }
+    secrets = found;
   } catch (thrown) {
     const error = toAppError(thrown);
     if (!UNREAD.some((code) => error.code === `postgres.${code}`)) throw error;
@@ -61,12 +70,25 @@ export async function captureVault(context: CaptureContext): Promise<CapturedVau
   };
 }
 
-async function readSecrets(context: CaptureContext): Promise<readonly VaultSecret[]> {
+const OWN = `
+SELECT EXISTS (SELECT FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+   WHERE d.classid = 'pg_class'::regclass AND d.objid = to_regclass('vault.decrypted_secrets') AND d.deptype = 'e'
+     AND e.extname = 'supabase_vault') AS extension,
+  EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+   WHERE c.oid = to_regclass('vault.decrypted_secrets') AND r.rolsuper) AS superusers`;
+
+/** `undefined` where the view is anybody's: to read it would run what its owner wrote, with our rights. */
+async function readSecrets(
+  context: CaptureContext,
+  ofPlatform: boolean,
+): Promise<readonly VaultSecret[] | undefined> {
   await using session = await openSession(context.session, "vault");
-  return await underSnapshot(session, context.snapshot.id, () =>
-    session.query<VaultSecret & Record<string, unknown>>(
+  return await underSnapshot(session, context.snapshot.id, async () => {
+    const [own] = await session.query<{ extension: boolean; superusers: boolean }>(OWN);
+    if (own?.extension !== true && !(ofPlatform && own?.superusers === true)) return undefined;
+    return await session.query<VaultSecret & Record<string, unknown>>(
       `SELECT id::text AS id, name, coalesce(description, '') AS description, decrypted_secret AS secret
          FROM vault.decrypted_secrets ORDER BY id`,
-    ),
-  );
+    );
+  });
 }
