@@ -5,6 +5,7 @@ import { ensureNode, withNode } from "./node.js";
 import { ensureObjectServers } from "./object-servers.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
+import { ensurePgBouncer } from "./pgbouncer.js";
 import { ensurePostgres } from "./postgres.js";
 import { ensureRclone } from "./rclone.js";
 import { ensureRestServer } from "./rest-server.js";
@@ -41,8 +42,8 @@ export async function readyForPostgres(args, signal) {
 }
 
 /**
- * Besides, the object stores, the servers of restic's REST protocol, and the restic versions and the age that the tests run:
- * all that the tests need.
+ * Besides, the object stores, the servers of restic's REST protocol, PgBouncer, and the restic versions and the age that the
+ * tests run: all that the tests need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
  * @returns {Promise<Ready>}
@@ -55,6 +56,7 @@ export async function readyForTests(args, signal) {
   await ensureRestServer(ROOT, ready.env, signal);
   await ensureRclone(ROOT, ready.env, signal);
   await ensureAge(ROOT, ready.env, signal);
+  await ensurePgBouncer(ROOT, ready.env, signal);
   const old = versions.find((version) => version.startsWith("0.14."));
   const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
   return {

@@ -3,6 +3,8 @@ import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { SessionKey } from "./cancel.ts";
 import { PgConnection } from "./connection.ts";
 import { postgresError } from "./errors.ts";
+import { demandHeldSessions } from "./held-session.ts";
+import type { Ask } from "./held-session.ts";
 import {
   APPLY_SETTINGS,
   READ_SETTINGS,
@@ -23,6 +25,8 @@ const DEFAULT_STATEMENT_TIMEOUT_MS = 10 * 60_000;
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 const KEEPALIVE_AFTER_MS = 30_000;
+/** For a pooler to show that it keeps a session: some twenty short statements. One without room lets them wait for ever. */
+const POOLER_TIMEOUT_MS = 60_000;
 
 export const connect: Connect = async (options) => {
   throwIfAborted(options.signal);
@@ -32,25 +36,37 @@ export const connect: Connect = async (options) => {
     statementTimeoutMs: options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS,
     lockTimeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
   };
-  const client = await createClient(target, limits, options);
-  throwIfAborted(options.signal);
-  const onAbort = (): void => {
-    client.connection.stream.destroy(new Error("Connection terminated"));
+  // A second one only where a pooler stands between.
+  const clients: Client[] = [];
+  const open = async (): Promise<Client> => {
+    const client = await createClient(target, limits, options);
+    throwIfAborted(options.signal);
+    clients.push(client);
+    return client;
   };
-  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const end = (): void => {
+    for (const { connection } of clients)
+      connection.stream.destroy(new Error("Connection terminated"));
+  };
+  options.signal?.addEventListener("abort", end, { once: true });
   try {
-    return await openSession(client, target, limits, options.signal);
+    return await openSession(open, target, limits, options.signal);
   } catch (error) {
-    client.connection.stream.destroy();
+    end();
     throwIfAborted(options.signal);
     throw withHint(translateError(error, { server: describeTarget(target) }), target);
   } finally {
-    options.signal?.removeEventListener("abort", onAbort);
+    options.signal?.removeEventListener("abort", end);
   }
 };
 
+const IGNORED_BY_POOLER =
+  "Connect to the server itself, or add options to ignore_startup_parameters of PgBouncer (in session mode).";
+
 function withHint(error: AppError, target: ConnectionTarget): AppError {
-  const hint = supabaseHint(error.code, target);
+  const hint = /unsupported startup parameter/.test(error.message)
+    ? IGNORED_BY_POOLER
+    : supabaseHint(error.code, target);
   if (hint === undefined) return error;
   const { code, kind, message, subject, cause } = error;
   return new AppError(code, kind, { message, subject, cause, hint });
@@ -94,28 +110,78 @@ function revealPassword(target: ConnectionTarget): string {
 }
 
 async function openSession(
-  client: Client,
+  open: () => Promise<Client>,
   target: ConnectionTarget,
   limits: SessionLimits,
   signal: AbortSignal | undefined,
 ): Promise<PgConnection> {
+  const client = await open();
   const key: { value?: SessionKey } = {};
   client.connection.on("backendKeyData", (message: { processID: number; secretKey: number }) => {
     key.value = { processId: message.processID, secretKey: message.secretKey };
   });
-  // Without a listener an early end of the connection would end the process; connect() rejects with it as well.
-  client.on("error", () => undefined);
-  await client.connect();
-  const versionNum = await fixSettings(client, limits);
+  await start(client);
   if (key.value === undefined) {
     throw postgresError("settings_refused", { message: "server gave the session no cancel key" });
   }
-  return new PgConnection({ client, target, key: key.value, versionNum, signal });
+  // A pooler answers with a key of its own. Nothing is set before the session was shown to be one.
+  const served = await applySettings(client, limits, key.value.processId);
+  const pooledPid = served ? undefined : await heldBackend(client, await open());
+  if (pooledPid !== undefined) await applySettings(client, limits, null);
+  const versionNum = await readSettings(client, limits);
+  return new PgConnection({ client, target, key: key.value, pooledPid, versionNum, signal });
 }
 
-async function fixSettings(client: Client, limits: SessionLimits): Promise<number> {
+async function start(client: Client): Promise<void> {
+  // Without a listener an early end of the connection would end the process; connect() rejects with it as well.
+  client.on("error", () => undefined);
+  await client.connect();
+}
+
+async function heldBackend(client: Client, second: Client): Promise<number> {
+  await start(second);
+  const timer = AbortSignal.timeout(POOLER_TIMEOUT_MS);
+  const end = (): void => {
+    for (const { connection } of [client, second])
+      connection.stream.destroy(new Error("Connection terminated"));
+  };
+  timer.addEventListener("abort", end);
+  try {
+    const pid = await demandHeldSessions(asks(client), asks(second));
+    await second.end();
+    return pid;
+  } catch (error) {
+    if (!timer.aborted) throw error;
+    throw postgresError("timeout", {
+      message: `pooler that answers one session alone within ${POOLER_TIMEOUT_MS / 1000} s`,
+      hint: "Let the pooler serve two sessions of this role at once, or connect to the server itself.",
+      cause: error,
+    });
+  } finally {
+    timer.removeEventListener("abort", end);
+  }
+}
+
+function asks(client: Client): Ask {
+  return async (sql) => {
+    const { rows } = await client.query<string[]>({ text: sql, rowMode: "array" });
+    return rows[0]?.[0] ?? "";
+  };
+}
+
+/** False: nothing was set, since another process serves the session than the one that the server named. */
+async function applySettings(
+  client: Client,
+  limits: SessionLimits,
+  processId: number | null,
+): Promise<boolean> {
   const wanted = wantedSettings(limits);
-  await client.query(APPLY_SETTINGS, [[...wanted.keys()], [...wanted.values()]]);
+  const values = [[...wanted.keys()], [...wanted.values()], processId];
+  return (await client.query(APPLY_SETTINGS, values)).rows.length > 0;
+}
+
+async function readSettings(client: Client, limits: SessionLimits): Promise<number> {
+  const wanted = wantedSettings(limits);
   const found = await client.query<{ name: string; setting: string }>(READ_SETTINGS, [
     [...wanted.keys(), "server_version_num"],
   ]);

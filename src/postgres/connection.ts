@@ -22,6 +22,8 @@ export interface SessionParts {
   readonly client: Client;
   readonly target: ConnectionTarget;
   readonly key: SessionKey;
+  /** Where it is another process than the key's: a pooler stands between. */
+  readonly pooledPid?: number | undefined;
   readonly versionNum: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -29,6 +31,7 @@ export interface SessionParts {
 export class PgConnection implements Connection {
   readonly versionNum: number;
   readonly backendPid: number;
+  readonly pooled: boolean;
   readonly #client: Client;
   readonly #target: ConnectionTarget;
   readonly #key: SessionKey;
@@ -46,7 +49,8 @@ export class PgConnection implements Connection {
     this.#key = parts.key;
     this.#signal = parts.signal;
     this.versionNum = parts.versionNum;
-    this.backendPid = parts.key.processId;
+    this.backendPid = parts.pooledPid ?? parts.key.processId;
+    this.pooled = parts.pooledPid !== undefined;
     // The reason arrives here; the statement that runs, and the next one, report it.
     this.#client.on("error", (error) => {
       this.#lost ??= error;

@@ -42,6 +42,7 @@ function readyPlace(scenario: Readonly<Record<string, readonly string[]>>): Setu
   for (const name of PROGRAMS) place.fake(name, `echo "postgres (PostgreSQL) 15.1"`);
   for (const tool of ["tsc", "oxlint", "oxfmt", "knip", "vitest"]) tooling(place, tool, "exit 0");
   for (const program of ["age", "age-keygen"]) place.fake(program, "exit 1");
+  place.fake("pgbouncer", "exit 0");
   place.fake("restic", `echo "restic 0.14.0 compiled with go"`);
   place.fake("../.tools/restic/0.18.0/usr/bin/restic", `echo "restic 0.18.0 compiled with go"`);
   place.fake("rest-server", `echo "rest-server 0.14.0 compiled with go"`);
