@@ -18,6 +18,8 @@ export { describeTarget, formatTarget, parseTarget, withDatabase, withUser } fro
 export type { ConnectionTarget, SslMode } from "./target.ts";
 export { proveSession } from "./prove-session.ts";
 export type { SessionProof } from "./prove-session.ts";
+export { supabaseAddress } from "./supabase-address.ts";
+export type { SupabaseAddress } from "./supabase-address.ts";
 export { readPlatform } from "./platform.ts";
 export { quoteIdentifier, quoteLiteral, quoteQualified } from "./quote.ts";
 export { formatLsn, parseLsn } from "./lsn.ts";

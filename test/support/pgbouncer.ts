@@ -1,4 +1,4 @@
-import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { once } from "node:events";
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pgBouncerAt } from "../../scripts/setup/pgbouncer.js";
 import { ROOT } from "../../scripts/setup/place.js";
+import type { Certificates } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface PgBouncer extends AsyncDisposable {
@@ -17,13 +18,15 @@ export interface PgBouncer extends AsyncDisposable {
 export interface PgBouncerOptions {
   readonly mode: "session" | "transaction" | "statement";
   readonly settings?: Readonly<Record<string, string>>;
+  /** It then asks for TLS. */
+  readonly certificates?: Certificates;
   readonly users?: readonly { readonly name: string; readonly password: string }[];
 }
 
 /** A real PgBouncer before the cluster, on a port of its own. It runs as the user nobody where we are root. */
 export async function startPgBouncer(
   cluster: Cluster,
-  { mode, settings = {}, users = [] }: PgBouncerOptions,
+  { mode, settings = {}, users = [], certificates }: PgBouncerOptions,
 ): Promise<PgBouncer> {
   const folder = await mkdtemp(join(tmpdir(), "sparekeep-pgbouncer-"));
   const port = await freePort();
@@ -33,6 +36,7 @@ export async function startPgBouncer(
   const list = all.map(({ name, password }) => `${quoted(name)} ${quoted(password)}\n`);
   const file = (name: string): string => join(folder, name);
   await writeFile(file("users.txt"), list.join(""));
+  const tls = certificates === undefined ? {} : await tlsSettings(folder, certificates);
   const lines = Object.entries({
     listen_addr: "127.0.0.1",
     listen_port: String(port),
@@ -41,14 +45,15 @@ export async function startPgBouncer(
     auth_file: file("users.txt"),
     pool_mode: mode,
     ignore_startup_parameters: "options,extra_float_digits",
+    ...tls,
     ...settings,
   }).map(([key, value]) => `${key} = ${value}\n`);
   const databases = `[databases]\n* = host=127.0.0.1 port=${cluster.port}\n`;
   await writeFile(file("pgbouncer.ini"), `${databases}[pgbouncer]\n${lines.join("")}`);
   const isRoot = process.getuid?.() === 0;
-  if (isRoot)
-    for (const path of [folder, file("users.txt"), file("pgbouncer.ini")])
-      await chown(path, 65_534, 65_534);
+  if (isRoot) {
+    for (const name of ["", ...(await readdir(folder))]) await chown(file(name), 65_534, 65_534);
+  }
   const { program, libraries } = pgBouncerAt(ROOT);
   const child = spawn(program, [file("pgbouncer.ini")], {
     env: { PATH: "/usr/bin:/bin", ...libraries },
@@ -67,6 +72,20 @@ export async function startPgBouncer(
       await ended;
       await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+async function tlsSettings(
+  folder: string,
+  { keyFile, certificateFile }: Certificates,
+): Promise<Record<string, string>> {
+  const [key, certificate] = [join(folder, "tls.key"), join(folder, "tls.crt")];
+  await copyFile(keyFile, key);
+  await copyFile(certificateFile, certificate);
+  return {
+    client_tls_sslmode: "require",
+    client_tls_key_file: key,
+    client_tls_cert_file: certificate,
   };
 }
 
