@@ -4,8 +4,8 @@ import { SetupStop } from "./report.js";
 import { agreeAndInstall, onPath } from "./system-packages.js";
 
 /**
- * The real servers that the tests start themselves: Ceph's gateway and OpenStack Swift for S3, rclone for restic's REST
- * protocol, PgBouncer in front of PostgreSQL. Only the tests need them; the demo and the product do not.
+ * The real servers that the tests of object stores start themselves: Ceph's gateway and OpenStack Swift for S3, rclone
+ * for restic's REST protocol. Only the tests need them; the demo and the product do not.
  */
 
 /** What must be there, and the Debian package that brings it. */
@@ -18,12 +18,11 @@ export const OBJECT_SERVERS = {
   "/usr/lib/python3/dist-packages/swift/proxy/server.py": "python3-swift",
   "/usr/bin/rclone": "rclone",
   "/usr/bin/openssl": "openssl",
-  "/usr/sbin/pgbouncer": "pgbouncer",
 };
 
-/** Installed by the packages as services; a test starts its own. */
-const POOLER = "pgbouncer.service";
-const CEPH = "ceph.target ceph-mon.target ceph-osd.target ceph-radosgw.target ceph-crash.service";
+/** Installed by Ceph's packages as services; a test starts its own. */
+const SERVICES =
+  "ceph.target ceph-mon.target ceph-osd.target ceph-radosgw.target ceph-crash.service";
 
 /**
  * The packages whose files are missing.
@@ -37,7 +36,7 @@ export function missingServers(isThere) {
 }
 
 /**
- * The one command. Services are switched off again only where they were not there before: one that is somebody's own
+ * The one command. Services are switched off again only where Ceph was not there before: one that is somebody's own
  * stays as it is.
  * @param {readonly string[]} packages
  * @returns {import("./system-packages.js").InstallCommand}
@@ -47,12 +46,8 @@ export function serversCommand(packages) {
   const isNewCeph = ["ceph-mon", "ceph-osd", "ceph-common"].every((name) =>
     packages.includes(name),
   );
-  const services = [
-    ...(isNewCeph ? [CEPH] : []),
-    ...(packages.includes("pgbouncer") ? [POOLER] : []),
-  ].join(" ");
-  const off = `{ [ ! -d /run/systemd/system ] || systemctl disable --now -q ${services}; }`;
-  const steps = ["apt-get update -q", install, ...(services === "" ? [] : [off])];
+  const off = `{ [ ! -d /run/systemd/system ] || systemctl disable --now -q ${SERVICES}; }`;
+  const steps = ["apt-get update -q", install, ...(isNewCeph ? [off] : [])];
   return { shell: steps.join(" && "), needsRoot: true };
 }
 
@@ -65,9 +60,9 @@ export async function ensureObjectServers(env, { assumeYes }) {
   if (packages.length === 0) return;
   if (process.platform !== "linux" || !onPath("apt-get", env))
     throw new SetupStop(
-      `The tests start real servers, and ${packages.join(", ")} of Debian 12 are missing here. They are installed by themselves on Debian only.`,
+      `The tests start real object stores, and ${packages.join(", ")} of Debian 12 are missing here. They are installed by themselves on Debian only.`,
     );
-  const missing = `The servers that the tests start (${packages.join(", ")})`;
+  const missing = `The servers that the tests of object stores start (${packages.join(", ")})`;
   await agreeAndInstall({ missing, command: serversCommand(packages), assumeYes, env });
   const left = missingServers(existsSync);
   if (left.length > 0)

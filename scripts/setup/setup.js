@@ -6,6 +6,7 @@ import { ensureNode, withNode } from "./node.js";
 import { ensureObjectServers } from "./object-servers.js";
 import { ensurePackages } from "./packages.js";
 import { ROOT, toolsOf } from "./place.js";
+import { ensurePgBouncer } from "./pgbouncer.js";
 import { ensurePostgres, findPostgres } from "./postgres.js";
 import { ensurePostgresClients } from "./postgres-clients.js";
 import { ALL_SERVERS, EVERY_RUN, ensurePostgresServers } from "./postgres-servers.js";
@@ -57,8 +58,8 @@ export async function readyForVersions(args, signal) {
 }
 
 /**
- * Besides, pg_cron, the object stores, the servers of restic's REST protocol, and the restic versions and the age that the tests run:
- * all that the tests need.
+ * Besides, pg_cron, the object stores, the servers of restic's REST protocol, PgBouncer, and the restic versions
+ * and the age that the tests run: all that the tests need.
  * @param {readonly string[]} args
  * @param {AbortSignal} signal
  * @returns {Promise<Ready>}
@@ -75,6 +76,7 @@ export async function readyForTests(args, signal) {
   await ensureRclone(ROOT, ready.env, signal);
   await ensureAge(ROOT, ready.env, signal);
   await ensurePostgresServers(ROOT, EVERY_RUN, ready.env, signal);
+  await ensurePgBouncer(ROOT, ready.env, signal);
   const old = versions.find((version) => version.startsWith("0.14."));
   const oldBin = join(toolsOf(ROOT), "restic", old ?? "", "usr", "bin");
   return {

@@ -2,6 +2,7 @@ import type { Source } from "../policy/index.ts";
 import { connect, findClientTools } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import type { OperationContext } from "./context.ts";
+import { sessionFinding } from "./doctor-connection.ts";
 import type { Finding } from "./finding.ts";
 import { connectionUrl } from "./open.ts";
 
@@ -23,6 +24,7 @@ export async function examineSource(
   const tools = await findClientTools(context.toolDirectories, connection.versionNum, { signal });
   return [
     await serverFinding(connection, subject),
+    await sessionFinding(context, subject, url),
     { status: "ok", subject, message: `pg_dump ${tools.major} at ${tools.pgDump}` },
     await clockFinding(context, connection, subject),
     ...(await rightsFindings(connection, subject)),

@@ -1,6 +1,6 @@
 /*
  * effects
- *   reads         the policy's sources (catalogs only, READ ONLY) and repositories (config, keys, snapshots), the audit log
+ *   reads         the policy's sources (catalogs only, READ ONLY), the configuration of their Supabase projects, and repositories (config, keys, snapshots), the audit log
  *   writes        one audit record; into buckets that a plan or a copy writes to an object under sparekeep/probe/, removed or, with Object Lock, locked for a minute
  *   locks         none
  *   leaves behind nothing
@@ -13,6 +13,7 @@ import { destinationNamed, filesDestinationNamed } from "../policy/index.ts";
 import { auditFolder, checkAuditLog, recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
 import { classFindings } from "./doctor-classes.ts";
+import { tokenFindings } from "./doctor-connection.ts";
 import { examineDestination, examineFiles } from "./doctor-destination.ts";
 import { examineSource } from "./doctor-source.ts";
 import type { Finding } from "./finding.ts";
@@ -46,6 +47,9 @@ export async function doctor(
     const subject = `source ${name}`;
     findings.push(
       ...(await examined(context, subject, () => examineSource(context, subject, source))),
+      ...(await examined(context, subject, () =>
+        tokenFindings(context, subject, { ...source, name }),
+      )),
     );
   }
   for (const name of names) {

@@ -284,6 +284,16 @@ export const operationError = errorTable("operation", {
     meaning: "What a check is to read is not said, or said in two ways.",
     hint: "Give one of --read-data, --read-data-subset and --rolling.",
   },
+  no_way_in: {
+    kind: "unavailable",
+    meaning:
+      "Neither the project's own address nor its session pooler gave two sessions that share a snapshot; the message says what each one answered.",
+  },
+  project_unclear: {
+    kind: "usage",
+    meaning:
+      "`init` cannot tell which Supabase project is meant, or lacks what is needed to reach it.",
+  },
   checks_not_remembered: {
     kind: "usage",
     meaning:

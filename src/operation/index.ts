@@ -112,6 +112,10 @@ export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export const drillDump = lazily(async () => (await import("./portable/drill-dump.ts")).drillDump);
 export type { DrillDumpOptions, DrillResult } from "./portable/drill-dump.ts";
 export { localDumpPolicy } from "./portable/local-policy.ts";
+export const connectProject = lazily(
+  async () => (await import("./connect-project.ts")).connectProject,
+);
+export type { ConnectedProject, ConnectProjectOptions } from "./connect-project.ts";
 export { connectionUrl } from "./open.ts";
 export type { Connection, UsedConnection } from "./used-connection.ts";
 export const planProviderRecovery = lazily(

@@ -1,7 +1,7 @@
 /*
  * effects
  *   reads         nothing but the policy
- *   writes        one audit record; repositories that are not there yet; a copy of the password wrapped for the policy's owners; when asked to, the policy file and the password file
+ *   writes        one audit record; repositories that are not there yet; a copy of the password wrapped for the policy's owners; when asked to, the policy file, the password file and a file with the connection string
  *   locks         none
  *   leaves behind what it made; an existing file or repository is never overwritten
  *   exit codes    0; 2 the policy file exists; 12 a repository is there and has another password
@@ -32,6 +32,8 @@ export interface InitOptions {
   readonly allowWeak?: boolean;
   /** Writes this text to this file, which must not exist, once the repositories are there. */
   readonly policyFile?: { readonly path: string; readonly text: string };
+  /** With `policyFile`: the connection string that works, in a file (0600) that the policy names. */
+  readonly connectionFile?: { readonly path: string; readonly text: Secret };
 }
 
 export interface InitResult {
@@ -61,12 +63,17 @@ export async function init(context: OperationContext, options: InitOptions): Pro
   await recordAccess(context, policy, "init", { destinations: names.join(", ") });
   // A policy that names repositories is there only when they are; a file of its name is never overwritten.
   if (policyFile !== undefined) await demandAbsent(policyFile.path);
+  const { connectionFile } = options;
+  if (connectionFile !== undefined) await demandAbsent(connectionFile.path);
   const destinations: InitializedDestination[] = [];
   for (const name of names) {
     const destination = destinationNamed(policy, name);
     destinations.push(await initDestination(context, destination, options));
   }
   if (policyFile === undefined) return { destinations };
+  if (connectionFile !== undefined) {
+    await writeNewFile(connectionFile.path, `${connectionFile.text.reveal()}\n`, 0o600);
+  }
   await writeNewFile(policyFile.path, policyFile.text, 0o644);
   return { policyFile: policyFile.path, destinations };
 }

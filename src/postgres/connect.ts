@@ -3,10 +3,11 @@ import { AppError, throwIfAborted } from "../kernel/index.ts";
 import type { SessionKey } from "./cancel.ts";
 import { PgConnection } from "./connection.ts";
 import { postgresError } from "./errors.ts";
+import { BACKEND_PID, demandHeldSessions } from "./held-session.ts";
+import type { Ask } from "./held-session.ts";
 import {
   APPLY_SETTINGS,
   appliedSettings,
-  BACKEND_PID,
   CHECK_CLIENT,
   READ_SETTINGS,
   checkSettings,
@@ -29,6 +30,8 @@ const KEEPALIVE_AFTER_MS = 30_000;
 const INVALID_PARAMETER_VALUE = "22023";
 /** What PgBouncer says to a session that begins with settings. */
 const PROTOCOL_VIOLATION = "08P01";
+/** For a pooler to show that it keeps a session: some twenty short statements. One without room lets them wait for ever. */
+const POOLER_TIMEOUT_MS = 60_000;
 
 export const connect: Connect = async (options) => {
   throwIfAborted(options.signal);
@@ -61,20 +64,27 @@ async function connectOnce(
   options: ConnectOptions,
   startup: string | undefined,
 ): Promise<PgConnection> {
-  const client = await createClient(target, options, startup);
-  throwIfAborted(options.signal);
-  const onAbort = (): void => {
-    client.connection.stream.destroy(new Error("Connection terminated"));
+  // A second one only where a pooler stands between.
+  const clients: Client[] = [];
+  const open = async (): Promise<Client> => {
+    const client = await createClient(target, options, startup);
+    throwIfAborted(options.signal);
+    clients.push(client);
+    return client;
   };
-  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const end = (): void => {
+    for (const { connection } of clients)
+      connection.stream.destroy(new Error("Connection terminated"));
+  };
+  options.signal?.addEventListener("abort", end, { once: true });
   try {
-    return await openSession(client, target, limits, options.signal);
+    return await openSession(open, target, limits, options.signal);
   } catch (error) {
-    client.connection.stream.destroy();
+    end();
     throwIfAborted(options.signal);
     throw withHint(translateError(error, { server: describeTarget(target) }), target);
   } finally {
-    options.signal?.removeEventListener("abort", onAbort);
+    options.signal?.removeEventListener("abort", end);
   }
 }
 
@@ -123,23 +133,33 @@ function revealPassword(target: ConnectionTarget): string {
 }
 
 async function openSession(
-  client: Client,
+  open: () => Promise<Client>,
   target: ConnectionTarget,
   limits: SessionLimits,
   signal: AbortSignal | undefined,
 ): Promise<PgConnection> {
+  const client = await open();
   const key: { value?: SessionKey } = {};
   client.connection.on("backendKeyData", (message: { processID: number; secretKey: number }) => {
     key.value = { processId: message.processID, secretKey: message.secretKey };
   });
-  // Without a listener an early end of the connection would end the process; connect() rejects with it as well.
-  client.on("error", () => undefined);
-  await client.connect();
-  const { versionNum, backendPid } = await fixSettings(client, limits);
+  await start(client);
   if (key.value === undefined) {
     throw postgresError("settings_refused", { message: "server gave the session no cancel key" });
   }
-  return new PgConnection({ client, target, key: key.value, versionNum, backendPid, signal });
+  // A pooler answers with a key of its own. Nothing is set before the session was shown to be one.
+  const served = await applySettings(client, limits, key.value.processId);
+  const pooledPid = served ? undefined : await heldBackend(client, open, target);
+  if (pooledPid !== undefined) await applySettings(client, limits, null);
+  await client.query(CHECK_CLIENT).catch(leaveOutUnsupported);
+  const versionNum = await readSettings(client, limits);
+  return new PgConnection({ client, target, key: key.value, pooledPid, versionNum, signal });
+}
+
+async function start(client: Client): Promise<void> {
+  // Without a listener an early end of the connection would end the process; connect() rejects with it as well.
+  client.on("error", () => undefined);
+  await client.connect();
 }
 
 /** The one setting that a server may refuse, by the system that it runs on: its sessions live as long as they do there. */
@@ -148,16 +168,64 @@ function leaveOutUnsupported(thrown: unknown): void {
   if (state !== INVALID_PARAMETER_VALUE) throw thrown;
 }
 
-interface Fixed {
-  readonly versionNum: number;
-  /** By the server's own word: a pooler gives a session a cancel key with a number of its own. */
-  readonly backendPid: number;
+/** Poolers that have shown it to this process. Each proof takes a second session, which the pool may not have to spare. */
+const proven = new Set<string>();
+
+async function heldBackend(
+  client: Client,
+  open: () => Promise<Client>,
+  target: ConnectionTarget,
+): Promise<number> {
+  const pooler = `${target.user} ${describeTarget(target)}`;
+  if (proven.has(pooler)) return Number(await asks(client)(BACKEND_PID));
+  const pid = await proveBackend(client, await open());
+  proven.add(pooler);
+  return pid;
 }
 
-async function fixSettings(client: Client, limits: SessionLimits): Promise<Fixed> {
+async function proveBackend(client: Client, second: Client): Promise<number> {
+  await start(second);
+  const timer = AbortSignal.timeout(POOLER_TIMEOUT_MS);
+  const end = (): void => {
+    for (const { connection } of [client, second])
+      connection.stream.destroy(new Error("Connection terminated"));
+  };
+  timer.addEventListener("abort", end);
+  try {
+    const pid = await demandHeldSessions(asks(client), asks(second));
+    await second.end();
+    return pid;
+  } catch (error) {
+    if (!timer.aborted) throw error;
+    throw postgresError("timeout", {
+      message: `pooler that answers one session alone within ${POOLER_TIMEOUT_MS / 1000} s`,
+      hint: "Let the pooler serve two sessions of this role at once, or connect to the server itself.",
+      cause: error,
+    });
+  } finally {
+    timer.removeEventListener("abort", end);
+  }
+}
+
+function asks(client: Client): Ask {
+  return async (sql) => {
+    const { rows } = await client.query<string[]>({ text: sql, rowMode: "array" });
+    return rows[0]?.[0] ?? "";
+  };
+}
+
+/** False: nothing was set, since another process serves the session than the one that the server named. */
+async function applySettings(
+  client: Client,
+  limits: SessionLimits,
+  processId: number | null,
+): Promise<boolean> {
   const applied = appliedSettings(limits);
-  await client.query(APPLY_SETTINGS, [[...applied.keys()], [...applied.values()]]);
-  await client.query(CHECK_CLIENT).catch(leaveOutUnsupported);
+  const values = [[...applied.keys()], [...applied.values()], processId];
+  return (await client.query(APPLY_SETTINGS, values)).rows.length > 0;
+}
+
+async function readSettings(client: Client, limits: SessionLimits): Promise<number> {
   const wanted = wantedSettings(limits);
   const found = await client.query<{ name: string; setting: string }>(READ_SETTINGS, [
     [...wanted.keys(), "server_version_num"],
@@ -167,9 +235,5 @@ async function fixSettings(client: Client, limits: SessionLimits): Promise<Fixed
     wanted,
     found.rows.filter((row) => wanted.has(row.name)),
   );
-  const pid = Number(found.rows.find(({ name }) => name === BACKEND_PID)?.setting);
-  if (!Number.isSafeInteger(pid)) {
-    throw postgresError("settings_refused", { message: "server does not number its sessions" });
-  }
-  return { versionNum, backendPid: pid };
+  return versionNum;
 }

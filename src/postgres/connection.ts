@@ -23,13 +23,15 @@ export interface SessionParts {
   readonly target: ConnectionTarget;
   readonly key: SessionKey;
   readonly versionNum: number;
-  readonly backendPid: number;
+  /** Where it is another process than the key's: a pooler stands between. */
+  readonly pooledPid?: number | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
 export class PgConnection implements Connection {
   readonly versionNum: number;
   readonly backendPid: number;
+  readonly pooled: boolean;
   readonly #client: Client;
   readonly #target: ConnectionTarget;
   readonly #key: SessionKey;
@@ -47,7 +49,8 @@ export class PgConnection implements Connection {
     this.#key = parts.key;
     this.#signal = parts.signal;
     this.versionNum = parts.versionNum;
-    this.backendPid = parts.backendPid;
+    this.backendPid = parts.pooledPid ?? parts.key.processId;
+    this.pooled = parts.pooledPid !== undefined;
     // The reason arrives here; the statement that runs, and the next one, report it.
     this.#client.on("error", (error) => {
       this.#lost ??= error;

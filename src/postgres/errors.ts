@@ -43,6 +43,12 @@ export const postgresError = errorTable("postgres", {
     meaning: "The session does not keep the fixed settings that captures and restores depend on.",
     hint: "Connect to the server directly, not through a pooler in transaction mode.",
   },
+  session_not_held: {
+    kind: "incompatible",
+    meaning:
+      "A pooler between here and the server serves one session by several of its backends, or several sessions by one: no setting and no snapshot holds there.",
+    hint: "Connect to the server itself, or to a pooler in session mode (Supabase: port 5432).",
+  },
   server_too_old: {
     kind: "incompatible",
     meaning: "A PostgreSQL server older than version 13.",

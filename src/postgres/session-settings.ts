@@ -84,22 +84,21 @@ function readOnly(limits: SessionLimits): string {
 
 /**
  * One statement that sets all that this server has. Everything is named with its schema: the role's search_path still
- * holds.
+ * holds. It sets nothing and answers with nothing where another process serves it than $3, which the server (or a pooler
+ * in its place) named at the start; null asks for none.
  */
 export const APPLY_SETTINGS = `
   SELECT pg_catalog.set_config(s.name, ($2::pg_catalog.text[])[n.i], false)
     FROM pg_catalog.generate_subscripts($1::pg_catalog.text[], 1) AS n(i)
     JOIN pg_catalog.pg_settings AS s
-      ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ($1::pg_catalog.text[])[n.i]`;
-
-/** Stands among the settings that are read back; the name of none. */
-export const BACKEND_PID = "(backend pid)";
+      ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ($1::pg_catalog.text[])[n.i]
+   WHERE $3::pg_catalog.int4 IS NULL
+      OR $3::pg_catalog.int4 OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`;
 
 export const READ_SETTINGS = `
   SELECT pg_catalog.lower(name) AS name, setting
     FROM pg_catalog.pg_settings
-   WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])
-  UNION ALL SELECT '${BACKEND_PID}', pg_catalog.pg_backend_pid()::pg_catalog.text`;
+   WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])`;
 
 /** Everything that a session is given. */
 export function appliedSettings(limits: SessionLimits): ReadonlyMap<string, string> {

@@ -19,7 +19,7 @@ export function supabaseAddress(host: string, port: number): SupabaseAddress | u
 }
 
 const CERTIFICATE =
-  "Download the certificate of the project's database settings (SSL configuration) and name it by sslrootcert; the host must be the one that the project shows.";
+  "Supabase's servers prove themselves by a root certificate of Supabase's own, which no system knows: download it from the project's database settings (SSL configuration) and name the file by sslrootcert; the host must be the one that the project shows.";
 const OVER_IPV6 =
   "The project's own address answers over IPv6 alone: use the session pooler (port 5432) for snapshots, or the IPv4 add-on.";
 

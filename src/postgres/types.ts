@@ -18,7 +18,10 @@ export interface ConnectOptions {
 export interface Connection extends AsyncDisposable {
   /** `server_version_num`, 150018. */
   readonly versionNum: number;
+  /** The process that serves it; of a session through a pooler the one behind. */
   readonly backendPid: number;
+  /** Through a pooler, which was shown to keep the session on that process. */
+  readonly pooled: boolean;
   query<Row extends Record<string, unknown>>(
     sql: string,
     values?: readonly unknown[],

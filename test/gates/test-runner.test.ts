@@ -45,6 +45,7 @@ function readyPlace(scenario: Readonly<Record<string, readonly string[]>>): Setu
   place.fake("../.tools/postgres-servers/13/bin/postgres", "exit 0");
   place.fake("../.tools/postgres-servers/14/bin/postgres", "exit 0");
   place.fake("../lib/pg_cron.so", "exit 0");
+  place.fake("pgbouncer", "exit 0");
   place.fake("restic", `echo "restic 0.14.0 compiled with go"`);
   place.fake("../.tools/restic/0.18.0/usr/bin/restic", `echo "restic 0.18.0 compiled with go"`);
   place.fake("rest-server", `echo "rest-server 0.14.0 compiled with go"`);

@@ -1,86 +1,106 @@
-import { afterEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { Secret, toAppError } from "../../src/kernel/index.ts";
-import { connect } from "../../src/postgres/index.ts";
-import { captureToMemory } from "../support/capture.ts";
-import { createTestDatabase, failOnLeakedSessions, sharedCluster } from "../support/cluster.ts";
+import type { AppError } from "../../src/kernel/index.ts";
+import { connect, proveSession } from "../../src/postgres/index.ts";
+import { failOnLeakedSessions, startCluster } from "../support/cluster.ts";
+import type { Cluster } from "../support/cluster.ts";
 import { startPgBouncer } from "../support/pgbouncer.ts";
+import type { PgBouncerOptions } from "../support/pgbouncer.ts";
 
-/** Through PgBouncer in session mode, which refuses settings at the start of a session and hides the server's processes. */
+let cluster: Cluster;
+const { signal } = new AbortController();
 
-afterEach(async () => {
-  const cluster = await sharedCluster();
-  await cluster.query(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idle in the pool'",
-  );
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+afterAll(async () => {
   await failOnLeakedSessions(cluster);
+  await cluster[Symbol.asyncDispose]();
 });
 
-const ROWS = 2_000;
-const SCRIPT = `
-  CREATE TABLE orders (id int PRIMARY KEY, at timestamptz DEFAULT '2026-01-01 00:00Z');
-  INSERT INTO orders SELECT i FROM generate_series(1, ${ROWS}) i;
-  ${Array.from({ length: 6 }, (_, i) => `CREATE TABLE t${i} AS SELECT ${i} AS a;`).join("\n")}`;
-const ORDERS = "database/tables/public/orders/0000.copy";
+function prove(url: string): ReturnType<typeof proveSession> {
+  return proveSession({ url: new Secret(url), applicationName: "sparekeep test", signal });
+}
 
-test("a session keeps the settings that the pooler did not let it begin with", async () => {
-  await using database = await createTestDatabase({ script: SCRIPT });
-  await database.query(`ALTER DATABASE ${database.name} SET datestyle = 'SQL, DMY'`);
-  await using pooler = await startPgBouncer(database.cluster);
-  const url = new Secret(pooler.url(database.name));
-  await using session = await connect({ url, applicationName: "sparekeep test", readOnly: true });
-  const [row] = await session.query<{ pid: number; style: string; ro: string }>(
-    `SELECT pg_backend_pid() AS pid, current_setting('datestyle') AS style,
-            current_setting('default_transaction_read_only') AS ro`,
+async function failure(work: Promise<unknown>): Promise<AppError> {
+  try {
+    await work;
+  } catch (error) {
+    return toAppError(error);
+  }
+  throw new Error("expected an error");
+}
+
+function open(url: string): ReturnType<typeof connect> {
+  return connect({ url: new Secret(url), applicationName: "sparekeep test", readOnly: true });
+}
+
+test("a server itself holds a session and an exported snapshot, and is no pooler", async () => {
+  expect(await prove(cluster.url("postgres"))).toMatchObject({
+    pooled: false,
+    pgSnapshot: expect.stringMatching(/^\d+:\d+:/),
+  });
+});
+
+test("a pooler in session mode holds both, and the session knows the process behind it", async () => {
+  await using bouncer = await startPgBouncer(cluster, { mode: "session" });
+  expect(await prove(bouncer.url("postgres"))).toMatchObject({ pooled: true });
+  await using session = await open(bouncer.url("postgres"));
+  const [row] = await session.query<{ pid: number; path: string; mode: string }>(
+    "SELECT pg_backend_pid() AS pid, current_setting('search_path') AS path, current_setting('default_transaction_read_only') AS mode",
   );
-  // The server's own number: by the pooler's, nobody would find out whom a session holds up.
-  expect(row).toEqual({ pid: session.backendPid, style: "ISO, YMD", ro: "on" });
+  expect(session.pooled).toBe(true);
+  expect(row).toEqual({ pid: session.backendPid, path: "", mode: "on" });
 });
 
-test("a capture is whole, and leaves the application none of its settings", async () => {
-  await using database = await createTestDatabase({ script: SCRIPT });
-  const direct = await captureToMemory(database.url);
-  await using pooler = await startPgBouncer(database.cluster);
-  const capture = await captureToMemory(pooler.url(database.name));
-  expect(capture.issues).toEqual([]);
-  expect(capture.database.tables).toEqual(direct.database.tables);
-  const url = new Secret(pooler.url(database.name));
-  const application = { url, applicationName: "idle in the pool", readOnly: false };
-  await using one = await connect(application);
-  await expect(one.query("CREATE TABLE public.made ()")).resolves.toEqual([]);
+const HIDDEN: readonly [string, PgBouncerOptions][] = [
+  ["transaction mode", { mode: "transaction" }],
+  [
+    "transaction mode, backends in turn",
+    { mode: "transaction", settings: { server_round_robin: "1" } },
+  ],
+  ["transaction mode, one backend", { mode: "transaction", settings: { default_pool_size: "1" } }],
+];
+
+test.each(HIDDEN)("%s is found out, although its port and name say nothing", async (_name, how) => {
+  await using bouncer = await startPgBouncer(cluster, how);
+  const url = bouncer.url("postgres");
+  // Idle backends of an application, so that there is something to take turns among.
+  await busy(url, 3);
+  const error = await failure(prove(url));
+  expect(error).toMatchObject({ code: "postgres.session_not_held", kind: "incompatible" });
+  expect(error.hint).toContain("session mode");
+  expect(await failure(open(url))).toMatchObject({ code: "postgres.session_not_held" });
+  await demandUntouched(url);
 });
 
-test("who waits for a lock is seen through it, and let through", async () => {
-  await using database = await createTestDatabase({ script: SCRIPT });
-  await using pooler = await startPgBouncer(database.cluster);
-  let met = false;
-  const capture = await captureToMemory(pooler.url(database.name), {
-    lockPatienceMs: 300,
-    hooks: {
-      duringFile: async (path) => {
-        if (path !== ORDERS || met) return;
-        met = true;
-        await database.query("ALTER TABLE orders ADD COLUMN extra int");
-      },
-    },
-  });
-  expect(capture.issues).toEqual([]);
-  expect(capture.database.tables.find(({ name }) => name === "orders")?.rows).toBe(String(ROWS));
-});
+/** Sessions that are open at once, so that the pooler opens as many backends. */
+async function busy(url: string, count: number): Promise<void> {
+  const { Client } = await import("pg");
+  const clients = Array.from({ length: count }, () => new Client(url));
+  await Promise.all(clients.map((client) => client.connect()));
+  await Promise.all(clients.map((client) => client.query("SELECT pg_sleep(0.2)")));
+  await Promise.all(clients.map((client) => client.end()));
+}
 
-test("a full pool is done without, and named where nothing goes on", async () => {
-  await using database = await createTestDatabase({ script: SCRIPT });
-  // Snapshot, watch and control take three.
-  await using pooler = await startPgBouncer(database.cluster, {
-    default_pool_size: "4",
-    query_wait_timeout: "1",
-  });
-  const capture = await captureToMemory(pooler.url(database.name), { connections: 3 });
-  expect(capture.issues).toEqual([]);
-  expect(capture.database.tables).toHaveLength(7);
-  await using tiny = await startPgBouncer(database.cluster, {
-    default_pool_size: "1",
-    query_wait_timeout: "1",
-  });
-  const refused = await captureToMemory(tiny.url(database.name)).catch(toAppError);
-  expect(refused).toMatchObject({ code: "postgres.too_many_connections" });
+/** The application's backends are as it left them: it writes, and finds its tables. */
+async function demandUntouched(url: string): Promise<void> {
+  const { Client } = await import("pg");
+  const clients = Array.from({ length: 6 }, () => new Client(url));
+  await Promise.all(clients.map((client) => client.connect()));
+  const asked = clients.map((client) =>
+    client.query(
+      "SELECT current_setting('search_path') AS path, current_setting('default_transaction_read_only') AS mode, pg_sleep(0.1)",
+    ),
+  );
+  const seen = (await Promise.all(asked)).map(({ rows }) => rows[0]);
+  await Promise.all(clients.map((client) => client.end()));
+  for (const row of seen) expect(row).toMatchObject({ path: '"$user", public', mode: "off" });
+}
+
+test("statement mode is refused", async () => {
+  await using bouncer = await startPgBouncer(cluster, { mode: "statement" });
+  expect((await failure(open(bouncer.url("postgres")))).code).toMatch(
+    /^postgres\.(?:session_not_held|statement_failed|unreachable)$/,
+  );
 });

@@ -1,96 +1,106 @@
-import { spawn } from "node:child_process";
+import { chown, copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { once } from "node:events";
-import { chown, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect as connectSocket, createServer } from "node:net";
+import { spawn } from "node:child_process";
+import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { serverUser } from "../../demo/server-user.ts";
+import { pgBouncerAt } from "../../scripts/setup/pgbouncer.js";
+import { ROOT } from "../../scripts/setup/place.js";
+import type { Certificates } from "./certificates.ts";
 import type { Cluster } from "./cluster.ts";
 
-const PROGRAM = "/usr/sbin/pgbouncer";
-
-export interface Pooler extends AsyncDisposable {
-  url(database: string): string;
+export interface PgBouncer extends AsyncDisposable {
+  readonly port: number;
+  url(database: string, role?: { readonly name: string; readonly password: string }): string;
 }
 
-/** A real PgBouncer in session mode, in front of the cluster, for its superuser. */
+export interface PgBouncerOptions {
+  readonly mode: "session" | "transaction" | "statement";
+  readonly settings?: Readonly<Record<string, string>>;
+  /** It then asks for TLS. */
+  readonly certificates?: Certificates;
+  readonly users?: readonly { readonly name: string; readonly password: string }[];
+}
+
+/** A real PgBouncer before the cluster, on a port of its own. It runs as the user nobody where we are root. */
 export async function startPgBouncer(
   cluster: Cluster,
-  settings: Readonly<Record<string, string>> = {},
-): Promise<Pooler> {
-  const folder = await mkdtemp(join(tmpdir(), "sparekeep-bouncer-"));
+  { mode, settings = {}, users = [], certificates }: PgBouncerOptions,
+): Promise<PgBouncer> {
+  const folder = await mkdtemp(join(tmpdir(), "sparekeep-pgbouncer-"));
   const port = await freePort();
-  const users = join(folder, "users");
-  const config = join(folder, "config");
-  await writeFile(users, `"${cluster.superuser}" "${cluster.password}"\n`);
-  const lines = {
+  const superuser = { name: cluster.superuser, password: cluster.password };
+  const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+  const all = [superuser, ...users];
+  const list = all.map(({ name, password }) => `${quoted(name)} ${quoted(password)}\n`);
+  const file = (name: string): string => join(folder, name);
+  await writeFile(file("users.txt"), list.join(""));
+  const tls = certificates === undefined ? {} : await tlsSettings(folder, certificates);
+  const lines = Object.entries({
     listen_addr: "127.0.0.1",
     listen_port: String(port),
     unix_socket_dir: "",
     auth_type: "scram-sha-256",
-    auth_file: users,
-    pool_mode: "session",
-    default_pool_size: "12",
-    logfile: join(folder, "log"),
+    auth_file: file("users.txt"),
+    pool_mode: mode,
+    ignore_startup_parameters: "options,extra_float_digits",
+    ...tls,
     ...settings,
-  };
-  await writeFile(
-    config,
-    [
-      "[databases]",
-      `* = host=127.0.0.1 port=${cluster.port}`,
-      "[pgbouncer]",
-      ...Object.entries(lines).map(([name, value]) => `${name} = ${value}`),
-      "",
-    ].join("\n"),
-  );
-  const { uid, gid } = serverUser();
-  if (uid !== undefined && gid !== undefined) {
-    for (const path of [folder, users, config]) await chown(path, uid, gid);
+  }).map(([key, value]) => `${key} = ${value}\n`);
+  const databases = `[databases]\n* = host=127.0.0.1 port=${cluster.port}\n`;
+  await writeFile(file("pgbouncer.ini"), `${databases}[pgbouncer]\n${lines.join("")}`);
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) {
+    for (const name of ["", ...(await readdir(folder))]) await chown(file(name), 65_534, 65_534);
   }
-  const child = spawn(PROGRAM, ["-q", config], {
-    cwd: folder,
-    stdio: "ignore",
-    ...(uid === undefined || gid === undefined ? {} : { uid, gid }),
+  const { program, libraries } = pgBouncerAt(ROOT);
+  const child = spawn(program, [file("pgbouncer.ini")], {
+    env: { PATH: "/usr/bin:/bin", ...libraries },
+    stdio: ["ignore", "pipe", "pipe"],
+    ...(isRoot ? { uid: 65_534, gid: 65_534 } : {}),
   });
-  const ended = once(child, "exit").then(() => true);
-  // A test that ends without its end does not leave it behind.
-  const kill = (): void => void child.kill("SIGKILL");
-  process.once("exit", kill);
-  const stop = async (): Promise<void> => {
-    child.kill("SIGKILL");
-    await ended;
-    process.off("exit", kill);
-    await rm(folder, { recursive: true, force: true });
-  };
-  while (!(await answers(port))) {
-    if (!(await Promise.race([ended, delay(50, false)]))) continue;
-    const log = await readFile(join(folder, "log"), "utf8").catch(String);
-    await stop();
-    throw new Error(`pgbouncer ended at its start: ${log.slice(-1000)}`);
-  }
+  const ended = once(child, "close");
+  await listening(child, program);
   return {
-    url: (database) => {
-      const at = new URL(cluster.url(database));
-      at.port = String(port);
-      return at.href;
+    port,
+    url: (database, { name, password } = superuser) =>
+      `postgresql://${encodeURIComponent(name)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`,
+    [Symbol.asyncDispose]: async () => {
+      // It waits for clients on SIGINT; SIGTERM ends it at once.
+      child.kill("SIGTERM");
+      await ended;
+      await rm(folder, { recursive: true, force: true });
     },
-    [Symbol.asyncDispose]: stop,
   };
 }
 
-async function answers(port: number): Promise<boolean> {
-  const socket = connectSocket(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
+async function tlsSettings(
+  folder: string,
+  { keyFile, certificateFile }: Certificates,
+): Promise<Record<string, string>> {
+  const [key, certificate] = [join(folder, "tls.key"), join(folder, "tls.crt")];
+  await copyFile(keyFile, key);
+  await copyFile(certificateFile, certificate);
+  return {
+    client_tls_sslmode: "require",
+    client_tls_key_file: key,
+    client_tls_cert_file: certificate,
+  };
+}
+
+async function listening(child: ReturnType<typeof spawn>, program: string): Promise<void> {
+  let output = "";
+  await new Promise<void>((resolve, reject) => {
+    const hear = (bytes: Buffer): void => {
+      output += bytes.toString();
+      if (/process up/.test(output)) resolve();
+    };
+    child.stdout?.on("data", hear);
+    child.stderr?.on("data", hear);
+    child.once("error", reject);
+    child.once("close", () => reject(new Error(`${program} ended:\n${output}`)));
+  });
 }
 
 async function freePort(): Promise<number> {

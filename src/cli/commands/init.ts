@@ -1,8 +1,13 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { counted } from "../../kernel/index.ts";
-import { init, loadPolicy } from "../../operation/index.ts";
-import type { InitOptions, InitResult } from "../../operation/index.ts";
+import { connectProject, init, loadPolicy } from "../../operation/index.ts";
+import type {
+  ConnectedProject,
+  InitOptions,
+  InitResult,
+  OperationContext,
+} from "../../operation/index.ts";
 import { parsePolicy } from "../../policy/index.ts";
 import type { ConnectionReference } from "../../policy/index.ts";
 import {
@@ -14,10 +19,12 @@ import {
 import type { OutputFlags } from "../common-options.ts";
 import { connectionOf } from "../connection-flags.ts";
 import { cliError } from "../errors.ts";
+import { describeWay, hasProjectFlags, projectOptions, sourceText } from "../init-project.ts";
+import type { ProjectFlags } from "../init-project.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 
-interface InitFlags extends OutputFlags {
+interface InitFlags extends OutputFlags, ProjectFlags {
   readonly policy?: string;
   readonly destination?: string;
   readonly generatePassword?: boolean;
@@ -36,6 +43,10 @@ export const initVerb: Verb = {
       "sparekeep init --connection-env DATABASE_URL --to /mnt/backup",
       "write sparekeep.yaml and create its repository",
     ],
+    [
+      "sparekeep init abcdefghijklmnopqrst --database-password-env PGPASSWORD --token-env SUPABASE_ACCESS_TOKEN --root-certificate prod-ca-2021.crt --to /mnt/backup",
+      "the same of a Supabase project, by the connection that works",
+    ],
     ["sparekeep init --policy shop.yaml", "create the repositories that a policy names"],
     [
       "sparekeep init --policy shop.yaml --generate-password",
@@ -43,8 +54,10 @@ export const initVerb: Verb = {
     ],
   ],
   register: (program: Command, run) =>
-    addOutputOptions(addPolicyOption(program.command("init")))
-      .description("create repositories, and with --to the policy itself")
+    addOutputOptions(addPolicyOption(program.command("init [project]")))
+      .description(
+        "create repositories, and with --to the policy itself, of a Supabase project by its reference or address",
+      )
       .option("-d, --destination <name>", "create only this one of the policy")
       .option(
         "--generate-password",
@@ -63,57 +76,135 @@ export const initVerb: Verb = {
         "--password-file <file>",
         "with --to: where the password is kept, made if it is not there (default: beside the policy)",
       )
-      .action((flags: InitFlags) =>
+      .option(
+        "--database-password-env <name>",
+        "with a project: variable that holds the password of its database",
+      )
+      .option("--database-password-file <file>", "with a project: file of mode 0600 that holds it")
+      .option(
+        "--token-env <name>",
+        "with a project: variable with a token of the Management API, which names the session pooler",
+      )
+      .option("--token-file <file>", "with a project: file of mode 0600 that holds the token")
+      .option("--management-api <url>", "with a project: another address of that API")
+      .option("--pooler <host>", "with a project: host of its session pooler")
+      .option(
+        "--root-certificate <file>",
+        "with a project: Supabase's root certificate, from the project's database settings",
+      )
+      .action((project: string | undefined, flags: InitFlags) =>
         run(flags, async ({ context, output, json, document }) => {
-          const result = await init(context, await optionsOf(flags));
-          if (json) await document(result);
-          else for (const line of describe(result)) await output.line(line);
+          const { options, way } = await optionsOf(context, flags, project);
+          const result = await init(context, options);
+          const { url: _url, ...shown } = way ?? {};
+          if (json) await document(way === undefined ? result : { ...result, connection: shown });
+          else
+            for (const line of [
+              ...(way === undefined ? [] : describeWay(way)),
+              ...describe(result),
+            ])
+              await output.line(printable(line));
           return 0;
         }),
       ),
 };
 
-async function optionsOf(flags: InitFlags): Promise<InitOptions> {
-  return { ...(await withoutWeakness(flags)), allowWeak: flags.allowWeak === true };
+interface Chosen {
+  readonly options: InitOptions;
+  readonly way?: ConnectedProject;
 }
 
-async function withoutWeakness(flags: InitFlags): Promise<InitOptions> {
+async function optionsOf(
+  context: OperationContext,
+  flags: InitFlags,
+  project: string | undefined,
+): Promise<Chosen> {
+  const { options, ...way } = await withoutWeakness(context, flags, project);
+  return { options: { ...options, allowWeak: flags.allowWeak === true }, ...way };
+}
+
+async function withoutWeakness(
+  context: OperationContext,
+  flags: InitFlags,
+  project: string | undefined,
+): Promise<Chosen> {
   const path = flags.policy ?? DEFAULT_POLICY_FILE;
   const destinations = flags.destination === undefined ? undefined : [flags.destination];
-  if (flags.to !== undefined) return newPolicy(flags, path, flags.to);
+  if (flags.to !== undefined) return newPolicy(context, flags, { path, folder: flags.to, project });
   const stray = ["connection", "connectionEnv", "connectionFile", "name", "passwordFile"] as const;
-  if (stray.some((name) => flags[name] !== undefined)) {
+  const isStray = stray.some((name) => flags[name] !== undefined) || hasProjectFlags(flags);
+  if (isStray || project !== undefined) {
     throw cliError("usage", {
-      message: "a connection, name or password file without --to",
+      message: "a project, connection, name or password file without --to",
       hint: "Add --to FOLDER to write a new policy.",
     });
   }
   const policy = await loadPolicy(path);
   const generatePassword = flags.generatePassword === true;
-  return { policy, generatePassword, ...given("destinations", destinations) };
+  return { options: { policy, generatePassword, ...given("destinations", destinations) } };
 }
 
 /** The text is read back by the parser: what is written is what later verbs will understand. */
-function newPolicy(flags: InitFlags, path: string, folder: string): InitOptions {
-  const connection = connectionOf(
+async function newPolicy(
+  context: OperationContext,
+  flags: InitFlags,
+  place: { readonly path: string; readonly folder: string; readonly project: string | undefined },
+): Promise<Chosen> {
+  const { path, folder, project } = place;
+  const connection = givenConnection(flags, project);
+  const directory = dirname(resolve(path));
+  const beside = (suffix: string): string =>
+    join(directory, `${basename(path).replace(/\.ya?ml$/, "")}.${suffix}`);
+  const certificate = flags.rootCertificate;
+  const root = certificate === undefined ? undefined : resolve(certificate);
+  const way = await connectProject(context, projectOptions(flags, project, connection, root));
+  if (way === undefined && hasProjectFlags(flags)) {
+    throw cliError("usage", {
+      message: "options of a Supabase project for a connection that is none of Supabase's",
+      hint: "Name the project, or leave them out.",
+    });
+  }
+  // What works is another string than the one given: it gets a file of its own.
+  const isNew = way !== undefined && !way.asGiven;
+  const written = isNew
+    ? `{ file: ${JSON.stringify(shown(directory, beside("connection")))} }`
+    : "";
+  const reference = isNew || connection === undefined ? written : absolute(connection);
+  const text = policyText({
+    name: flags.name ?? "backup",
+    source:
+      way === undefined
+        ? `    kind: postgres\n    connection: ${reference}`
+        : sourceText(way, reference, flags),
+    url: resolve(folder),
+    passwordFile: shown(directory, resolve(flags.passwordFile ?? beside("password"))),
+  });
+  const policy = parsePolicy({ text, file: path, directory });
+  const connectionFile = isNew ? { path: beside("connection"), text: way.url } : undefined;
+  const options = { policy, generatePassword: true, policyFile: { path, text } };
+  return {
+    options: { ...options, ...given("connectionFile", connectionFile) },
+    ...given("way", way),
+  };
+}
+
+/** One is needed, unless the project is named and the password of its database. */
+function givenConnection(
+  flags: InitFlags,
+  project: string | undefined,
+): ConnectionReference | undefined {
+  const { connection, connectionEnv, connectionFile } = flags;
+  const isGiven = [connection, connectionEnv, connectionFile].some((one) => one !== undefined);
+  if (project !== undefined && !isGiven) return undefined;
+  return connectionOf(
     {
-      ...given("text", flags.connection),
-      ...given("env", flags.connectionEnv),
-      ...given("file", flags.connectionFile),
+      ...given("text", connection),
+      ...given("env", connectionEnv),
+      ...given("file", connectionFile),
     },
     "--connection-env, --connection-file and --connection",
     "--connection-env or --connection-file",
   );
-  const directory = dirname(resolve(path));
-  const beside = join(directory, `${basename(path).replace(/\.ya?ml$/, "")}.password`);
-  const text = policyText({
-    name: flags.name ?? "backup",
-    connection: absolute(connection),
-    url: resolve(folder),
-    passwordFile: shown(directory, resolve(flags.passwordFile ?? beside)),
-  });
-  const policy = parsePolicy({ text, file: path, directory });
-  return { policy, generatePassword: true, policyFile: { path, text } };
 }
 
 function absolute(reference: ConnectionReference): string {
@@ -131,7 +222,8 @@ function shown(directory: string, path: string): string {
 
 function policyText(values: {
   readonly name: string;
-  readonly connection: string;
+  /** Its keys, indented. */
+  readonly source: string;
   readonly url: string;
   readonly passwordFile: string;
 }): string {
@@ -141,8 +233,7 @@ name: ${JSON.stringify(values.name)}
 
 sources:
   database:
-    kind: postgres
-    connection: ${values.connection}
+${values.source}
 
 destinations:
   local:

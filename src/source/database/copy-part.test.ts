@@ -21,6 +21,7 @@ function fakeSession(
   const session = {
     versionNum: 150_000,
     backendPid: 1,
+    pooled: false,
     query: async (sql: string) => {
       if (sql === lostAt) throw new Error("session lost");
       return rows;
