@@ -98,7 +98,7 @@ export async function planRowsRestore(
   }
   const chosen = chooseRows(manifest, names, options);
   const plan = await planPartialRestore(
-    await partialOptions(context, options, { repository, snapshot, reader, manifest, chosen }),
+    partialOptions(context, options, { repository, snapshot, reader, manifest, chosen }),
   );
   const { database, targetIsSource, tables, conflicts, notes, steps, stagedBytes } = plan;
   return {
@@ -136,11 +136,11 @@ interface Opened {
   readonly chosen: readonly ChosenTable[];
 }
 
-async function partialOptions(
+function partialOptions(
   { signal, toolDirectories }: OperationContext,
   options: RestoreRowsOptions,
   { repository, snapshot, reader, manifest, chosen }: Opened,
-): Promise<PartialOptions> {
+): PartialOptions {
   const { onProgress } = options;
   const { versionNum } = manifest.database.server;
   return {
@@ -154,7 +154,7 @@ async function partialOptions(
     snapshot,
     manifest,
     targetUrl: options.target,
-    tools: await findClientTools(toolDirectories, versionNum, { signal }),
+    tools: () => findClientTools(toolDirectories, versionNum, { signal }),
     chosen,
     withChildren: options.withChildren,
     form: options.form,

@@ -153,7 +153,9 @@ test("a point of some tables has no parents to give, and says so", async () => {
     "public.orders: foreign key orders_customer_fkey is not built",
   );
   expect((await beside.execute()).tables).toMatchObject([{ inserted: 2n }]);
-  await using rest = await planRowsRestore(context, options("full"));
+  // The client programs are for definitions alone.
+  const bare = { ...context, toolDirectories: [] };
+  await using rest = await planRowsRestore(bare, options("full"));
   expect((await rest.execute()).outcome).toBe("complete");
 });
 

@@ -47,12 +47,13 @@ export function partialOptions(
     snapshot: made.files.snapshot,
     manifest: made.manifest,
     targetUrl: new Secret(url),
-    tools: {
-      pgDump: programs.pg_dump,
-      pgRestore: programs.pg_restore,
-      psql: programs.psql,
-      major: 15,
-    },
+    tools: () =>
+      Promise.resolve({
+        pgDump: programs.pg_dump,
+        pgRestore: programs.pg_restore,
+        psql: programs.psql,
+        major: 15,
+      }),
     chosen: chosenOf(made, wanted),
     withChildren: false,
     form: { kind: "merge", deleteExtra: false },

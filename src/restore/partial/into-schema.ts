@@ -25,7 +25,9 @@ export async function planIntoSchema(
 ): Promise<PartialPlan> {
   const work: PartialWork = { options, session, tables: new Map() };
   await requireFreeSchema(session, schema);
-  const definitions = readDefinitions(await loadArchive(options));
+  const definitions = readDefinitions(
+    await loadArchive({ ...options, tools: await options.tools() }),
+  );
   const foreignKeys: ForeignKey[] = [];
   for (const definition of definitions.foreignKeys) {
     foreignKeys.push(await complete(work, definition));

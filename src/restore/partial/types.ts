@@ -30,7 +30,8 @@ export interface PartialOptions {
   readonly manifest: Manifest;
   /** The database that lives; it may be the source itself. */
   readonly targetUrl: Secret;
-  readonly tools: ClientTools;
+  /** Asked for only where definitions are read: rows can be merged on a machine without any. */
+  readonly tools: () => Promise<ClientTools>;
   readonly chosen: readonly ChosenTable[];
   /** Rows that refer to the chosen ones come along. */
   readonly withChildren: boolean;
