@@ -215,3 +215,47 @@ describe("a release", () => {
     );
   });
 });
+
+describe("a release by an ordinary login", () => {
+  test("does what the login may, and names what it may not", async () => {
+    await using source = await startCluster({ superuser: "postgres" });
+    await source.createDatabase("app");
+    await source.psql(
+      `CREATE ROLE op LOGIN; CREATE ROLE other;
+       CREATE EXTENSION dblink SCHEMA public;
+       CREATE FUNCTION call() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM http_get(NULL); RETURN NEW; END';
+       CREATE SCHEMA s AUTHORIZATION other;
+       CREATE TABLE mine (a int); CREATE TABLE s.theirs (a int);
+       CREATE TRIGGER tell AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION call();
+       CREATE PUBLICATION p FOR TABLE mine; CREATE PUBLICATION q FOR TABLE s.theirs;
+       ALTER TABLE mine OWNER TO op; ALTER FUNCTION call OWNER TO op; ALTER TABLE s.theirs OWNER TO other;
+       CREATE FUNCTION ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+       CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION ddl()`,
+      "app",
+    );
+    const made = await captureForRestore(source.url("app"));
+    await using target = await startCluster();
+    await target.query("CREATE ROLE op LOGIN CREATEDB CREATEROLE PASSWORD 'of op'");
+    const url = target.url("back", { name: "op", password: "of op" });
+    await (await planRestore(restoreOptions(made, url))).execute();
+    const plan = await planRelease(releaseOptions(made, url, { kinds: ITEM_KINDS }));
+    expect(plan.refused.map(({ id, why }) => [id, why])).toEqual([
+      ["extension dblink", "only a superuser may install it"],
+      ["event trigger e", "only a superuser may create one"],
+    ]);
+    const result = await plan.execute();
+    expect(result).toMatchObject({
+      outcome: "incomplete",
+      released: [
+        { id: "publication p", outcome: "released" },
+        {
+          id: "publication q",
+          outcome: "failed",
+          message: expect.stringContaining("permission denied for schema s") as unknown,
+          hint: expect.stringMatching(/run: .*ADD TABLE ONLY "s"\."theirs"/) as unknown,
+        },
+        { id: "trigger public.mine tell", outcome: "released" },
+      ],
+    });
+  });
+});

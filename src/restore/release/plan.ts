@@ -186,7 +186,7 @@ async function execute(
         await runItem(item, { hands, facts, archiveDatabase: given.toc.databaseName });
       } catch (thrown) {
         rethrowFatal(thrown);
-        done.set(id, failedItem(id, thrown));
+        done.set(id, failedItem(now, thrown, facts));
       }
     }
   };
@@ -214,7 +214,13 @@ async function execute(
   return { outcome: complete ? "complete" : "incomplete", released };
 }
 
-function failedItem(id: string, thrown: unknown): ReleasedItem {
-  const { message, hint } = toAppError(thrown);
+function failedItem(
+  { id, statements }: ListedItem,
+  thrown: unknown,
+  facts: ReleaseFacts,
+): ReleasedItem {
+  const { message, hint: given } = toAppError(thrown);
+  const byOwner = `As its owner or a superuser run: ${statements.join("; ")}.`;
+  const hint = facts.superuser ? given : byOwner;
   return { id, outcome: "failed", message, ...(hint === undefined ? {} : { hint }) };
 }
