@@ -2,7 +2,7 @@
  * effects
  *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; of a Supabase project with a token its configuration; snapshots, proofs, indexes and the manifest of the newest good point of the repository
  *   writes        one audit record; of a plan with `git` a commit, pushed; packs, indexes and one snapshot of the repository; a record that it is verified or suspect
- *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read; with `lock:` Object Lock on everything that the snapshot needs
+ *   locks         a shared restic lock, refreshed until the snapshot is written; ACCESS SHARE on each table while it is read, given up where others wait for it for longer than lock_patience; with `lock:` Object Lock on everything that the snapshot needs
  *   leaves behind nothing at the source; interrupted: packs that nothing refers to
  *   exit codes    0; 3 incomplete; 21 suspect: a guard spoke, the point counts for nothing until it is accepted; 1 source or store not reachable; 10 no repository; 11 locked; 12 wrong password; 130
  */

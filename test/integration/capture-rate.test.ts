@@ -1,9 +1,17 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { MIB, systemClock } from "../../src/kernel/index.ts";
+import { MIB, Secret, silentLog, systemClock } from "../../src/kernel/index.ts";
 import type { Clock } from "../../src/kernel/index.ts";
-import { captureToMemory } from "../support/capture.ts";
+import { createTemporaryFolder } from "../../src/objectstore/testing/index.ts";
+import { backup, init } from "../../src/operation/index.ts";
+import { parsePolicy } from "../../src/policy/index.ts";
+import { clientToolFolders } from "../../src/postgres/index.ts";
+import { captureDump } from "../../src/source/index.ts";
+import { captureToMemory, testTools } from "../support/capture.ts";
 import { createTestDatabase, failOnLeakedSessions, sharedCluster } from "../support/cluster.ts";
 import type { TestDatabase } from "../support/cluster.ts";
+import { operationContext } from "../support/operation-context.ts";
 
 afterEach(async () => {
   await failOnLeakedSessions(await sharedCluster());
@@ -14,6 +22,9 @@ const ROW_BYTES = 1_000;
 const SCRIPT = `
   CREATE TABLE large AS SELECT repeat('x', ${ROW_BYTES - 1}) AS x FROM generate_series(1, ${ROWS}) i;
   CREATE TABLE other AS TABLE large;`;
+/** Text that pg_dump cannot shrink away. */
+const NOISE =
+  "CREATE TABLE noise AS SELECT md5(i::text) AS noise FROM generate_series(1, 100000) i";
 /** What may lie between the server and the rows that were let through: both sides' sockets, and our queue. */
 const ON_THE_WAY = 24 * MIB;
 
@@ -122,6 +133,58 @@ describe("a rate of reading", () => {
       4 * MIB,
     ]);
     expect(clock.monotonicMs()).toBeGreaterThanOrEqual(7_000);
+  });
+
+  test("holds for what pg_dump writes, too", async () => {
+    await using database = await createTestDatabase({ script: NOISE });
+    const clock = new HeldClock();
+    clock.letGo();
+    const dump = await captureDump({
+      url: new Secret(database.url),
+      tools: await testTools(),
+      keyring: { encrypt: (pieces) => pieces },
+      for: { passphrase: new Secret("unused") },
+      write: async () => undefined,
+      clock,
+      log: silentLog,
+      readBytesPerSecond: 64 * 1024,
+      signal: new AbortController().signal,
+    });
+    const seconds = dump.plaintext.sizeBytes / (64 * 1024);
+    expect(seconds).toBeGreaterThan(10);
+    expect(clock.monotonicMs()).toBeGreaterThanOrEqual((seconds - 1) * 1000);
+  });
+
+  test("of the policy's source holds for a run of its plan", async () => {
+    await using database = await createTestDatabase({ script: NOISE });
+    await using folder = await createTemporaryFolder();
+    const file = (name: string, text: string): Promise<void> =>
+      writeFile(join(folder.path, name), text, { mode: 0o600 });
+    await file("url", database.url);
+    await file("password", "correct horse battery staple 9812");
+    const policy = parsePolicy({
+      text: [
+        "sparekeep: 1",
+        "name: shop",
+        "sources: { db: { kind: postgres, connection: { file: url }, limits: { read: 64 KiB/s } } }",
+        "destinations: { local: { url: ./repository, password: { file: password } } }",
+        "plans: { nightly: { source: db, capture: everything, to: local } }",
+      ].join("\n"),
+      file: "p.yaml",
+      directory: folder.path,
+    });
+    const clock = new HeldClock();
+    clock.letGo();
+    const context = {
+      ...operationContext(join(folder.path, "state")),
+      clock,
+      toolDirectories: await clientToolFolders(process.env["PATH"]),
+    };
+    await init(context, { policy, generatePassword: false, allowWeak: false });
+    const result = await backup(context, { policy });
+    expect(result.outcome).toBe("complete");
+    // 33 bytes a row.
+    expect(clock.monotonicMs()).toBeGreaterThanOrEqual(((100_000 * 33) / (64 * 1024) - 1) * 1000);
   });
 
   test("the trap: without one the server sends everything", async () => {

@@ -250,6 +250,31 @@ describe("a migration that waits for a backup", () => {
     expect(rowsOf(capture)).toEqual({ early: "0", late: "0" });
   });
 
+  test("is seen by a role that may do nothing but read", async () => {
+    await using database = await createTestDatabase({ script: LARGE });
+    const role = { name: `reads_${process.pid}`, password: "secret" };
+    await database.query(
+      `CREATE ROLE ${role.name} LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data`,
+    );
+    const stalled = new Set<string>();
+    const running = captureToMemory(database.cluster.url(database.name, role), {
+      lockPatienceMs: PATIENCE_MS,
+      hooks: {
+        duringFile: async (path) => {
+          if (stalled.has(path) || (path !== SCHEMA && path !== ORDERS)) return;
+          stalled.add(path);
+          await using queue = await Queue.form(database, LOCK);
+          await queue.done;
+        },
+      },
+    });
+    const [capture] = await Promise.allSettled([running]);
+    await database.query(`DROP OWNED BY ${role.name}; DROP ROLE ${role.name}`);
+    expect(capture).toMatchObject({ status: "fulfilled", value: { issues: [] } });
+    expect([...stalled]).toEqual([SCHEMA, ORDERS]);
+    expect((await running).notices).toHaveLength(2);
+  });
+
   test("ends a portable dump, which holds every table from its beginning to its end", async () => {
     await using database = await createTestDatabase({ script: LARGE });
     let met = false;

@@ -2,7 +2,7 @@
  * effects
  *   reads         the source database, READ ONLY, in sessions named "sparekeep ..."; the files of public keys
  *   writes        one audit record; the encrypted file and its manifest, never over another one; where named a record of the manifest in a repository
- *   locks         ACCESS SHARE on each table until pg_dump has ended
+ *   locks         ACCESS SHARE on each table until pg_dump has ended; given up, and the dump begun again three times, where others wait for one for longer than lock_patience
  *   leaves behind nothing at the source; ciphertext in a private folder below TMPDIR until it is stored; failed: nothing under the name, or an error that names what the store did not remove
  *   exit codes    0; 1 source or store not reachable; 2 a recipient or a name that cannot be used; 20 what was read back differs; 130
  */
