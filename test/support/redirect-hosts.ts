@@ -6,10 +6,10 @@
 import { Socket } from "node:net";
 
 const ports = JSON.parse(process.env["SPAREKEEP_TEST_HOSTS"] ?? "{}") as Record<string, number>;
-const connect: (this: Socket, ...rest: unknown[]) => Socket = Reflect.get(
-  Socket.prototype,
-  "connect",
-);
+const connect = Reflect.get(Socket.prototype, "connect") as unknown as (
+  this: Socket,
+  ...rest: unknown[]
+) => Socket;
 
 function redirected(this: Socket, port: unknown, host: unknown, ...rest: unknown[]): Socket {
   if (typeof port !== "number" || typeof host !== "string" || host.startsWith("127.")) {
