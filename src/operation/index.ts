@@ -112,6 +112,8 @@ export type { LsLine, LsOptions, LsResult } from "./ls.ts";
 export const drillDump = lazily(async () => (await import("./portable/drill-dump.ts")).drillDump);
 export type { DrillDumpOptions, DrillResult } from "./portable/drill-dump.ts";
 export { localDumpPolicy } from "./portable/local-policy.ts";
+export const roleSql = lazily(async () => (await import("./role-sql.ts")).roleSql);
+export type { RoleSqlOptions } from "./role-sql.ts";
 export const connectProject = lazily(
   async () => (await import("./connect-project.ts")).connectProject,
 );

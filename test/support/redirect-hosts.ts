@@ -6,7 +6,7 @@
 import { Socket } from "node:net";
 
 const ports = JSON.parse(process.env["SPAREKEEP_TEST_HOSTS"] ?? "{}") as Record<string, number>;
-const connect = Reflect.get(Socket.prototype, "connect") as (
+const connect = Reflect.get(Socket.prototype, "connect") as unknown as (
   this: Socket,
   ...rest: unknown[]
 ) => Socket;

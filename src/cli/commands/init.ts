@@ -1,14 +1,15 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { counted } from "../../kernel/index.ts";
-import { connectProject, init, loadPolicy } from "../../operation/index.ts";
+import { connectProject, init, loadPolicy, roleSql } from "../../operation/index.ts";
 import type {
   ConnectedProject,
   InitOptions,
   InitResult,
   OperationContext,
+  RoleSqlOptions,
 } from "../../operation/index.ts";
-import { parsePolicy } from "../../policy/index.ts";
+import { parsePolicy, sourceNamed } from "../../policy/index.ts";
 import type { ConnectionReference } from "../../policy/index.ts";
 import {
   addOutputOptions,
@@ -25,6 +26,7 @@ import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 
 interface InitFlags extends OutputFlags, ProjectFlags {
+  readonly roleSql?: string;
   readonly policy?: string;
   readonly destination?: string;
   readonly generatePassword?: boolean;
@@ -46,6 +48,10 @@ export const initVerb: Verb = {
     [
       "sparekeep init abcdefghijklmnopqrst --database-password-env PGPASSWORD --token-env SUPABASE_ACCESS_TOKEN --root-certificate prod-ca-2021.crt --to /mnt/backup",
       "the same of a Supabase project, by the connection that works",
+    ],
+    [
+      "sparekeep init --role-sql backup_reader --connection-env DATABASE_URL",
+      "SQL of a role that can read all and change nothing",
     ],
     ["sparekeep init --policy shop.yaml", "create the repositories that a policy names"],
     [
@@ -92,8 +98,18 @@ export const initVerb: Verb = {
         "--root-certificate <file>",
         "with a project: Supabase's root certificate, from the project's database settings",
       )
+      .option(
+        "--role-sql <role>",
+        "only print the SQL of a role that can read all of the database and change nothing",
+      )
       .action((project: string | undefined, flags: InitFlags) =>
         run(flags, async ({ context, output, json, document }) => {
+          if (flags.roleSql !== undefined) {
+            const sql = await roleSql(context, await roleOf(flags, flags.roleSql));
+            if (json) await document({ sql });
+            else for (const line of sql.trimEnd().split("\n")) await output.line(printable(line));
+            return 0;
+          }
           const { options, way } = await optionsOf(context, flags, project);
           const result = await init(context, options);
           const { url: _url, ...shown } = way ?? {};
@@ -108,6 +124,22 @@ export const initVerb: Verb = {
         }),
       ),
 };
+
+/** The connection that is given, else that of the policy's only source. */
+async function roleOf(flags: InitFlags, role: string): Promise<RoleSqlOptions> {
+  // A dollar could end the quoting of the blocks that hold it.
+  if (!/^[^\p{Cc}$]{1,63}$/u.test(role)) {
+    throw cliError("usage", { message: "name that --role-sql does not take for a role" });
+  }
+  const { connection, connectionEnv, connectionFile } = flags;
+  if ([connection, connectionEnv, connectionFile].every((one) => one === undefined)) {
+    const policy = await loadPolicy(flags.policy ?? DEFAULT_POLICY_FILE);
+    return { role, connection: sourceNamed(policy).connection };
+  }
+  const reference = givenConnection(flags, undefined);
+  if (reference === undefined) throw cliError("usage", { message: "no connection" });
+  return { role, connection: reference };
+}
 
 interface Chosen {
   readonly options: InitOptions;
