@@ -157,7 +157,7 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
       SET session_replication_role = replica; INSERT INTO items VALUES (1, 99, 'new', NULL), (2, 98, 'new', NULL)`);
     const { plan } = await restore(["public.items"]);
     expect(plan.tables).toMatchObject([{ onlyInTarget: 2n, deletes: 0n, inserts: 0n }]);
-    expect(plan.notes).toContain("public.items: 2 rows stand only in the target, and stay");
+    expect(plan.notes).toContain("public.items: only in the target, and stay: 2 rows");
     const deleted = await restore(["public.items"], { form: { kind: "merge", deleteExtra: true } });
     expect(deleted.plan.tables[0]?.samples).toContainEqual({
       action: "delete",
