@@ -114,7 +114,7 @@ describe("rows back into the database that lives", () => {
     const { code, stdout, stderr } = await bench.run([...flags, "--confirm", "shop"]);
     expect(code).toBe(1);
     expect(stdout).toContain("shop.orders: column total of the snapshot is not in the table");
-    expect(stderr).toContain("error: 1 conflicts, first in shop.orders");
+    expect(stderr).toContain("error: 1 conflict, first in shop.orders");
     await cluster.psql("ALTER TABLE shop.orders RENAME sum TO total", "shop");
   });
 

@@ -2,9 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Secret } from "../../src/kernel/index.ts";
 import { connect } from "../../src/postgres/index.ts";
 import { planPartialRestore } from "../../src/restore/index.ts";
+import type { PartialOptions } from "../../src/restore/index.ts";
 import { createTestDatabase, failOnLeakedSessions, startCluster } from "../support/cluster.ts";
 import type { Cluster, TestDatabase } from "../support/cluster.ts";
-import { partialOptions, restoreRows } from "../support/partial.ts";
+import { partialOptions, restoreRows, tableOf } from "../support/partial.ts";
 import type { Wanted } from "../support/partial.ts";
 import { captureForRestore } from "../support/restore.ts";
 import type { Made } from "../support/restore.ts";
@@ -157,7 +158,7 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
       SET session_replication_role = replica; INSERT INTO items VALUES (1, 99, 'new', NULL), (2, 98, 'new', NULL)`);
     const { plan } = await restore(["public.items"]);
     expect(plan.tables).toMatchObject([{ onlyInTarget: 2n, deletes: 0n, inserts: 0n }]);
-    expect(plan.notes).toContain("public.items: 2 rows stand only in the target, and stay");
+    expect(plan.notes).toContain("public.items: only in the target, and stay: 2 rows");
     const deleted = await restore(["public.items"], { form: { kind: "merge", deleteExtra: true } });
     expect(deleted.plan.tables[0]?.samples).toContainEqual({
       action: "delete",
@@ -482,6 +483,26 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
     ]);
     expect(result.outcome).toBe("complete");
     expect(await database.query("SELECT count(*)::int AS n FROM events")).toEqual([{ n: 50 }]);
+    // Of the table named as one, keys stand in any of its partitions.
+    await database.psql(
+      "SET session_replication_role = replica; DELETE FROM events WHERE id IN (3, 45)",
+    );
+    const chosenBy = (...keys: (readonly string[])[]): Partial<PartialOptions> => {
+      const rows = { table: { schema: "public", name: "events" }, keys };
+      const parts = ["public.events_1", "public.events_2"];
+      return { chosen: parts.map((part) => ({ table: tableOf(made, part), rows })) };
+    };
+    const both = [
+      ["3", "2026-01-04"],
+      ["45", "2026-02-15"],
+    ] as const;
+    await expect(planOf([], chosenBy(...both, ["3", "2026-02-04"]))).rejects.toThrow(
+      refused("restore.key_not_found", "1 of 3 keys of public.events"),
+    );
+    expect((await restore([], chosenBy(...both))).plan.tables).toMatchObject([
+      { table: "public.events_1", inserts: 1n },
+      { table: "public.events_2", inserts: 1n },
+    ]);
   });
 
   test("values that are equal and do not read the same are put back", async () => {

@@ -185,7 +185,8 @@ async function planOf(
 }
 
 /** Everything stands as the snapshot holds it: nothing to consent to. */
-function isIdle({ tables }: RowsPreview): boolean {
+function isIdle({ form, tables, conflicts }: RowsPreview): boolean {
+  if (form.kind === "schema" || conflicts.length > 0) return false;
   return tables.every(({ inserts, updates, deletes }) => inserts + updates + deletes === 0n);
 }
 
@@ -228,8 +229,9 @@ function describePlan(preview: RowsPreview): string[] {
     ]),
     ...(preview.notes.length === 0 ? [] : ["To know:"]),
     ...preview.notes.map((note) => `  ${note}`),
-    "Steps:",
-    ...preview.steps.map((step, index) => `  ${index + 1}. ${step}`),
+    ...(isIdle(preview)
+      ? ["Nothing to do: every row stands as the snapshot holds it."]
+      : ["Steps:", ...preview.steps.map((step, index) => `  ${index + 1}. ${step}`)]),
   ].map(printable);
 }
 

@@ -13,7 +13,7 @@ import type { FoundKeys, KeyColumn } from "./select.ts";
 import { countOf } from "./session.ts";
 import type { PartialSession } from "./session.ts";
 import type { ForeignKey } from "./shape.ts";
-import { refKey, refText, stagedBytes, stageTable } from "./stage.ts";
+import { openWork, refKey, refText, stagedBytes, stageTable } from "./stage.ts";
 import type { PartialWork, Staged } from "./stage.ts";
 import type { PartialOptions, PartialPlan, PlannedTable } from "./types.ts";
 
@@ -23,7 +23,7 @@ export async function planIntoSchema(
   options: PartialOptions,
   schema: string,
 ): Promise<PartialPlan> {
-  const work: PartialWork = { options, session, tables: new Map() };
+  const work = openWork(session, options);
   await requireFreeSchema(session, schema);
   const definitions = readDefinitions(
     await loadArchive({ ...options, tools: await options.tools() }),

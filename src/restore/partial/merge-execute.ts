@@ -152,12 +152,6 @@ async function writeRows(
   }
   for (const [at, { table, counts, extras }] of ordered.entries()) {
     const name = refText(table);
-    work.options.onProgress?.({
-      step: "execute",
-      doneBytes: at,
-      totalBytes: ordered.length,
-      current: name,
-    });
     const again = replaced.get(refKey(table)) ?? 0n;
     const merged: MergedTable = {
       table: name,
@@ -177,6 +171,12 @@ async function writeRows(
       });
     }
     done.set(refKey(table), merged);
+    work.options.onProgress?.({
+      step: "execute",
+      doneBytes: at + 1,
+      totalBytes: ordered.length,
+      current: name,
+    });
   }
   return parts.flatMap(({ table }) => done.get(refKey(table)) ?? []);
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../kernel/index.ts";
 import type { Merging } from "./classify.ts";
 import type { MergePart } from "./merge.ts";
 import { firingTriggers } from "./refusals.ts";
@@ -18,7 +19,7 @@ export function mergeNotes(
     ...parts.flatMap(({ table, extras }) =>
       extras === undefined || extras.rows === 0n || table.deleteExtra
         ? []
-        : [`${refText(table)}: ${extras.rows} rows stand only in the target, and stay`],
+        : [`${refText(table)}: only in the target, and stay: ${counted(extras.rows, "row")}`],
     ),
   ];
 }
@@ -56,6 +57,7 @@ export function mergeSteps(
   tables: readonly Merging[],
 ): readonly string[] {
   const names = tables.map(refText).join(", ");
+  const deletes = tables.some(({ deleteExtra }) => deleteExtra);
   const waits = `${LOCK_ATTEMPTS} times ${LOCK_WAIT_MS / 1000} s`;
   return [
     `lock ${names} against writers, readers go on (waiting for others at most ${waits})`,
@@ -63,7 +65,7 @@ export function mergeSteps(
     replica
       ? "no trigger fires, that of no foreign key either: session_replication_role = replica"
       : "the tables' own triggers are switched off; foreign keys are enforced as always",
-    "delete, update and insert by key, in one transaction",
+    `${deletes ? "delete, update" : "update"} and insert by key, in one transaction`,
     "move sequences forward where restored numbers are larger, never back",
     "prove that each restored row stands, and that no foreign key from or to the tables has one orphan more",
     "commit, or nothing at all",

@@ -1,3 +1,4 @@
+import { counted } from "../../kernel/index.ts";
 import type { TableManifest } from "../../manifest/index.ts";
 import { restoreError } from "../errors.ts";
 import { classify, keyText, merging, readExtras, sampleRows } from "./classify.ts";
@@ -13,7 +14,7 @@ import type { FoundKeys, KeyColumn } from "./select.ts";
 import type { PartialSession } from "./session.ts";
 import { keyOf, readTargetTable } from "./shape.ts";
 import type { TargetTable } from "./shape.ts";
-import { refKey, refText, stagedBytes, stageTable } from "./stage.ts";
+import { openWork, refKey, refText, stagedBytes, stageTable } from "./stage.ts";
 import type { PartialWork, Staged } from "./stage.ts";
 import type { MergeConflict, PartialOptions, PartialPlan, PlannedTable } from "./types.ts";
 
@@ -29,7 +30,7 @@ export async function planMerge(
   session: PartialSession,
   options: PartialOptions,
 ): Promise<PartialPlan> {
-  const work: PartialWork = { options, session, tables: new Map() };
+  const work = openWork(session, options);
   const conflicts: MergeConflict[] = [];
   await stageChosen(work, conflicts);
   const relations = targetRelations(work, conflicts);
@@ -64,7 +65,7 @@ export async function planMerge(
       const [first] = conflicts;
       if (first !== undefined) {
         throw restoreError("merge_conflicts", {
-          message: `${conflicts.length} conflicts, first in ${first.table}: ${first.message}`,
+          message: `${counted(conflicts.length, "conflict")}, first in ${first.table}: ${first.message}`,
         });
       }
       return await executeMerge(work, parts);
@@ -173,12 +174,6 @@ async function compare(
 ): Promise<readonly MergePart[]> {
   const parts: MergePart[] = [];
   for (const [at, table] of tables.entries()) {
-    work.options.onProgress?.({
-      step: "compare",
-      doneBytes: at,
-      totalBytes: tables.length,
-      current: refText(table),
-    });
     const doubled = await keyConflicts(work, table);
     conflicts.push(...doubled);
     if (doubled.length > 0) continue;
@@ -186,6 +181,12 @@ async function compare(
     const extras = table.whole ? await readExtras(work, table) : undefined;
     conflicts.push(...(await rowConflicts(work, table)));
     parts.push({ table, counts, extras });
+    work.options.onProgress?.({
+      step: "compare",
+      doneBytes: at + 1,
+      totalBytes: tables.length,
+      current: refText(table),
+    });
   }
   return parts;
 }

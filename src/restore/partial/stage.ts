@@ -37,10 +37,19 @@ export interface PartialWork {
   readonly options: PartialOptions;
   readonly session: PartialSession;
   readonly tables: Map<string, Staged>;
+  /** Of staging; the total grows when a table turns out to be needed. */
+  readonly progress: { doneBytes: number; totalBytes: number };
+}
+
+export function openWork(session: PartialSession, options: PartialOptions): PartialWork {
+  return { options, session, tables: new Map(), progress: { doneBytes: 0, totalBytes: 0 } };
 }
 
 export function stagedBytes({ tables }: PartialWork): number {
-  const parts = [...tables.values()].flatMap(({ manifest }) => manifest.parts);
+  return [...tables.values()].reduce((sum, { manifest }) => sum + sizeOf(manifest), 0);
+}
+
+function sizeOf({ parts }: TableManifest): number {
   return parts.reduce((sum, part) => sum + part.sizeBytes, 0);
 }
 
@@ -106,6 +115,7 @@ export async function stageTable(
      CREATE TEMPORARY TABLE sparekeep_lacking_${at} (n bigint NOT NULL);
      CREATE TEMPORARY TABLE sparekeep_actions_${at} (n bigint PRIMARY KEY, action "char" NOT NULL, standing bigint)`,
   );
+  work.progress.totalBytes += sizeOf(manifest);
   for (const part of manifest.parts) {
     // Checks of domains are functions of the application.
     await inTransaction(connection, () =>
@@ -150,13 +160,13 @@ async function stagePart(
   part: TablePart,
   stage: string,
 ): Promise<void> {
-  const { options, session } = work;
+  const { session } = work;
   const columns = manifest.columns.map((_, at) => `c${at + 1}`).join(", ");
   const format = manifest.format === "binary" ? " WITH (FORMAT binary)" : "";
   const rows = await copyOrExplain(manifest, () =>
     session.connection.copyIn(
       `COPY ${stage} (${columns}) FROM STDIN${format}`,
-      proven(options, manifest, part),
+      proven(work, manifest, part),
     ),
   );
   equalText(part.path, "rows", part.rows, String(rows));
@@ -164,20 +174,18 @@ async function stagePart(
 
 /** Ends with an error where the rows are not those that the manifest counts; the COPY is undone then. */
 async function* proven(
-  options: PartialOptions,
+  { options, progress }: PartialWork,
   manifest: TableManifest,
   part: TablePart,
 ): AsyncGenerator<Bytes, void, undefined> {
   const { reader, snapshot, signal, onProgress } = options;
   const hasher = createRowHasher(fromHex(options.manifest.rowHashKey), manifest.format);
   const file = countingFile({ reader, snapshot }, part, signal, partPath(manifest, part));
-  let doneBytes = 0;
   for await (const chunk of file) {
     hasher.update(chunk);
     yield chunk;
-    doneBytes += chunk.byteLength;
-    const current = refText(manifest);
-    onProgress?.({ step: "stage", doneBytes, totalBytes: part.sizeBytes, current });
+    progress.doneBytes += chunk.byteLength;
+    onProgress?.({ step: "stage", ...progress, current: refText(manifest) });
   }
   const sum = hasher.finish();
   equalText(part.path, "rows", part.rows, String(sum.rows));
