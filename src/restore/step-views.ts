@@ -13,9 +13,8 @@ import { onEitherPath } from "./search-path.ts";
 type View = DatabaseManifest["materializedViews"][number];
 
 export async function refreshViews(work: Work): Promise<void> {
-  const withheld = new Set(work.withheld.map(({ object }) => object));
   const views = work.options.manifest.database.materializedViews
-    .filter((view) => view.populated && !withheld.has(nameOf(view)))
+    .filter((view) => view.populated && !isHeld(work, view))
     .toSorted((a, b) => a.order - b.order);
   for (const view of views) {
     const item = `view:${view.order}`;
@@ -28,6 +27,14 @@ export async function refreshViews(work: Work): Promise<void> {
       }),
     );
   }
+}
+
+/** Over a foreign table: left out, and said so. */
+function isHeld({ archive }: Work, view: View): boolean {
+  return archive.held.some(
+    ({ entry: { kind, schema, tag } }) =>
+      kind === "MATERIALIZED VIEW" && schema === view.schema && tag === view.name,
+  );
 }
 
 function nameOf(view: View): string {

@@ -229,3 +229,37 @@ describe("a restored application", () => {
     expect(found).toEqual([{ name: "plpgsql" }]);
   });
 });
+
+test("a materialised view over a foreign table waits for its server, and is no loss until then", async () => {
+  await using far = await startCluster({ superuser: "postgres" });
+  await far.createDatabase("app");
+  await far.psql(
+    `CREATE TABLE here (a int); INSERT INTO here VALUES (1);
+     CREATE ROLE app; CREATE SCHEMA app AUTHORIZATION app;
+     CREATE EXTENSION postgres_fdw;
+     CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '${far.port}', dbname 'app');
+     CREATE USER MAPPING FOR postgres SERVER loop OPTIONS (user 'postgres', password '${far.password}');
+     CREATE FOREIGN TABLE app.there (a int) SERVER loop OPTIONS (schema_name 'public', table_name 'here');
+     CREATE MATERIALIZED VIEW app.seen AS SELECT a FROM app.there;
+     CREATE INDEX seen_a ON app.seen (a);
+     ALTER SERVER loop OWNER TO app; ALTER FOREIGN TABLE app.there OWNER TO app; ALTER MATERIALIZED VIEW app.seen OWNER TO app`,
+    "app",
+  );
+  const snapshot = await captureForRestore(far.url("app"));
+  await using target = await startCluster();
+  const url = target.url("back");
+  const result = await (await planRestore(restoreOptions(snapshot, url))).execute();
+  expect(result).toMatchObject({ outcome: "complete", issues: [] });
+  const items = ["extension postgres_fdw", "foreign server loop", "user mapping postgres on loop"];
+  const plan = await planRelease(releaseOptions(snapshot, url, { items }));
+  expect(await plan.execute()).toMatchObject({ outcome: "complete" });
+  const views = await target.query(
+    `SELECT matviewname AS name, matviewowner AS owner, hasindexes, ispopulated FROM pg_matviews`,
+    { database: "back" },
+  );
+  expect(views).toEqual([{ name: "seen", owner: "app", hasindexes: true, ispopulated: false }]);
+  await target.query("REFRESH MATERIALIZED VIEW app.seen", { database: "back" }).then(
+    () => expect.fail("app has no mapping"),
+    (error: unknown) => expect(String(error)).toContain("user mapping not found"),
+  );
+});

@@ -20,14 +20,20 @@ export interface RunOptions {
 }
 
 export async function runItem(item: ArchiveItem, options: RunOptions): Promise<void> {
+  // By identity: an index is made by who has its view, so nothing is given away before everything is made.
+  const gifts = new Map<string, string>();
   for (const entry of missingOf(item, options.facts)) {
     if (entry.kind === "ACL") await runGrants(entry, options);
     else {
       const composed = composedStatements(entry);
-      if (composed === undefined) await build(entry, options);
+      if (composed === undefined) await build(entry, options, gifts);
       else await runByAdmin(entry, composed, options);
     }
   }
+  if (gifts.size === 0) return;
+  await inTransaction(options.hands.admin, async () => {
+    for (const sql of gifts.values()) await options.hands.admin.query(sql);
+  });
 }
 
 /** What cannot be told to be there (comments, grants) is run again: it changes nothing then. */
@@ -68,10 +74,14 @@ function ownerOf({ owner, kind }: TocEntry, facts: ReleaseFacts): string {
 }
 
 /**
- * The archive's own text, by the builder. A superuser gives the temporary role what this one entry needs, and what came
- * of it to its owner; what is not given away goes with that role.
+ * The archive's own text, by the builder. A superuser gives the temporary role what this one entry needs; what came of it
+ * is noted for its owner, and what is not given away in the end goes with that role.
  */
-async function build(entry: TocEntry, { hands, facts }: RunOptions): Promise<void> {
+async function build(
+  entry: TocEntry,
+  { hands, facts }: RunOptions,
+  gifts: Map<string, string>,
+): Promise<void> {
   const { admin, builder, role } = hands;
   const owner = facts.superuser ? ownerOf(entry, facts) : "";
   if (role !== undefined) await equip(admin, role, entry);
@@ -81,14 +91,12 @@ async function build(entry: TocEntry, { hands, facts }: RunOptions): Promise<voi
   });
   if (role === undefined) return;
   const made = await admin.query<{ type: string; identity: string }>(OWNED, [role]);
-  const statements = made.flatMap(({ type, identity }) => {
+  for (const { type, identity } of made) {
     const keyword = ALTERABLE.get(type);
-    return keyword === undefined ? [] : [`ALTER ${keyword} ${identity} OWNER TO ${owner}`];
-  });
-  if (statements.length === 0) return;
-  await inTransaction(admin, async () => {
-    await admin.query(statements.join(";\n"));
-  });
+    const object = `${type} ${identity}`;
+    if (keyword === undefined || gifts.has(object)) continue;
+    gifts.set(object, `ALTER ${keyword} ${identity} OWNER TO ${owner}`);
+  }
 }
 
 const OWNED = `
