@@ -56,7 +56,7 @@ export async function startStandby(
     url,
     caughtUp: async () => {
       // What VACUUM logs is written out by the next commit alone.
-      await primary.query("SELECT txid_current()");
+      await primary.query("SELECT pg_logical_emit_message(true, 'standby', '')");
       await hasReplayed();
     },
     hasReplayed,
