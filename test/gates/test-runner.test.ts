@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { EVERY_RUN } from "../../scripts/setup/postgres-servers.js";
 import { setupPlace } from "../support/setup-place.ts";
 import type { Ended, SetupPlace } from "../support/setup-place.ts";
 
@@ -48,6 +49,8 @@ function readyPlace(scenario: Readonly<Record<string, readonly string[]>>): Setu
   place.fake("pgbouncer", "exit 0");
   place.fake("restic", `echo "restic 0.14.0 compiled with go"`);
   place.fake("../.tools/restic/0.18.0/usr/bin/restic", `echo "restic 0.18.0 compiled with go"`);
+  for (const major of EVERY_RUN)
+    place.fake(`../.tools/postgres-servers/${major}/bin/postgres`, "exit 1");
   place.fake("rest-server", `echo "rest-server 0.14.0 compiled with go"`);
   place.fake("rclone", `echo "rclone v1.60.1-DEV"`);
   return place;

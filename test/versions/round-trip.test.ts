@@ -27,7 +27,7 @@ describe("the odd catalog, and what each version brought", () => {
     await using source = await startOdd(major);
     const { result, oracle } = await roundTrip(source, major, major);
     expect(result.issues).toEqual([]);
-    expect(result.verified.tables).toBeGreaterThan(40);
+    expect(result.verified.tables).toBeGreaterThanOrEqual(40);
     expect(result.catalog.compared).toBe(true);
     // Off until it is released, and said so.
     const off = major < 15 ? [] : ["publication filtered"];
