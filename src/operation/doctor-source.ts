@@ -1,5 +1,7 @@
+import { platformNamed } from "../manifest/index.ts";
+import type { Platform } from "../manifest/index.ts";
 import type { Source } from "../policy/index.ts";
-import { connect, findClientTools } from "../postgres/index.ts";
+import { connect, findClientTools, readPlatform } from "../postgres/index.ts";
 import type { Connection } from "../postgres/index.ts";
 import type { OperationContext } from "./context.ts";
 import { sessionFinding } from "./doctor-connection.ts";
@@ -56,6 +58,7 @@ async function clockFinding(
 /** Tables of users, with what keeps this role from reading all of them. Members of extensions belong to those. */
 const UNREADABLE = `
   select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name,
+         n.nspname::text as schema, c.relname::text as relation,
          c.relrowsecurity and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'USAGE')) as hidden,
          has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE') as readable
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -72,8 +75,11 @@ async function rightsFindings(
 ): Promise<readonly Finding[]> {
   const [login] = await connection.query<{ rolsuper: boolean; rolbypassrls: boolean }>(LOGIN);
   const seesAllRows = login?.rolsuper === true || login?.rolbypassrls === true;
-  const tables = await connection.query<{ name: string; hidden: boolean; readable: boolean }>(
-    UNREADABLE,
+  const found = await readPlatform(connection);
+  const platform = found === undefined ? undefined : platformNamed(found);
+  const tables = capturedOf(
+    await connection.query<Examined & { readonly hidden: boolean }>(UNREADABLE),
+    platform,
   );
   const findings: Finding[] = [];
   const denied = tables.filter((table) => !table.readable).map((table) => table.name);
@@ -86,7 +92,7 @@ async function rightsFindings(
     const message = `${hidden.length} tables whose row-level security hides rows from the role: ${listed(hidden)}`;
     findings.push({ status: "fail", subject, message, fix: "Give the role BYPASSRLS." });
   }
-  findings.push(...(await unreadableOthers(connection, subject)));
+  findings.push(...(await unreadableOthers(connection, subject, platform)));
   if (findings.length > 0) return findings;
   if (tables.length === 0) {
     const fix = "Check the database name of the connection string.";
@@ -95,8 +101,28 @@ async function rightsFindings(
   return [{ status: "ok", subject, message: `all ${tables.length} tables can be read whole` }];
 }
 
+interface Examined {
+  readonly name: string;
+  readonly schema: string;
+  readonly relation: string;
+  readonly readable: boolean;
+  readonly [key: string]: unknown;
+}
+
+/** Without what a platform keeps for itself and no backup takes: nobody is asked to grant it. */
+function capturedOf<Row extends Examined>(
+  rows: readonly Row[],
+  platform: Platform | undefined,
+): readonly Row[] {
+  return rows.filter(({ schema, relation, readable }) => {
+    const kept = platform?.rowsOf(schema, relation);
+    return typeof kept !== "object" || (kept.captured && readable);
+  });
+}
+
 const SEQUENCES = `
-  select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name
+  select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name,
+         n.nspname::text as schema, c.relname::text as relation, false as readable
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind = 'S' and c.relpersistence <> 't'
     and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
@@ -115,16 +141,26 @@ const LARGE_OBJECTS = `
 async function unreadableOthers(
   connection: Connection,
   subject: string,
+  platform: Platform | undefined,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  const examine = async (sql: string, what: string, fix: string): Promise<void> => {
-    const names = (await connection.query<{ name: string }>(sql)).map(({ name }) => name);
+  const examine = (names: readonly string[], what: string, fix: string): void => {
     if (names.length === 0) return;
     const message = `${names.length} ${what} that the role may not read: ${listed(names)}`;
     findings.push({ status: "fail", subject, message, fix });
   };
-  await examine(SEQUENCES, "sequences", "Grant pg_read_all_data to the role.");
-  await examine(LARGE_OBJECTS, "large objects", "Grant the role SELECT on each large object.");
+  const sequences = capturedOf(await connection.query<Examined>(SEQUENCES), platform);
+  examine(
+    sequences.map(({ name }) => name),
+    "sequences",
+    "Grant pg_read_all_data to the role.",
+  );
+  const objects = await connection.query<{ name: string }>(LARGE_OBJECTS);
+  examine(
+    objects.map(({ name }) => name),
+    "large objects",
+    "Grant the role SELECT on each large object.",
+  );
   return findings;
 }
 

@@ -56,6 +56,10 @@ export type {
   PlanKeep,
   RunEstimate,
 } from "./estimate.ts";
+export const estimateSource = lazily(
+  async () => (await import("./estimate-source.ts")).estimateSource,
+);
+export type { EgressPrice, Figure, SourceEstimate } from "./estimate-source.ts";
 export const exportTable = lazily(async () => (await import("./export.ts")).exportTable);
 export const saveExport = lazily(async () => (await import("./export.ts")).saveExport);
 export type { ExportedTable, ExportOptions, SavedExport, SavedTable } from "./export.ts";

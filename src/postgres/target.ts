@@ -20,6 +20,8 @@ export interface ConnectionTarget {
   readonly sslRootCert?: string;
   readonly sslCert?: string;
   readonly sslKey?: string;
+  /** The oldest TLS that is spoken; 1.2 where nothing is said. */
+  readonly sslMinVersion?: "TLSv1.2" | "TLSv1.3";
   /** A unix socket or a loopback address: the way there needs no TLS. */
   readonly local: boolean;
 }
@@ -48,6 +50,7 @@ const KNOWN = new Set([
   "sslrootcert",
   "sslcert",
   "sslkey",
+  "ssl_min_protocol_version",
 ]);
 
 /** Of libpq and of other clients; we take none of them. */
@@ -70,7 +73,6 @@ const NAMEABLE = new Set([
   "sslcompression",
   "sslcertmode",
   "sslnegotiation",
-  "ssl_min_protocol_version",
   "ssl_max_protocol_version",
   "krbsrvname",
   "gsslib",
@@ -120,6 +122,7 @@ export function keywordsOf(
     ["sslrootcert", target.sslRootCert],
     ["sslcert", target.sslCert],
     ["sslkey", target.sslKey],
+    ["ssl_min_protocol_version", target.sslMinVersion],
   ];
 }
 
@@ -232,8 +235,18 @@ function targetOf(parameters: ReadonlyMap<string, string>): ConnectionTarget {
     ...optional("sslRootCert", parameters.get("sslrootcert")),
     ...optional("sslCert", parameters.get("sslcert")),
     ...optional("sslKey", parameters.get("sslkey")),
+    ...minVersionOf(parameters.get("ssl_min_protocol_version")),
     local,
   };
+}
+
+function minVersionOf(text: string | undefined): Pick<ConnectionTarget, "sslMinVersion"> {
+  if (text === undefined) return {};
+  if (text === "TLSv1.2" || text === "TLSv1.3") return { sslMinVersion: text };
+  throw invalid(
+    "connection string has an ssl_min_protocol_version that is none of ours",
+    "Write ssl_min_protocol_version=TLSv1.3, or TLSv1.2, which holds anyway.",
+  );
 }
 
 function optional<Key extends string>(

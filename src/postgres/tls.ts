@@ -12,7 +12,7 @@ export async function tlsOptions(target: ConnectionTarget): Promise<ConnectionOp
     readPem(target.sslKey),
   ]);
   return {
-    minVersion: "TLSv1.2",
+    minVersion: target.sslMinVersion ?? "TLSv1.2",
     rejectUnauthorized: target.sslMode === "verify-full",
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),

@@ -76,14 +76,18 @@ function textOf(error: DatabaseError): string {
   return `${error.message} ${error.detail ?? ""}`;
 }
 
-const TLS_CODES = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+const TLS_CODES = /^(EPROTO|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
 function translateSocketError(thrown: unknown, subject: Subject): AppError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
   const detail = (text: string): ErrorDetail => ({ message: text, subject, cause: thrown });
   if (TLS_CODES.test(code) || /SSL connection/.test(message)) {
-    return postgresError("tls_failed", detail(`TLS towards the server: ${cleanText(message)}`));
+    const hint = tlsHint(message);
+    return postgresError("tls_failed", {
+      ...detail(`TLS towards the server: ${cleanText(message)}`),
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
   if (["ECONNRESET", "EPIPE", "ERR_STREAM_DESTROYED"].includes(code)) {
     return postgresError("connection_lost", detail("connection to the server lost"));
@@ -97,6 +101,15 @@ function translateSocketError(thrown: unknown, subject: Subject): AppError {
   return /Connection terminated|not queryable|connection error/.test(message)
     ? postgresError("connection_lost", detail("connection to the server lost"))
     : postgresError("statement_failed", detail(cleanText(message)));
+}
+
+function tlsHint(message: string): string | undefined {
+  if (/does not support SSL/.test(message)) {
+    return "Switch TLS on at the server (ssl = on, with a certificate of its name).";
+  }
+  return /protocol.version/i.test(message)
+    ? "Let the server speak the TLS version that ssl_min_protocol_version of the connection string asks for."
+    : undefined;
 }
 
 const MAX_TEXT = 500;

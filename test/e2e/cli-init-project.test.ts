@@ -142,6 +142,10 @@ test("where nothing names the pooler it is asked for, not guessed, and nothing i
     `no connection to the project that works: direct ${DIRECT}: server out of reach`,
   );
   expect(result.stderr).toContain("--pooler");
+  const again = await bench.run(["init", REF, ...WITH_PASSWORD, "--json"], { env: hosts({}) });
+  expect(JSON.parse(again.stdout + again.stderr)).toMatchObject({
+    error: { code: "operation.no_way_in", kind: "unavailable" },
+  });
   await expect(stat(bench.path("sparekeep.yaml"))).rejects.toThrow("ENOENT");
   await expect(stat(bench.path("repo"))).rejects.toThrow("ENOENT");
 });
@@ -209,12 +213,18 @@ test("without Supabase's root certificate the error explains where it is had", a
 });
 
 test.for([
-  [["init", "shop", ...WITH_PASSWORD], "no reference and no address of one"],
-  [["init", REF, "--to", "repo"], "no password of the project's database"],
-  [["init", REF], "without --to"],
-  [["init", REF, ...WITH_PASSWORD, "--pooler", "example.com"], "no host of Supabase's"],
-] as const)("%s says what is missing", async ([line, message]) => {
-  const result = await bench.run(line, { env: hosts({}) });
+  [["init", "shop", ...WITH_PASSWORD], "operation.project_unclear", "no reference and no address"],
+  [["init", REF, "--to", "repo"], "operation.project_unclear", "no password of the project's"],
+  [["init", REF], "cli.usage", "without --to"],
+  [
+    ["init", REF, ...WITH_PASSWORD, "--pooler", "example.com"],
+    "operation.project_unclear",
+    "no host of Supabase's",
+  ],
+] as const)("%s says what is missing", async ([line, code, message]) => {
+  const result = await bench.run([...line, "--json"], { env: hosts({}) });
   expect(result.code).toBe(2);
-  expect(result.stderr).toContain(message);
+  expect(JSON.parse(result.stdout + result.stderr)).toMatchObject({
+    error: { code, message: expect.stringContaining(message) as unknown },
+  });
 });

@@ -3,7 +3,7 @@ import { chown, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Secret, toAppError } from "../../src/kernel/index.ts";
 import type { AppError } from "../../src/kernel/index.ts";
 import { clientProgramText, connect } from "../../src/postgres/index.ts";
@@ -15,6 +15,9 @@ import type { Cluster } from "../support/cluster.ts";
 const run = promisify(execFile);
 let folder = "";
 let cluster: Cluster;
+
+let oldServer: Cluster;
+let plainServer: Cluster;
 
 async function openssl(...args: string[]): Promise<void> {
   await run("openssl", args, { cwd: folder });
@@ -64,26 +67,33 @@ async function makeCertificates(): Promise<void> {
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "sparekeep-tls-"));
   await makeCertificates();
-  cluster = await startCluster();
-  const data = join(cluster.folder, "data");
+  cluster = await startTlsCluster();
+  oldServer = await startTlsCluster({ ssl_max_protocol_version: "TLSv1.2" });
+  plainServer = await startCluster();
+});
+
+async function startTlsCluster(settings: Readonly<Record<string, string>> = {}): Promise<Cluster> {
+  const made = await startCluster({ settings });
+  const data = join(made.folder, "data");
   const { uid, gid } = await stat(data);
   for (const name of ["server.crt", "server.key"]) {
     const { stdout } = await run("cat", [join(folder, name)]);
     await writeFile(join(data, name), stdout, { mode: 0o600 });
     await chown(join(data, name), uid, gid);
   }
-  await cluster.query("ALTER SYSTEM SET ssl = on");
-  await cluster.stop();
-  await cluster.start();
-});
+  await made.query("ALTER SYSTEM SET ssl = on");
+  await made.stop();
+  await made.start();
+  return made;
+}
 
 afterAll(async () => {
-  await cluster[Symbol.asyncDispose]();
+  for (const made of [cluster, oldServer, plainServer]) await made[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 
-function url(host: string, parameters: string): Secret {
-  const { port, superuser, password } = cluster;
+function url(host: string, parameters: string, made = cluster): Secret {
+  const { port, superuser, password } = made;
   return new Secret(`postgresql://${superuser}:${password}@${host}:${port}/postgres?${parameters}`);
 }
 
@@ -161,4 +171,70 @@ test("client programs verify as we do", async () => {
   expect((await failure(ask("localhost", "sslmode=verify-full"))).message).toContain(
     "certificate verify failed",
   );
+});
+
+/** Server, host, parameters, what pg's own message says, and what our error tells to do. */
+const REFUSED: readonly [string, () => Cluster, string, string, RegExp, RegExp][] = [
+  ["no TLS", () => plainServer, "localhost", "", /does not support SSL/, /Switch TLS on/],
+  [
+    "TLS 1.2 alone where 1.3 is asked for",
+    () => oldServer,
+    "localhost",
+    "&ssl_min_protocol_version=TLSv1.3",
+    /protocol version/,
+    /ssl_min_protocol_version/,
+  ],
+  [
+    "a wrong name",
+    () => cluster,
+    "127.0.0.1",
+    "",
+    /server certificate for|does not match/,
+    /host name/,
+  ],
+];
+
+describe.each(REFUSED)("%s is refused", (_what, server, host, more, libpq, hint) => {
+  const target = (): Secret =>
+    url(host, `sslmode=verify-full&sslrootcert=${folder}/ca.crt${more}`, server());
+
+  test("by our own sessions, with what to do", async () => {
+    const work = connect({ url: target(), applicationName: "sparekeep test", readOnly: true });
+    const error = await failure(work);
+    expect(error).toMatchObject({ code: "postgres.tls_failed", kind: "auth" });
+    expect(error.hint).toMatch(hint);
+  });
+
+  test("by pg_dump", async () => {
+    const { pgDump } = await testTools();
+    const work = clientProgramText({ program: pgDump, args: ["-s"], url: target() }, 1_000_000);
+    expect((await failure(work)).message).toMatch(libpq);
+  });
+});
+
+test("an authority that nobody knows is refused by pg_dump too", async () => {
+  const { pgDump } = await testTools();
+  const unknown = url("localhost", `sslmode=verify-full&sslrootcert=${folder}/other.crt`);
+  const work = clientProgramText({ program: pgDump, args: ["-s"], url: unknown }, 1_000_000);
+  expect((await failure(work)).message).toContain("certificate verify failed");
+});
+
+test("TLS 1.2 is taken where nothing else is asked for, and 1.3 where the server speaks it", async () => {
+  const VERSION = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+  const verified = `sslmode=verify-full&sslrootcert=${folder}/ca.crt`;
+  const ask = async (made: Cluster, more: string): Promise<unknown> => {
+    const target = url("localhost", `${verified}${more}`, made);
+    await using session = await connect({
+      url: target,
+      applicationName: "sparekeep test",
+      readOnly: true,
+    });
+    const { pgDump } = await testTools();
+    expect(
+      await clientProgramText({ program: pgDump, args: ["-s"], url: target }, 1_000_000),
+    ).toContain("PostgreSQL database dump complete");
+    return (await session.query<{ version: string }>(VERSION))[0]?.version;
+  };
+  expect(await ask(oldServer, "")).toBe("TLSv1.2");
+  expect(await ask(cluster, "&ssl_min_protocol_version=TLSv1.3")).toBe("TLSv1.3");
 });

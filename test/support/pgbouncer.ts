@@ -18,6 +18,8 @@ export interface PgBouncer extends AsyncDisposable {
 export interface PgBouncerOptions {
   readonly mode: "session" | "transaction" | "statement";
   readonly settings?: Readonly<Record<string, string>>;
+  /** Whom every user is at the server. */
+  readonly role?: { readonly name: string; readonly password: string };
   /** It then asks for TLS. */
   readonly certificates?: Certificates;
   readonly users?: readonly { readonly name: string; readonly password: string }[];
@@ -26,7 +28,7 @@ export interface PgBouncerOptions {
 /** A real PgBouncer before the cluster, on a port of its own. It runs as the user nobody where we are root. */
 export async function startPgBouncer(
   cluster: Cluster,
-  { mode, settings = {}, users = [], certificates }: PgBouncerOptions,
+  { mode, settings = {}, users = [], certificates, role }: PgBouncerOptions,
 ): Promise<PgBouncer> {
   const folder = await mkdtemp(join(tmpdir(), "sparekeep-pgbouncer-"));
   const port = await freePort();
@@ -48,7 +50,8 @@ export async function startPgBouncer(
     ...tls,
     ...settings,
   }).map(([key, value]) => `${key} = ${value}\n`);
-  const databases = `[databases]\n* = host=127.0.0.1 port=${cluster.port}\n`;
+  const as = role === undefined ? "" : ` user='${role.name}' password='${role.password}'`;
+  const databases = `[databases]\n* = host=127.0.0.1 port=${cluster.port}${as}\n`;
   await writeFile(file("pgbouncer.ini"), `${databases}[pgbouncer]\n${lines.join("")}`);
   const isRoot = process.getuid?.() === 0;
   if (isRoot) {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { EXIT_INCOMPLETE, formatBytes, formatCount } from "../../kernel/index.ts";
-import { estimate, loadPolicy } from "../../operation/index.ts";
+import { estimate, estimateSource, loadPolicy } from "../../operation/index.ts";
 import type { DestinationEstimate, EstimateResult, PlanKeep } from "../../operation/index.ts";
 import {
   addOutputOptions,
@@ -9,12 +9,16 @@ import {
   given,
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
+import { cliError } from "../errors.ts";
+import { describeSource, priceOf } from "../estimate-source-lines.ts";
+import type { PriceFlags } from "../estimate-source-lines.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 import { formatTable } from "../table.ts";
 import { timeText } from "../time-text.ts";
 
-interface EstimateFlags extends OutputFlags {
+interface EstimateFlags extends OutputFlags, PriceFlags {
+  readonly source?: string;
   readonly policy?: string;
   readonly destination?: string;
 }
@@ -22,16 +26,42 @@ interface EstimateFlags extends OutputFlags {
 export const estimateVerb: Verb = {
   examples: [
     ["sparekeep estimate", "what every destination holds, how it grows, and what its terms cost"],
+    [
+      "sparekeep estimate --source database",
+      "what a first backup would read, send and store, from samples",
+    ],
     ["sparekeep estimate --destination offsite --json", "the same of one, for programs"],
   ],
   register: (program: Command, run) =>
     addOutputOptions(addPolicyOption(program.command("estimate")))
       .description(
-        "what destinations hold, how they grow and what a run asks of them, as read back",
+        "what destinations hold and how they grow, as read back; of a source what a first backup would cost",
       )
       .option("-d, --destination <name>", "only this destination")
+      .option("-s, --source <name>", "only this source: what a first backup of it would cost")
+      .option(
+        "--price-per-gb <number>",
+        "with --source: what the provider asks for 10^9 bytes sent",
+      )
+      .option("--included-gb <number>", "with --source: what a month includes")
+      .option("--runs-per-month <number>", "with --source: how often it is backed up whole")
       .action((flags: EstimateFlags) =>
         run(flags, async ({ context, output, json, document }) => {
+          const price = priceOf(flags);
+          if (flags.source !== undefined) {
+            const policy = await loadPolicy(flags.policy ?? DEFAULT_POLICY_FILE);
+            const { source } = flags;
+            const found = await estimateSource(context, {
+              policy,
+              source,
+              ...given("price", price),
+            });
+            if (json) await document(found);
+            else for (const line of describeSource(found)) await output.line(line);
+            return found.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
+          }
+          if (price !== undefined)
+            throw cliError("usage", { message: "a price of egress without --source" });
           const result = await estimate(context, {
             policy: await loadPolicy(flags.policy ?? DEFAULT_POLICY_FILE),
             ...given("destination", flags.destination),
