@@ -1,6 +1,7 @@
 import { quoted } from "./issues.ts";
 import type { Places } from "./places.ts";
-import type { Destination, SecretReference } from "./policy.ts";
+import type { Destination } from "./policy.ts";
+import type { SecretReference } from "./reference.ts";
 import type { PolicyProblem } from "./problem.ts";
 
 /**

@@ -29,7 +29,6 @@ export type { Guards, GuardOff, GuardShare, GuardSwitch } from "./guards.ts";
 export type {
   Capture,
   CaptureTables,
-  ConnectionReference,
   Credentials,
   Destination,
   DumpPlan,
@@ -41,11 +40,11 @@ export type {
   Policy,
   ProviderPolicy,
   RepositoryDestination,
-  SecretReference,
   Source,
   Target,
   TlsPolicy,
 } from "./policy.ts";
+export type { ConnectionReference, SecretReference } from "./reference.ts";
 export { dumpName, dumpNamePattern } from "./dump-name.ts";
 export { addSpan } from "./add-span.ts";
 export { parseSpan } from "./duration.ts";

@@ -1,7 +1,8 @@
 import { dumpNameProblem } from "./dump-name.ts";
 import type { Places } from "./places.ts";
 import { gitTargetOf } from "./git-target.ts";
-import type { Capture, DumpPlan, Encryption, Plan, PointPlan, SecretReference } from "./policy.ts";
+import type { Capture, DumpPlan, Encryption, Plan, PointPlan } from "./policy.ts";
+import type { SecretReference } from "./reference.ts";
 import type { PolicyProblem } from "./problem.ts";
 
 /** What the schema takes of a plan, whatever it captures; {@link planOf} makes the one kind or the other of it. */

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { passwordProblem } from "./connection-text.ts";
 import { parseByteRate, parseSpan } from "./duration.ts";
 import type { CalendarSpan } from "./duration.ts";
 import { exceptSchema } from "./except.ts";
@@ -12,6 +11,8 @@ import type { Guards } from "./guards.ts";
 import { readBy, refuse } from "./read-by.ts";
 import type { Refine } from "./read-by.ts";
 import { recipientProblem } from "./recipient.ts";
+import { connection, ENV_NAME, password } from "./reference.ts";
+import type { ConnectionReference, SecretReference } from "./reference.ts";
 import { capture } from "./capture.ts";
 import { sourceLimits } from "./source-limits.ts";
 import type { SourceLimits } from "./source-limits.ts";
@@ -22,67 +23,7 @@ import type { TableName } from "./table-name.ts";
  * unknown key (docs/spec/policy.md says how it grows).
  */
 
-/** Where a secret is kept. The policy file itself never holds one (I10). */
-export type SecretReference = { readonly env: string } | { readonly file: string };
-
-/** A reference, or a connection string without a password. */
-export type ConnectionReference = SecretReference | { readonly text: string };
-
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
-const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-function readReference(value: unknown, context: Refine): SecretReference {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return refuse(context, value, "no secret reference", "Write { env: NAME } or { file: PATH }.");
-  }
-  const entries = Object.entries(value);
-  const [key, text] = entries[0] ?? [];
-  if (entries.length !== 1 || (key !== "env" && key !== "file") || typeof text !== "string") {
-    return refuse(
-      context,
-      value,
-      "no known secret reference",
-      "Write exactly one of { env: NAME } and { file: PATH }.",
-    );
-  }
-  if (key === "env" && !ENV_NAME.test(text)) {
-    return refuse(
-      context,
-      value,
-      "no possible name of an environment variable",
-      "Use letters, digits and underscores.",
-    );
-  }
-  if (text === "")
-    return refuse(context, value, "an empty file path", "Write the path of the file.");
-  return key === "env" ? { env: text } : { file: text };
-}
-
-const password = z.unknown().transform((value, context): SecretReference => {
-  if (typeof value === "string" || typeof value === "number") {
-    return refuse(
-      context,
-      value,
-      "a plain password in the policy",
-      "Put the password into a file that only you can read and write { file: PATH } here, or { env: NAME }.",
-    );
-  }
-  return readReference(value, context);
-});
-
-const connection = z.unknown().transform((value, context): ConnectionReference => {
-  if (typeof value !== "string") return readReference(value, context);
-  const problem = passwordProblem(value);
-  if (problem !== undefined) {
-    return refuse(
-      context,
-      value,
-      problem,
-      "Put the whole connection string into a file that only you can read and write { file: PATH } here, or { env: NAME }.",
-    );
-  }
-  return { text: value };
-});
 
 const name = z.string().regex(NAME, "a name of small letters, digits and dashes");
 

@@ -7,10 +7,10 @@ import type {
   PointPlan,
   Policy,
   RepositoryDestination,
-  SecretReference,
   Source,
   Target,
 } from "./policy.ts";
+import type { SecretReference } from "./reference.ts";
 
 export type Named<Value> = Value & { readonly name: string };
 
