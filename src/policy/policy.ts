@@ -9,7 +9,6 @@ import type { GitTarget } from "./git-target.ts";
 import { guardsSchema } from "./guards.ts";
 import type { Guards } from "./guards.ts";
 import { readBy, refuse } from "./read-by.ts";
-import type { Refine } from "./read-by.ts";
 import { recipientProblem } from "./recipient.ts";
 import { connection, ENV_NAME, password } from "./reference.ts";
 import type { ConnectionReference, SecretReference } from "./reference.ts";
