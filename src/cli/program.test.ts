@@ -164,7 +164,7 @@ const WRONG: readonly (readonly [line: string, message: string, fix: string])[] 
   ],
   [
     "init -p POLICY --name x",
-    "a connection, name or password file without --to",
+    "a project, connection, name or password file without --to",
     "Add --to FOLDER to write a new policy.",
   ],
 ];
