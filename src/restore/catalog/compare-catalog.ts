@@ -72,6 +72,7 @@ function contextOf(work: Work): Parameters<typeof classifier>[0] {
   const source = database.platform === undefined ? [] : [platformNamed(database.platform)];
   return {
     withheld: work.withheld,
+    databaseName: work.target.databaseName,
     platforms: [...source, ...(work.platform === undefined ? [] : [work.platform])],
     keptRoles: new Set(work.roles.kept),
     sourceRoles: new Set(database.roles.map(({ name }) => name)),
