@@ -17,7 +17,7 @@ import type { Announced } from "./withheld.ts";
 export type DifferenceClass = "ours" | "platform" | "equivalent" | "withheld";
 
 export interface ClassifyContext extends Announced {
-  /** Platforms of the source and of the target. */
+  /** Of the target; on a server of one's own nothing is a platform's. */
   readonly platforms: readonly Platform[];
   /** Roles that the target had before. */
   readonly keptRoles: ReadonlySet<string>;
