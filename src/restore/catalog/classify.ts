@@ -1,9 +1,10 @@
 import { EXISTS, parseEffective, sameWording } from "../../manifest/index.ts";
 import type { FactDifference, Platform } from "../../manifest/index.ts";
 import { EFFECTIVE } from "../../postgres/index.ts";
-import type { Withheld } from "../archive/sort.ts";
 import { isBroughtByVersion, isSameAcrossVersions } from "./by-version.ts";
 import type { Majors } from "./by-version.ts";
+import { membersOf, unquoted, withheldBy } from "./withheld.ts";
+import type { Announced } from "./withheld.ts";
 
 /**
  * Whose a difference is (docs/spec/catalog.md). Closed rules, in this order; whatever none of them names is ours:
@@ -15,9 +16,8 @@ import type { Majors } from "./by-version.ts";
  */
 export type DifferenceClass = "ours" | "platform" | "equivalent" | "withheld";
 
-export interface ClassifyContext {
-  readonly withheld: readonly Withheld[];
-  /** Platforms of the source and of the target. */
+export interface ClassifyContext extends Announced {
+  /** Of the target; on a server of one's own nothing is a platform's. */
   readonly platforms: readonly Platform[];
   /** Roles that the target had before. */
   readonly keptRoles: ReadonlySet<string>;
@@ -25,86 +25,20 @@ export interface ClassifyContext {
   /** Only a superuser, or a member of the source's owner, can give the database away. */
   readonly givesDatabase: boolean;
   readonly majors: Majors;
-  /** Rows of some tables alone: views that were filled stay empty. */
-  readonly limited: boolean;
-  /** Of such a point, the tables that are not even described, as `schema.name`. */
-  readonly undescribed: readonly string[];
 }
 
 export type Classify = (difference: FactDifference) => DifferenceClass;
 
-const ACTS_BY_ITSELF = ["event trigger", "publication", "user mapping"];
 const WORDED = new Set(["definition", "default", "check", "using", "partition bound"]);
 
 export function classifier(context: ClassifyContext): Classify {
-  const left = new Set([
-    ...context.withheld.map(({ object }) => object.replace(/^[A-Z][A-Z ]* /, "")),
-    ...context.undescribed.map(unquoted),
-  ]);
+  const isWithheld = withheldBy(context);
   return (difference) => {
-    if (isWithheld(difference, left, context)) return "withheld";
+    if (isWithheld(difference)) return "withheld";
     if (isPlatform(difference, context)) return "platform";
     if (isEquivalent(difference, context)) return "equivalent";
     return "ours";
   };
-}
-
-/** `"a.b" c` as the archive names it: without quotes. */
-function unquoted(identity: string): string {
-  return identity.replaceAll(/"((?:[^"]|"")*)"/g, (_, name: string) => name.replaceAll('""', '"'));
-}
-
-function isWithheld(
-  difference: FactDifference,
-  left: ReadonlySet<string>,
-  context: ClassifyContext,
-): boolean {
-  const { kind, identity, attribute, captured, found } = difference;
-  const missing = attribute === EXISTS && found === undefined;
-  if (missing && ACTS_BY_ITSELF.includes(kind)) return true;
-  // Of a publication that is the platform's, the members are left out one by one.
-  if (kind === "publication" && attribute === "tables") return true;
-  if (kind === "comment" && missing) return commentGoes(identity, left);
-  if (kind === "role" && ["superuser", "replication", "bypass row security"].includes(attribute))
-    return captured === "true" && found === "false" && left.has(unquoted(identity));
-  if (kind === "membership" && missing) return left.has(unquoted(memberOf(identity)));
-  if (kind === "setting") return left.has(settingName(identity, attribute));
-  if (kind === "relation" && attribute === "populated" && context.limited) return true;
-  if (attribute === "owned by" && found === undefined) return goes(tableOf(difference), left);
-  return missing && (goes(unquoted(identity), left) || goes(tableOf(difference), left));
-}
-
-/** Itself, or what hangs on it: `schema.table column`, `schema.table.column` of a sequence's owner. */
-function goes(name: string, left: ReadonlySet<string>): boolean {
-  return (
-    left.has(name) ||
-    [...left].some((one) => /^[ .]/.test(name.slice(one.length)) && name.startsWith(one))
-  );
-}
-
-/** An index and an owned sequence have names of their own. */
-function tableOf({ kind, capturedObject }: FactDifference): string {
-  const { facts } = capturedObject ?? {};
-  return unquoted((kind === "index" ? facts?.get("table") : facts?.get("owned by")) ?? "");
-}
-
-/** What is said of something that was left out goes with it: `trigger t on s.x` is `s.x t` in the archive. */
-function commentGoes(identity: string, left: ReadonlySet<string>): boolean {
-  if (ACTS_BY_ITSELF.some((kind) => identity.startsWith(`${kind} `))) return true;
-  const [, below, above] =
-    /^(?:table constraint|trigger|policy|rule) (.+) on (.+)$/.exec(identity) ?? [];
-  const name = above === undefined ? identity.replace(/^[a-z][a-z -]* /, "") : `${above} ${below}`;
-  return goes(unquoted(name), left);
-}
-
-function memberOf(membership: string): string {
-  return /^("(?:[^"]|"")*"|[^" ]+) in /.exec(membership)?.[1] ?? "";
-}
-
-/** `ROLE a SET b` without its first word. */
-function settingName(identity: string, attribute: string): string {
-  const setting = attribute.replace(/^here: /, "");
-  return `${unquoted(identity.replace(/^role /, ""))} SET ${setting}`;
 }
 
 function isPlatform(difference: FactDifference, context: ClassifyContext): boolean {
@@ -133,11 +67,6 @@ function isPlatform(difference: FactDifference, context: ClassifyContext): boole
     return isTargets(unquoted(role)) || (extra && !sourceRoles.has(unquoted(role)));
   }
   return extra && schema === "" && platforms.length > 0 && kind !== "comment";
-}
-
-function membersOf(membership: string): readonly string[] {
-  const found = /^("(?:[^"]|"")*"|[^" ]+) in (.*)$/.exec(membership);
-  return found === null ? [] : found.slice(1).map(unquoted);
 }
 
 function isEquivalent(difference: FactDifference, context: ClassifyContext): boolean {

@@ -69,24 +69,32 @@ async function* readAll(
 function contextOf(work: Work): Parameters<typeof classifier>[0] {
   const { database } = work.options.manifest;
   const { server } = database;
-  const source = database.platform === undefined ? [] : [platformNamed(database.platform)];
   return {
     withheld: work.withheld,
-    platforms: [...source, ...(work.platform === undefined ? [] : [work.platform])],
+    databaseName: work.target.databaseName,
+    platforms: work.platform === undefined ? [] : [work.platform],
     keptRoles: new Set(work.roles.kept),
     sourceRoles: new Set(database.roles.map(({ name }) => name)),
     givesDatabase: work.target.superuser && work.platform === undefined,
     majors: { source: majorOf(server.versionNum), target: majorOf(work.target.versionNum) },
     limited: database.limitedTo !== undefined,
-    undescribed:
-      database.limitedTo === undefined
-        ? []
-        : database.leftOut.filter(isUndescribed).map(({ object }) => object),
+    undescribed: database.leftOut.filter(isUndescribed(work)).map(({ object }) => object),
   };
 }
 
-function isUndescribed({ reason }: { readonly reason: string }): boolean {
-  return reason.startsWith("not even its definition");
+type LeftOut = Work["options"]["manifest"]["database"]["leftOut"][number];
+
+/** Tables of a platform that the source ran on, read or not, whose own server does without them; and by the plan's limit. */
+function isUndescribed({ options, platform }: Work): (leftOut: LeftOut) => boolean {
+  const { database } = options.manifest;
+  const source = database.platform === undefined ? undefined : platformNamed(database.platform);
+  return ({ object, reason }) => {
+    if (database.limitedTo !== undefined && reason.startsWith("not even its definition"))
+      return true;
+    const [schema = "", table = ""] = object.split(".");
+    const rows = platform === undefined ? source?.rowsOf(schema, table) : undefined;
+    return typeof rows === "object" && rows.reason === reason;
+  };
 }
 
 function majorOf(versionNum: number): number {
