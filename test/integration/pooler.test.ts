@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createConnection, createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Secret, toAppError } from "../../src/kernel/index.ts";
 import type { AppError } from "../../src/kernel/index.ts";
@@ -104,3 +107,39 @@ test("statement mode is refused", async () => {
     /^postgres\.(?:session_not_held|statement_failed|unreachable)$/,
   );
 });
+test("two servers behind one address share no snapshot, and are found out though each keeps its sessions", async () => {
+  await using other = await startCluster();
+  const role = { name: "twofold", password: "of both" };
+  for (const one of [cluster, other])
+    await one.psql("CREATE ROLE twofold LOGIN PASSWORD 'of both'", "postgres");
+  await using balancer = await startBalancer([cluster.port, other.port]);
+  const url = `postgresql://${role.name}:${encodeURIComponent(role.password)}@127.0.0.1:${balancer.port}/postgres`;
+  await (await open(url))[Symbol.asyncDispose]();
+  const error = await failure(prove(url));
+  expect(error).toMatchObject({ code: "postgres.session_not_held" });
+  expect(error.message).toContain("snapshot exported by one session");
+});
+
+/** Each connection goes to the next server in turn. */
+async function startBalancer(
+  ports: readonly number[],
+): Promise<AsyncDisposable & { readonly port: number }> {
+  const sockets = new Set<Socket>();
+  let turn = 0;
+  const server = createServer((client) => {
+    const behind = createConnection(ports[turn % ports.length] ?? 0, "127.0.0.1");
+    turn += 1;
+    for (const socket of [client, behind]) sockets.add(socket.on("error", () => undefined));
+    client.pipe(behind).pipe(client);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
