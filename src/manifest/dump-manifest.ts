@@ -45,6 +45,8 @@ export interface DumpManifest {
     readonly rows: string;
   }[];
   readonly roles: readonly string[];
+  /** Of a platform's own, what the role could not read: not in the file. Absent where there is none. */
+  readonly leftOut?: readonly { readonly object: string; readonly reason: string }[];
   /** What pg_dump said though it ended well. */
   readonly warnings: readonly string[];
   readonly verified: {
@@ -157,6 +159,7 @@ const MANIFEST = record({
   }),
   tables: listOf(record({ schema: text, name: text, rows: matching(/^\d{1,19}$/) })),
   roles: listOf(text),
+  leftOut: maybe(listOf(record({ object: text, reason: text }))),
   warnings: listOf(text),
   verified: record({ archive: oneOf("pg_restore -f -"), readBackAt: time }),
 });

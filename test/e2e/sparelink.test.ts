@@ -48,10 +48,6 @@ beforeAll(async () => {
   ]);
   const tables = join(import.meta.dirname, "../support/sparelink/tables.sql");
   await project.psql(`SET SESSION AUTHORIZATION postgres;\n${await readFile(tables, "utf8")}`);
-  // As the platform's recent migrations grant it: pg_dump locks every table before it reads one.
-  const platform = "auth, storage, realtime, supabase_functions, vault";
-  for (const kind of ["TABLES", "SEQUENCES"])
-    await project.psql(`GRANT SELECT ON ALL ${kind} IN SCHEMA ${platform} TO postgres;`);
   await project.cluster.createDatabase("dev");
   await project.cluster.psql("CREATE TABLE parts AS SELECT 1 AS n;", "dev");
   const [production, audit, dev] = [

@@ -95,6 +95,9 @@ function describeDump(result: DumpResult): string[] {
   const recipients = names.length === 0 ? "whoever knows the passphrase" : names.join(", ");
   return [
     ...notices.map((text) => printable(`notice: ${text}`)),
+    ...(manifest.leftOut ?? []).map(({ object, reason }) =>
+      printable(`left out: ${object} (${reason})`),
+    ),
     ...manifest.warnings.map((text) => printable(`pg_dump: ${text}`)),
     printable(
       `complete: ${manifest.file} of ${manifest.source}, ${counted(tables.length, "table")}, ${counted(rows, "row")} in ${formatDuration(durationMs)}`,

@@ -230,6 +230,7 @@ function manifestOf(
     encryption: describeEncryption(ciphertext.head, encrypting),
     tables: captured.tables.map(({ schema, name, rows }) => ({ schema, name, rows: String(rows) })),
     roles: captured.roles,
+    ...(captured.leftOut.length === 0 ? {} : { leftOut: captured.leftOut }),
     warnings: captured.warnings,
   };
 }

@@ -33,6 +33,8 @@ import type { LockHolder, LockWatch } from "../database/lock-watch.ts";
 import { sourceError } from "../errors.ts";
 import { broadcast } from "./broadcast.ts";
 import { countedRelations, countRows, demandUnrewritten } from "./count-rows.ts";
+import { readLeftOut } from "./left-out.ts";
+import type { DumpLeftOut } from "./left-out.ts";
 import type { CountedTable } from "./count-rows.ts";
 
 export interface CaptureDumpOptions {
@@ -63,6 +65,8 @@ export interface CapturedDump {
   readonly roles: readonly string[];
   /** As of a capture. */
   readonly notices: readonly string[];
+  /** Of a platform's own, what the role may not read. */
+  readonly leftOut: DumpLeftOut["said"];
   /** What pg_dump said though it ended well. */
   readonly warnings: readonly string[];
 }
@@ -101,13 +105,14 @@ export async function captureDump(options: CaptureDumpOptions): Promise<Captured
   await control.run((watch) => roomForConnections(watch, { fixed: 1, wanted: 1, notices }));
   const catalog = await readCatalog(session, snapshot);
   const run = { options, session, snapshot, signal, failed, locks };
-  const captured = await runAll(run, catalog.tables);
+  const captured = await runAll(run, catalog);
   return {
     server: catalog.server,
     pgDumpVersion: text.trim(),
     pgSnapshot: snapshot.pgSnapshot,
     takenAt,
     roles: catalog.roles,
+    leftOut: catalog.leftOut.said,
     notices: notices.said,
     ...captured,
   };
@@ -117,15 +122,22 @@ interface Catalog {
   readonly server: ServerIdentity;
   readonly roles: readonly string[];
   readonly tables: readonly Relation[];
+  readonly leftOut: DumpLeftOut;
 }
 
 async function readCatalog(options: SessionOptions, snapshot: ExportedSnapshot): Promise<Catalog> {
   await using session = await openSession(options, "catalog");
-  return await underSnapshot(session, snapshot.id, async () => ({
-    server: await readServerIdentity(session),
-    roles: (await readRoles(session)).map(({ name }) => name),
-    tables: countedRelations(await readRelations(session)),
-  }));
+  return await underSnapshot(session, snapshot.id, async () => {
+    const relations = await readRelations(session);
+    const leftOut = await readLeftOut(session, relations);
+    const dumped = relations.filter((one) => !leftOut.tables.includes(one));
+    return {
+      server: await readServerIdentity(session),
+      roles: (await readRoles(session)).map(({ name }) => name),
+      tables: countedRelations(dumped),
+      leftOut,
+    };
+  });
 }
 
 interface Run {
@@ -147,11 +159,11 @@ function holdLocks({ locks, failed }: Run, holder: LockHolder): Disposable {
 type Captured = Pick<CapturedDump, "plaintext" | "tables" | "warnings">;
 
 /** The first of them that fails ends the others, and is what the caller is told. */
-async function runAll(run: Run, tables: readonly Relation[]): Promise<Captured> {
+async function runAll(run: Run, { tables, leftOut }: Catalog): Promise<Captured> {
   const { options, failed } = run;
   const warnings: string[] = [];
   using _held = holdLocks(run, { applicationName: nameOf(run) });
-  const dump = startDump(run, (text) => warnings.push(text));
+  const dump = startDump(run, leftOut.args, (text) => warnings.push(text));
   const writing = Promise.withResolvers<void>();
   const hash = createHash("sha256");
   let sizeBytes = 0;
@@ -207,6 +219,7 @@ function nameOf({ snapshot }: Run): string {
 
 function startDump(
   run: Run,
+  leaveOut: readonly string[],
   onWarning: (text: string) => void,
 ): AsyncGenerator<Bytes, void, undefined> {
   const { options, session, snapshot, signal } = run;
@@ -219,6 +232,7 @@ function startDump(
       "--encoding=UTF8",
       `--snapshot=${snapshot.id}`,
       `--lock-wait-timeout=${session.lockTimeoutMs}`,
+      ...leaveOut,
     ],
     url: options.url,
     applicationName: nameOf(run),
