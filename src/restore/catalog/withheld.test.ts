@@ -12,6 +12,9 @@ const isWithheld = withheldBy({
     { object: "EXTENSION net", reason: "sends requests" },
     { object: "TRIGGER public.Odd table Web hook", reason: "a webhook" },
     { object: "FK CONSTRAINT public.t t_fk", reason: "refers to a table without rows" },
+    { object: "SERVER far", reason: "reaches another server" },
+    { object: "FOREIGN TABLE shop.Far parts", reason: "cannot be built without it" },
+    { object: "MATERIALIZED VIEW shop.of_far", reason: "cannot be built without it" },
   ],
   undescribed: ['public."Hidden"'],
   databaseName: "back",
@@ -62,6 +65,15 @@ describe("what the plan announced", () => {
     difference("index", "public.of_it", "exists", objectWith({ table: 'public."Hidden"' })),
     difference("rights on table", 'public."Hidden"'),
     difference("event trigger", "any"),
+    difference("foreign server", "far"),
+    difference("rights on foreign server", "far"),
+    difference("comment", "server far"),
+    difference("relation", 'shop."Far parts"'),
+    difference("column", 'shop."Far parts" id'),
+    difference("rights on table", 'shop."Far parts"'),
+    difference("comment", 'foreign table column shop."Far parts".id'),
+    difference("comment", "materialized view shop.of_far"),
+    difference("index", "shop.i", "exists", objectWith({ table: "shop.of_far" })),
   ])("$kind $identity $attribute is withheld", (one) => {
     expect(isWithheld(one)).toBe(true);
   });
@@ -96,6 +108,11 @@ describe("what shares a name with something that was announced", () => {
     difference("relation", 'public."Hidden2"'),
     difference("function", 'public."Hidden"'),
     difference("comment", "table public.t"),
+    difference("schema", "far"),
+    difference("relation", "shop.of_far2"),
+    difference("column", 'shop."Far parts2" id'),
+    difference("relation", "shop.of_far", "owner", { captured: "a", found: "b" }),
+    difference("comment", "schema far"),
   ])("$kind $identity $attribute is not", (one) => {
     expect(isWithheld(one)).toBe(false);
   });

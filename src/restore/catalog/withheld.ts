@@ -33,13 +33,20 @@ const KINDS: Readonly<Record<string, string>> = {
   INDEX: "index",
   EXTENSION: "extension",
   FUNCTION: "function",
+  SERVER: "foreign server",
 };
+
+/** What has columns, rights and more of its own, which go with it. */
+const RELATIONS = ["FOREIGN TABLE", "MATERIALIZED VIEW", "VIEW", "TABLE", "SEQUENCE"];
 
 export function withheldBy(announced: Announced): (difference: FactDifference) => boolean {
   const said = new Set(announced.withheld.map(({ object }) => object));
   const reasons = Map.groupBy(announced.withheld, ({ object }) => object);
   const objects = new Set(announced.withheld.flatMap(({ object }) => factOf(object)));
-  const tables = announced.undescribed.map(unquoted);
+  const tables = [
+    ...announced.undescribed.map(unquoted),
+    ...announced.withheld.flatMap(({ object }) => relationOf(object)),
+  ];
   const isOfTable = (name: string): boolean =>
     tables.some(
       (table) => name === table || name.startsWith(`${table} `) || name.startsWith(`${table}.`),
@@ -61,6 +68,7 @@ export function withheldBy(announced: Announced): (difference: FactDifference) =
     if (!missing) return false;
     if (kind === "comment") return commentGoes(identity, objects, isOfTable);
     if (ACTS_BY_ITSELF.includes(kind) || objects.has(`${kind} ${name}`)) return true;
+    if (objects.has(`${kind.replace(/^rights on /, "")} ${name}`)) return true;
     return IN_TABLES.has(kind) && (isOfTable(name) || isOfTable(tableOf(difference)));
   };
 }
@@ -74,6 +82,11 @@ const IN_TABLES = new Set(
 function factOf(object: string): readonly string[] {
   const kind = Object.keys(KINDS).find((one) => object.startsWith(`${one} `));
   return kind === undefined ? [] : [`${KINDS[kind] ?? ""} ${object.slice(kind.length + 1)}`];
+}
+
+function relationOf(object: string): readonly string[] {
+  const kind = RELATIONS.find((one) => object.startsWith(`${one} `));
+  return kind === undefined ? [] : [object.slice(kind.length + 1)];
 }
 
 /** `"a.b" c` as the archive names it: without quotes. */
@@ -94,9 +107,12 @@ function commentGoes(
     const name = unquoted(`${above} ${below}`);
     return objects.has(`${kind.replace("table ", "")} ${name}`) || isOfTable(name);
   }
-  const [, of = "", name = ""] = /^(extension|function|index) (.+)$/.exec(identity) ?? [];
-  if (objects.has(`${of} ${unquoted(name)}`)) return true;
-  const [, table = ""] = /^(?:table column|table) (.+)$/.exec(identity) ?? [];
+  const [, of = "", name = ""] = /^(extension|function|index|server) (.+)$/.exec(identity) ?? [];
+  const fact = of === "server" ? "foreign server" : of;
+  if (objects.has(`${fact} ${unquoted(name)}`)) return true;
+  const [, table = ""] =
+    /^(?:(?:foreign )?table|(?:materialized )?view|sequence)(?: column)? (.+)$/.exec(identity) ??
+    [];
   return isOfTable(unquoted(table));
 }
 
