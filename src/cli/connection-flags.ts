@@ -3,6 +3,7 @@ import { connectionUrl } from "../operation/index.ts";
 import type { OperationContext } from "../operation/index.ts";
 import { passwordProblem, targetNamed } from "../policy/index.ts";
 import type { ConnectionReference, Policy } from "../policy/index.ts";
+import { given } from "./common-options.ts";
 import { cliError } from "./errors.ts";
 
 /** One connection, given in exactly one of the ways that keep its password out of the arguments. */
@@ -45,20 +46,29 @@ function withoutPassword(text: string, names: string): string {
   });
 }
 
+/** Where to: `--to`, `--to-env`, `--to-file`, or `--target` of the policy. */
+export interface TargetFlags {
+  readonly to?: string;
+  readonly toEnv?: string;
+  readonly toFile?: string;
+  readonly target?: string;
+}
+
 export async function targetUrl(
   context: OperationContext,
   policy: Policy,
-  flags: ConnectionFlags & { readonly target?: string },
+  { to, toEnv, toFile, target }: TargetFlags,
 ): Promise<Secret> {
-  if (flags.target === undefined) {
+  if (target === undefined) {
+    const flags = { ...given("text", to), ...given("env", toEnv), ...given("file", toFile) };
     const names = "--to, --to-env, --to-file and --target";
     return connectionUrl(context, connectionOf(flags, names, "--to-env or --to-file"));
   }
-  if (flags.text !== undefined || flags.env !== undefined || flags.file !== undefined) {
+  if (to !== undefined || toEnv !== undefined || toFile !== undefined) {
     throw cliError("usage", {
       message: "--target together with another target",
       hint: "Give exactly one of --to, --to-env, --to-file and --target.",
     });
   }
-  return connectionUrl(context, targetNamed(policy, flags.target).connection);
+  return connectionUrl(context, targetNamed(policy, target).connection);
 }

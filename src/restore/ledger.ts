@@ -83,8 +83,9 @@ export async function dropMarker(builder: Connection): Promise<void> {
 export async function inTransaction<Result>(
   connection: Connection,
   work: () => Promise<Result>,
+  begin: "BEGIN" | "BEGIN READ ONLY" = "BEGIN",
 ): Promise<Result> {
-  await connection.query("BEGIN");
+  await connection.query(begin);
   try {
     const result = await work();
     await connection.query("COMMIT");

@@ -12,6 +12,7 @@ import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "..
 import type { ReadingFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
+import type { TargetFlags } from "../connection-flags.ts";
 import { connectionLines } from "../connection-lines.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
@@ -20,11 +21,7 @@ import type { CliRuntime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { timeText } from "../time-text.ts";
 
-interface ReleaseFlags extends ReadingFlags {
-  readonly to?: string;
-  readonly toEnv?: string;
-  readonly toFile?: string;
-  readonly target?: string;
+interface ReleaseFlags extends ReadingFlags, TargetFlags {
   readonly item?: readonly string[];
   readonly all?: readonly string[];
   readonly dryRun?: boolean;
@@ -108,12 +105,7 @@ async function planOf(
 ): Promise<PlannedRelease> {
   const { context } = session;
   const policy = await policyOf(flags);
-  const target = await targetUrl(context, policy, {
-    ...given("text", flags.to),
-    ...given("env", flags.toEnv),
-    ...given("file", flags.toFile),
-    ...given("target", flags.target),
-  });
+  const target = await targetUrl(context, policy, flags);
   return planItemRelease(context, {
     policy,
     ...given("destination", flags.destination),

@@ -12,6 +12,7 @@ import { given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
 import { confirmByTyping } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
+import type { TargetFlags } from "../connection-flags.ts";
 import { connectionLines } from "../connection-lines.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
@@ -21,7 +22,7 @@ import { timeText } from "../time-text.ts";
 
 /** `restore` of less than everything, into a database that lives. */
 
-export interface RestoreRowsFlags extends ReadingFlags {
+export interface RestoreRowsFlags extends ReadingFlags, TargetFlags {
   readonly table?: readonly string[];
   readonly key?: readonly string[];
   readonly where?: readonly string[];
@@ -30,10 +31,6 @@ export interface RestoreRowsFlags extends ReadingFlags {
   readonly withChildren?: boolean;
   readonly deleteExtra?: boolean;
   readonly confirm?: string;
-  readonly to?: string;
-  readonly toEnv?: string;
-  readonly toFile?: string;
-  readonly target?: string;
   readonly create?: boolean;
   readonly connections?: number;
   readonly trustSource?: boolean;
@@ -157,12 +154,7 @@ async function planOf(
 ): Promise<PlannedRowsRestore> {
   const { context, progress } = session;
   const policy = await policyOf(flags);
-  const target = await targetUrl(context, policy, {
-    ...given("text", flags.to),
-    ...given("env", flags.toEnv),
-    ...given("file", flags.toFile),
-    ...given("target", flags.target),
-  });
+  const target = await targetUrl(context, policy, flags);
   const { intoSchema } = flags;
   const form: RestoreRowsOptions["form"] =
     intoSchema === undefined

@@ -113,12 +113,7 @@ async function planOf(
 ): Promise<PlannedRestore> {
   const { context, progress } = session;
   const policy = await policyOf(flags);
-  const target = await targetUrl(context, policy, {
-    ...given("text", flags.to),
-    ...given("env", flags.toEnv),
-    ...given("file", flags.toFile),
-    ...given("target", flags.target),
-  });
+  const target = await targetUrl(context, policy, flags);
   return planDatabaseRestore(context, {
     policy,
     ...given("destination", flags.destination),

@@ -2,6 +2,7 @@ import { AppError } from "../../kernel/index.ts";
 import { connect, quoteIdentifier } from "../../postgres/index.ts";
 import type { Connection } from "../../postgres/index.ts";
 import { restoreError } from "../errors.ts";
+import { inTransaction } from "../ledger.ts";
 import type { PartialOptions } from "./types.ts";
 
 /**
@@ -136,20 +137,11 @@ async function isSource(connection: Connection, { manifest }: PartialOptions): P
 }
 
 /** What reads the target while it is planned can write nothing but temporary tables. */
-export async function readOnly<Result>(
+export function readOnly<Result>(
   connection: Connection,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await connection.query("BEGIN READ ONLY");
-  try {
-    const result = await work();
-    await connection.query("COMMIT");
-    return result;
-  } catch (error) {
-    // A lost or cancelled session has rolled back by itself, and the first error is the one that counts.
-    await connection.query("ROLLBACK").catch(() => undefined);
-    throw error;
-  }
+  return inTransaction(connection, work, "BEGIN READ ONLY");
 }
 
 export async function countOf(
