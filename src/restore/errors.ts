@@ -139,6 +139,12 @@ export const restoreError = errorTable("restore", {
     meaning: "The plan of a merge holds conflicts, and nothing is written while it does.",
     hint: "Leave these rows out with --key or --where, put right what stands in the way, or use --into-schema.",
   },
+  merge_outcome_unknown: {
+    kind: "unavailable",
+    meaning:
+      "The connection was lost while a merge was being committed: all of it was done, or nothing.",
+    hint: "Run the same command with --dry-run: it shows what still differs.",
+  },
   merge_stale: {
     kind: "usage",
     meaning:

@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { Secret } from "../../src/kernel/index.ts";
+import { connect } from "../../src/postgres/index.ts";
 import { createCliBench } from "../support/cli.ts";
 import type { CliBench } from "../support/cli.ts";
 import {
@@ -10,7 +12,7 @@ import {
   startCluster,
 } from "../support/cluster.ts";
 import type { TestDatabase } from "../support/cluster.ts";
-import { testTools } from "../support/capture.ts";
+import { captureToMemory, testTools } from "../support/capture.ts";
 import { runRestoreScript, writeSnapshotFolder } from "../support/recovered-folder.ts";
 import { captureForRestore } from "../support/restore.ts";
 
@@ -197,6 +199,28 @@ describe("a plan that leaves rows to another", () => {
     } finally {
       await source.psql("DROP OWNED BY except_reader; DROP ROLE except_reader;");
     }
+  });
+
+  test("is incomplete where a lock in passing costs their definition", async () => {
+    await using held = await connect({
+      url: new Secret(source.url),
+      applicationName: "somebody's migration",
+      readOnly: false,
+    });
+    await held.query("BEGIN");
+    await held.query("LOCK TABLE public.audit_logs IN ACCESS EXCLUSIVE MODE");
+    const made = await captureToMemory(source.url, {
+      lockTimeoutMs: 200,
+      leaves: [{ schema: "public", name: "audit_logs", plan: "audit-logs" }],
+    });
+    await held.query("ROLLBACK");
+    expect(made.issues.map(({ code, object }) => `${code} ${object}`)).toContain(
+      "table_locked public.audit_logs",
+    );
+    const said = made.database.leftOut.find(
+      ({ object }) => object === "the rows of public.audit_logs",
+    );
+    expect(said?.reason).toBe("the plan leaves them to plan audit-logs");
   });
 
   test("is incomplete where the name is gone, or rows that are captured refer to it", async () => {

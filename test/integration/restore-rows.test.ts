@@ -634,6 +634,16 @@ describe("rows of a snapshot, into the database that they were taken of", () => 
     await expect(planPartialRestore(options)).rejects.toThrow(refused("restore.superuser_refused"));
     await using plan = await planPartialRestore({ ...options, trustSource: true });
     expect(plan.tables).toMatchObject([{ unchanged: 300n }]);
+    // What a check of the application runs as it, could become the superuser.
+    const boss = database.cluster.superuser;
+    await database.psql(`GRANT "${boss}" TO app`);
+    try {
+      await expect(planOf(["public.items"])).rejects.toThrow(
+        refused("restore.superuser_refused", "member of one"),
+      );
+    } finally {
+      await database.psql(`REVOKE "${boss}" FROM app`);
+    }
     await database.psql(`REVOKE TEMPORARY ON DATABASE ${database.name} FROM PUBLIC`);
     await expect(planOf(["public.items"])).rejects.toThrow(
       refused("restore.target_refuses", "temporary"),

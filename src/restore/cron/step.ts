@@ -6,7 +6,7 @@ import { runGrant } from "../step-owners.ts";
 import type { RestoreIssue } from "../types.ts";
 import { isOwnJobTable, readJobs } from "./jobs.ts";
 import type { CronJob } from "./jobs.ts";
-import { findScheduled, readScheduled, scheduleJob, shownSchedule } from "./target.ts";
+import { placeOf, readScheduled, scheduleJob, shownSchedule } from "./target.ts";
 
 /**
  * The jobs of pg_cron, scheduled and switched off: last of all, when no function of the source runs any more that could
@@ -29,15 +29,21 @@ export async function restoreJobs(work: Work): Promise<void> {
       object: objectOf(job),
       hint: hintOf(work, job),
     };
-    await orIssue(work, issue, () =>
+    const { databaseName, adminName } = target;
+    const stands = placeOf(job, databaseName, scheduled);
+    if (stands === "another job") {
+      const message = "another job of its name and user stands there, or it is switched on";
+      work.issues.push({ ...issue, message, hint: "Look at cron.job; nothing there was changed." });
+      continue;
+    }
+    const isThere = await orIssue(work, issue, () =>
       inTransaction(admin, async () => {
         // A restore that was interrupted here has scheduled some of them.
-        if (findScheduled(job, target.databaseName, scheduled) !== undefined) return;
-        const { databaseName, adminName } = target;
+        if (stands === "the job itself") return;
         await scheduleJob(admin, job, { databaseName, adminName, active: false });
       }),
     );
-    if (job.active) {
+    if (isThere && job.active) {
       const reason = "scheduled and switched off; `sparekeep release` switches it on";
       work.withheld.push({ object: objectOf(job), reason });
     }

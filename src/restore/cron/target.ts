@@ -42,6 +42,26 @@ export function findScheduled(
   });
 }
 
+/**
+ * What stands where a job is to be scheduled. pg_cron knows a job by its name and user alone, over all databases, and
+ * `schedule_in_database` of a name that is taken changes the job that has it.
+ */
+export function placeOf(
+  job: CronJob,
+  databaseName: string,
+  scheduled: readonly ScheduledJob[],
+): "nothing" | "the job itself" | "another job" {
+  const found = findScheduled(job, databaseName, scheduled);
+  if (found !== undefined) {
+    return isSameWork(job, found) && !found.active ? "the job itself" : "another job";
+  }
+  const isTaken = scheduled.some(
+    ({ name, username }) =>
+      job.name !== undefined && name === job.name && username === job.username,
+  );
+  return isTaken ? "another job" : "nothing";
+}
+
 export function isSameWork(job: CronJob, scheduled: ScheduledJob): boolean {
   return scheduled.schedule === job.schedule && scheduled.command === job.command;
 }

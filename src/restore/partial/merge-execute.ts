@@ -1,5 +1,6 @@
 import { AppError } from "../../kernel/index.ts";
 import { quoteIdentifier, quoteLiteral } from "../../postgres/index.ts";
+import type { Connection } from "../../postgres/index.ts";
 import { restoreError } from "../errors.ts";
 import { countChanged, isExtra, readExtras, sameKey } from "./classify.ts";
 import type { Merging } from "./classify.ts";
@@ -14,7 +15,7 @@ import {
   proveRows,
   proveUniques,
 } from "./proof.ts";
-import { countOf, onRolesPath } from "./session.ts";
+import { countOf, onRolesPath, readOnly } from "./session.ts";
 import { readTargetTable } from "./shape.ts";
 import type { FiringTrigger } from "./shape.ts";
 import { hasColumns, quoted, refKey, refText, staged } from "./stage.ts";
@@ -36,6 +37,10 @@ export async function executeMerge(
   const { connection } = work.session;
   const tables = parts.map(({ table }) => table);
   if (parts.every(isIdle)) {
+    // "As it was" is a claim too.
+    await readOnly(connection, async () => {
+      for (const part of parts) await requireUnchanged(work, part);
+    });
     return { outcome: "complete", tables: parts.map(untouched), foreignKeysProven: 0, orphans: [] };
   }
   await beginLocked(work, tables);
@@ -54,7 +59,7 @@ export async function executeMerge(
     }
     const orphans = await proveForeignKeys(work, tables, before);
     for (const table of tables) await advanceSequences(work, table);
-    await connection.query("COMMIT");
+    await commit(connection);
     return {
       outcome: orphans.length === 0 ? "complete" : "incomplete",
       tables: done,
@@ -66,6 +71,26 @@ export async function executeMerge(
     await connection.query("ROLLBACK").catch(() => undefined);
     throw error;
   }
+}
+
+/** A session that is lost before the server's answer may have committed. */
+export async function commit(connection: Pick<Connection, "query">): Promise<void> {
+  try {
+    await connection.query("COMMIT");
+  } catch (cause) {
+    if (!isLost(cause)) throw cause;
+    throw restoreError("merge_outcome_unknown", {
+      message: "connection that was lost while the merge was being committed",
+      cause,
+    });
+  }
+}
+
+function isLost(thrown: unknown): boolean {
+  return (
+    thrown instanceof AppError &&
+    (thrown.code === "postgres.connection_lost" || thrown.kind === "cancelled")
+  );
 }
 
 function isIdle({ table, counts, extras }: MergePart): boolean {

@@ -85,7 +85,7 @@ interface Login extends Record<string, unknown> {
 
 async function readLogin(connection: Connection): Promise<Login> {
   const [login] = await connection.query<Login>(
-    `SELECT current_database()::text AS database, rolname::text AS role, rolsuper AS superuser,
+    `SELECT current_database()::text AS database, rolname::text AS role, EXISTS (SELECT FROM pg_roles AS s WHERE s.rolsuper AND pg_has_role(current_user, s.oid, 'MEMBER')) AS superuser,
             has_database_privilege(current_database(), 'TEMPORARY') AS temporary,
             (SELECT reset_val FROM pg_settings WHERE name = 'search_path') AS "searchPath"
        FROM pg_roles WHERE rolname = current_user`,
@@ -94,11 +94,11 @@ async function readLogin(connection: Connection): Promise<Login> {
   throw restoreError("target_refuses", { message: "login without a role of its own" });
 }
 
-/** Checks, defaults and expressions of indexes are functions of the application, and run as whoever writes. */
+/** Checks, defaults and expressions of indexes are functions of the application, and run as whoever writes, or as whom it may become. */
 function refuseLogin({ role, superuser, temporary, database }: Login, trustSource: boolean): void {
   if (superuser && !trustSource) {
     throw restoreError("superuser_refused", {
-      message: `login ${JSON.stringify(role)}, a superuser`,
+      message: `login ${JSON.stringify(role)}, a superuser or a member of one`,
     });
   }
   if (temporary) return;

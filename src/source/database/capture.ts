@@ -134,7 +134,7 @@ async function captureUnder(context: CaptureContext): Promise<CaptureResult> {
   const sequences = await readSequences(control, wanted);
   const selected = (oid: number): boolean =>
     !left.oids.has(oid) && (limit?.selected.has(oid) ?? true);
-  const reach = await sortOut(context, catalog, selected);
+  const reach = await sortOut(context, catalog, selected, left.oids);
   meter.begin("schema");
   const schema = await saveSchema(context, reach.excluded);
   // At once: the server words definitions from its catalogs of now.
@@ -304,6 +304,7 @@ async function sortOut(
   context: CaptureContext,
   { relations, platform }: Pick<Catalog, "relations" | "platform">,
   selected: (oid: number) => boolean,
+  left: ReadonlySet<number> = new Set(),
 ): Promise<Reach> {
   const described = relations.filter(
     (one) =>
@@ -330,7 +331,10 @@ async function sortOut(
       ...withChildren(platforms, platforms.filter(isUnreadable), () => undefined),
     ],
     platforms,
-    issues: [...out].filter(([oid]) => selected(oid)).map(([, issue]) => issue),
+    // A plan needs no right to what it leaves to another; a lock in passing costs it the definition all the same.
+    issues: [...out]
+      .filter(([oid, { code }]) => selected(oid) || (left.has(oid) && code === "table_locked"))
+      .map(([, issue]) => issue),
   };
 }
 

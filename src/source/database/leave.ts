@@ -54,15 +54,16 @@ export function leftOutByPlan(
   { leftTo, oids }: Left,
   undescribed: readonly Relation[],
 ): DatabaseManifest["leftOut"] {
-  const rows = leftTo.map(({ schema, name, plan }) => ({
-    object: `the rows of ${displayName({ schema, name })}`,
-    reason: `the plan leaves them to plan ${plan}; a restore builds the table empty`,
+  const lost = new Set(undescribed.map(displayName));
+  const rows = leftTo.map((table) => ({
+    object: `the rows of ${displayName(table)}`,
+    reason: `the plan leaves them to plan ${table.plan}${lost.has(displayName(table)) ? "" : "; a restore builds the table empty"}`,
   }));
   const definitions = undescribed
     .filter(({ oid }) => oids.has(oid))
     .map((relation) => ({
       object: displayName(relation),
-      reason: "not even its definition: the backup role could not lock it",
+      reason: "not even its definition: the backup role may not read it, or it stayed locked",
     }));
   return [...rows, ...definitions];
 }
