@@ -4,9 +4,12 @@ import { postgresError } from "../../postgres/index.ts";
 import { codeOf } from "../../objectstore/testing/index.ts";
 import { commit } from "./merge-execute.ts";
 
-const failing = (error: Error): Parameters<typeof commit>[0] => ({
-  query: () => Promise.reject(error),
-});
+function failing(error: Error): Parameters<typeof commit>[0] {
+  const query = async (): Promise<never> => {
+    throw error;
+  };
+  return { query };
+}
 
 test.for([
   postgresError("connection_lost", { message: "gone" }),
