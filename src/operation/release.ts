@@ -14,8 +14,8 @@ import { planRelease } from "../restore/index.ts";
 import type { ItemKind, ListedItem, ReleaseResult } from "../restore/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OperationContext } from "./context.ts";
-import { readManifest } from "./manifest-of.ts";
-import { openDestination, recordedView } from "./open.ts";
+import { openPoint } from "./open-point.ts";
+import { recordedView } from "./open.ts";
 import type { View } from "./open.ts";
 import { describeSnapshot } from "./snapshots.ts";
 import type { SnapshotLine } from "./snapshots.ts";
@@ -73,10 +73,8 @@ export async function planItemRelease(
       ...recordedView(options),
     });
   await record("plan", options.snapshot);
-  const repository = await openDestination(context, destination, options);
-  const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
-  const reader = await repository.acquireReader({ signal });
-  const manifest = await readManifest(reader, snapshot, signal);
+  const point = await openPoint(context, destination, options);
+  const { repository, snapshot, reader, manifest } = point;
   const { versionNum } = manifest.database.server;
   const plan = await planRelease({
     reader,

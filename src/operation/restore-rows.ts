@@ -7,11 +7,9 @@
  *   exit codes    0; 3 conflicts with --dry-run, or rows without a parent that stood before; 1 conflicts, target not reachable; 2 target refused, plan stale; 10 no repository; 11 tables held by others; 12 wrong password; 20; 130
  */
 import type { Secret } from "../kernel/index.ts";
-import type { Manifest } from "../manifest/index.ts";
 import { destinationNamed, tableNameText } from "../policy/index.ts";
 import type { Policy } from "../policy/index.ts";
 import { describeTarget, findClientTools, parseTarget } from "../postgres/index.ts";
-import type { Repository, Snapshot, SnapshotReader } from "../repository/index.ts";
 import { planPartialRestore } from "../restore/index.ts";
 import type {
   ChosenTable,
@@ -24,9 +22,9 @@ import type {
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
 import { orErased } from "./erased.ts";
-import { operationError } from "./errors.ts";
-import { readManifest } from "./manifest-of.ts";
-import { openDestination, recordedView } from "./open.ts";
+import { openPoint, requireRows } from "./open-point.ts";
+import type { OpenPoint } from "./open-point.ts";
+import { recordedView } from "./open.ts";
 import type { View } from "./open.ts";
 import { chooseRows, readRowNames } from "./rows/choose.ts";
 import type { NamedRows } from "./rows/choose.ts";
@@ -69,7 +67,6 @@ export async function planRowsRestore(
   context: OperationContext,
   options: RestoreRowsOptions,
 ): Promise<PlannedRowsRestore> {
-  const { signal } = context;
   const names = readRowNames(options);
   const destination = destinationNamed(options.policy, options.destination);
   const target = describeTarget(parseTarget(options.target));
@@ -86,20 +83,11 @@ export async function planRowsRestore(
       ...recordedView(options),
     });
   await record("plan", options.snapshot);
-  const repository = await openDestination(context, destination, options);
-  const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
-  const reader = await repository.acquireReader({ signal });
-  const manifest = await readManifest(reader, snapshot, signal);
-  if (manifest.captures === "schema") {
-    throw operationError("schema_only", {
-      message: `snapshot ${snapshot.id.slice(0, 8)} that holds the schema alone`,
-      subject: { snapshot: snapshot.id },
-    });
-  }
+  const point = await openPoint(context, destination, options);
+  requireRows(point);
+  const { repository, snapshot, manifest } = point;
   const chosen = chooseRows(manifest, names, options);
-  const plan = await planPartialRestore(
-    partialOptions(context, options, { repository, snapshot, reader, manifest, chosen }),
-  );
+  const plan = await planPartialRestore(partialOptions(context, options, { ...point, chosen }));
   const { database, targetIsSource, tables, conflicts, notes, steps, stagedBytes } = plan;
   return {
     preview: {
@@ -128,11 +116,7 @@ function recordedForm(form: PartialForm): Readonly<Record<string, string>> {
   return { merge: form.deleteExtra ? "insert, update, delete" : "insert, update" };
 }
 
-interface Opened {
-  readonly repository: Repository;
-  readonly snapshot: Snapshot;
-  readonly reader: SnapshotReader;
-  readonly manifest: Manifest;
+interface Opened extends OpenPoint {
   readonly chosen: readonly ChosenTable[];
 }
 

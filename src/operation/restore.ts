@@ -16,9 +16,8 @@ import type { RestoreProgress, RestoreResult } from "../restore/index.ts";
 import { recordAccess } from "./audit-log.ts";
 import type { OnProgress, OperationContext, Progress } from "./context.ts";
 import { requireNoneErased } from "./erased.ts";
-import { readManifest } from "./manifest-of.ts";
-import { operationError } from "./errors.ts";
-import { openDestination, recordedView } from "./open.ts";
+import { openPoint, requireRows } from "./open-point.ts";
+import { recordedView } from "./open.ts";
 import type { View } from "./open.ts";
 import { describeSnapshot } from "./snapshots.ts";
 import type { SnapshotLine } from "./snapshots.ts";
@@ -79,16 +78,9 @@ export async function planDatabaseRestore(
       ...recordedView(options),
     });
   await record("plan", options.snapshot);
-  const repository = await openDestination(context, destination, options);
-  const snapshot = await repository.resolveSnapshot(options.snapshot, { signal });
-  const reader = await repository.acquireReader({ signal });
-  const manifest = await readManifest(reader, snapshot, signal);
-  if (manifest.captures === "schema") {
-    throw operationError("schema_only", {
-      message: `snapshot ${snapshot.id.slice(0, 8)} that holds the schema alone`,
-      subject: { snapshot: snapshot.id },
-    });
-  }
+  const point = await openPoint(context, destination, options);
+  requireRows(point);
+  const { repository, snapshot, reader, manifest } = point;
   await requireNoneErased(repository, snapshot, manifest, signal);
   const { versionNum } = manifest.database.server;
   const { onProgress } = options;

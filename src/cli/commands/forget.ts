@@ -4,9 +4,8 @@ import { planForgetting } from "../../operation/index.ts";
 import type { ForgetPreview, PlannedForget } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { OutputFlags, RepositoryFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { connectionLines } from "../connection-lines.ts";
-import { cliError } from "../errors.ts";
 import { addKeepOptions, collect, keepRulesOf } from "../keep-flags.ts";
 import type { KeepFlags } from "../keep-flags.ts";
 import { printable } from "../printable.ts";
@@ -48,12 +47,7 @@ export const forgetVerb: Verb = {
 
 async function forget(session: Session, runtime: CliRuntime, flags: ForgetFlags): Promise<number> {
   const { context, output, json, document } = session;
-  if (json && flags.yes !== true && flags.dryRun !== true) {
-    throw cliError("usage", {
-      message: "forget --json with nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  requireAnswer("forget --json with", json, flags);
   const planned = await planForgetting(context, {
     policy: await policyOf(flags),
     ...given("destination", flags.destination),

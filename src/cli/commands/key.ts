@@ -10,8 +10,7 @@ import {
 import type { KeyList, PasswordChange } from "../../operation/index.ts";
 import { given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
-import { cliError } from "../errors.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { printable } from "../printable.ts";
 import type { RunVerb, Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
@@ -206,12 +205,7 @@ async function agreed(
   plan: unknown,
   word: string,
 ): Promise<boolean> {
-  if (json && flags.yes !== true && flags.dryRun !== true) {
-    throw cliError("usage", {
-      message: "a change of keys with --json and nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  requireAnswer("a change of keys with --json and", json, flags);
   if (!json) for (const line of lines) await output.line(printable(line));
   if (flags.dryRun === true) {
     if (json) await document({ plan });

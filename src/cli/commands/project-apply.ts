@@ -9,8 +9,7 @@ import {
   given,
 } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
-import { cliError } from "../errors.ts";
+import { confirmByName } from "../confirm.ts";
 import { examplesText } from "../examples.ts";
 import { toJson } from "../json.ts";
 import { printable } from "../printable.ts";
@@ -82,35 +81,16 @@ async function apply(
     if (json) await document({ plan: preview });
     return 0;
   }
-  if (preview.requests.length > 0) await confirm(runtime, flags, json, preview.to.project);
+  if (preview.requests.length > 0)
+    await confirmByName(runtime, { confirm: flags.confirm, json }, "project", {
+      name: preview.to.project,
+      question: `Type the project's reference (${preview.to.project}) to change it:`,
+    });
   const result = await planned.execute();
   progress.finish();
   if (json) await document({ plan: preview, ...result });
   else for (const line of describeResult(preview, result)) await output.line(line);
   return result.outcome === "complete" ? 0 : EXIT_INCOMPLETE;
-}
-
-/** The reference itself, typed or given: no general yes changes a project. */
-async function confirm(
-  runtime: CliRuntime,
-  flags: ProjectApplyFlags,
-  json: boolean,
-  ref: string,
-): Promise<void> {
-  if (flags.confirm === ref) return;
-  if (flags.confirm !== undefined) {
-    throw cliError("not_confirmed", {
-      message: "--confirm with another reference than the project's",
-      hint: "Look at the plan: --confirm takes the reference that it shows.",
-    });
-  }
-  if (json || runtime.stdin.isTTY !== true) {
-    throw cliError("not_confirmed", {
-      message: "a plan that nobody confirmed: there is nobody to ask",
-      hint: "Look at the plan with --dry-run, then run again with --confirm and the project's reference.",
-    });
-  }
-  await confirmByTyping(runtime, `Type the project's reference (${ref}) to change it:`, ref);
 }
 
 type Setting = ProjectApplyPreview["settings"][number];

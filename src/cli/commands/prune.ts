@@ -10,9 +10,8 @@ import { planRepositoryPrune } from "../../operation/index.ts";
 import type { PlannedPrune, PruneResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { connectionLines } from "../connection-lines.ts";
-import { cliError } from "../errors.ts";
 import { parseSize, parseTimeLength, parseUnusedLimit } from "../parse-size.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
@@ -59,12 +58,7 @@ export const pruneVerb: Verb = {
 
 async function prune(session: Session, runtime: CliRuntime, flags: PruneFlags): Promise<number> {
   const { output, json, document, progress, context } = session;
-  if (json && flags.yes !== true && flags.dryRun !== true) {
-    throw cliError("usage", {
-      message: "prune --json with nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  requireAnswer("prune --json with", json, flags);
   await using planned = await planRepositoryPrune(context, {
     policy: await policyOf(flags),
     ...given("destination", flags.destination),

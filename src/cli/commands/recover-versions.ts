@@ -10,8 +10,7 @@ import {
   policyOf,
 } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
-import { cliError } from "../errors.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
@@ -57,12 +56,7 @@ async function recoverVersions(
   flags: RecoverVersionsFlags,
 ): Promise<number> {
   const { output, json, document, progress } = session;
-  if (json && flags.yes !== true && flags.dryRun !== true) {
-    throw cliError("usage", {
-      message: "recover-versions --json with nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  requireAnswer("recover-versions --json with", json, flags);
   const planned = await planOf(session, flags);
   const { plan, destination } = planned;
   progress.finish();

@@ -6,7 +6,7 @@ import { parseMoment } from "../../policy/index.ts";
 import type { Policy } from "../../policy/index.ts";
 import { addOutputOptions, addPolicyOption, DEFAULT_POLICY_FILE } from "../common-options.ts";
 import type { OutputFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
+import { confirmByName } from "../confirm.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import type { CliRuntime } from "../runtime.ts";
@@ -81,7 +81,10 @@ async function recover(
     if (json) await document({ plan: preview });
     return 0;
   }
-  await confirm(runtime, flags, json, preview.project);
+  await confirmByName(runtime, { confirm: flags.confirm, json }, "project", {
+    name: preview.project,
+    question: `Type the project's reference (${preview.project}) to take it back:`,
+  });
   const result = await planned.execute();
   progress.finish();
   if (json) await document({ plan: preview, ...result });
@@ -94,29 +97,6 @@ function momentOf(text: string, policy: Policy): Date {
   if (!("problem" in parsed)) return parsed.moment;
   const message = `--to ${JSON.stringify(text)}: ${parsed.problem}`;
   throw cliError("usage", { message, hint: parsed.fix });
-}
-
-/** The reference itself, typed or given: no general yes takes a project back. */
-async function confirm(
-  runtime: CliRuntime,
-  flags: RecoverFlags,
-  json: boolean,
-  ref: string,
-): Promise<void> {
-  if (flags.confirm === ref) return;
-  if (flags.confirm !== undefined) {
-    throw cliError("not_confirmed", {
-      message: "--confirm with another reference than the project's",
-      hint: "Look at the plan: --confirm takes the reference that it shows.",
-    });
-  }
-  if (json || runtime.stdin.isTTY !== true) {
-    throw cliError("not_confirmed", {
-      message: "a plan that nobody confirmed: there is nobody to ask",
-      hint: "Look at the plan with --dry-run, then run again with --confirm and the project's reference.",
-    });
-  }
-  await confirmByTyping(runtime, `Type the project's reference (${ref}) to take it back:`, ref);
 }
 
 function describePlan(plan: ProviderRecoveryPreview): string[] {

@@ -10,7 +10,7 @@ import type {
 } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
 import type { TargetFlags } from "../connection-flags.ts";
 import { connectionLines } from "../connection-lines.ts";
@@ -70,12 +70,7 @@ async function release(
   const { output, json, document, progress } = session;
   const lists = flags.item === undefined && flags.all === undefined;
   const ends = lists || flags.dryRun === true;
-  if (json && flags.yes !== true && !ends) {
-    throw cliError("usage", {
-      message: "release --json with nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  requireAnswer("release --json with", json, { yes: flags.yes, dryRun: ends });
   const planned = await planOf(session, snapshot, flags);
   const { preview } = planned;
   progress.finish();

@@ -5,8 +5,7 @@ import { planRepair } from "../../operation/index.ts";
 import type { RepairOptions, RepairPlan, RepairResult } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
-import { cliError } from "../errors.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 import type { CliRuntime } from "../runtime.ts";
@@ -50,12 +49,7 @@ async function repair(
   wanted: Pick<RepairOptions, "what" | "ids">,
   flags: RepairFlags,
 ): Promise<number> {
-  if (json && flags.yes !== true && flags.dryRun !== true) {
-    throw cliError("usage", {
-      message: "repair --json with nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  requireAnswer("repair --json with", json, flags);
   const planned = await planRepair(context, {
     policy: await policyOf(flags),
     ...given("destination", flags.destination),

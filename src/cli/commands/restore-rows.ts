@@ -10,7 +10,7 @@ import type {
 } from "../../operation/index.ts";
 import { given, policyOf, viewOf } from "../common-options.ts";
 import type { ReadingFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
+import { confirmByName } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
 import type { TargetFlags } from "../connection-flags.ts";
 import { connectionLines } from "../connection-lines.ts";
@@ -93,8 +93,10 @@ export async function restoreRows(
     if (json) await document({ plan: preview });
     return preview.conflicts.length === 0 ? 0 : EXIT_INCOMPLETE;
   }
-  if (preview.conflicts.length === 0 && !isIdle(preview)) {
-    await confirm(runtime, flags, json, preview);
+  if (preview.conflicts.length === 0 && !isIdle(preview) && flags.yes !== true) {
+    const { database: name } = preview;
+    const question = `Type the name of the database (${printable(name)}) to go on:`;
+    await confirmByName(runtime, { confirm: flags.confirm, json }, "database", { name, question });
   }
   const result = await executed(session, planned);
   if (json) await document({ plan: preview, ...result });
@@ -180,30 +182,6 @@ async function planOf(
 function isIdle({ form, tables, conflicts }: RowsPreview): boolean {
   if (form.kind === "schema" || conflicts.length > 0) return false;
   return tables.every(({ inserts, updates, deletes }) => inserts + updates + deletes === 0n);
-}
-
-/** The name itself, typed or given: no general yes writes into a database that lives. */
-async function confirm(
-  runtime: CliRuntime,
-  flags: RestoreRowsFlags,
-  json: boolean,
-  { database }: RowsPreview,
-): Promise<void> {
-  if (flags.yes === true || flags.confirm === database) return;
-  if (flags.confirm !== undefined) {
-    throw cliError("not_confirmed", {
-      message: "--confirm with another name than the database's",
-      hint: "Look at the plan: --confirm takes the name of the database that it shows.",
-    });
-  }
-  if (json || runtime.stdin.isTTY !== true) {
-    throw cliError("not_confirmed", {
-      message: "a plan that nobody confirmed: there is nobody to ask",
-      hint: "Look at the plan with --dry-run, then run again with --confirm and the database's name.",
-    });
-  }
-  const question = `Type the name of the database (${printable(database)}) to go on:`;
-  await confirmByTyping(runtime, question, database);
 }
 
 function describePlan(preview: RowsPreview): string[] {

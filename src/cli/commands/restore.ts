@@ -4,10 +4,9 @@ import { planDatabaseRestore } from "../../operation/index.ts";
 import type { PlannedRestore, RestoredDatabase, RestorePreview } from "../../operation/index.ts";
 import { addOutputOptions, addReadingOptions, given, policyOf, viewOf } from "../common-options.ts";
 import { catalogLines } from "../catalog-lines.ts";
-import { confirmByTyping } from "../confirm.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { targetUrl } from "../connection-flags.ts";
 import { connectionLines } from "../connection-lines.ts";
-import { cliError } from "../errors.ts";
 import { parseCount } from "../parse-count.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
@@ -70,12 +69,7 @@ async function restore(
   flags: RestoreFlags,
 ): Promise<number> {
   const { output, json, document, progress } = session;
-  if (json && flags.yes !== true && flags.dryRun !== true) {
-    throw cliError("usage", {
-      message: "restore --json with nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  requireAnswer("restore --json with", json, flags);
   const planned = await planOf(session, snapshot, flags);
   const { preview } = planned;
   progress.finish();

@@ -9,7 +9,7 @@ import type {
 } from "../../operation/index.ts";
 import { addOutputOptions, addRepositoryOptions, given, policyOf } from "../common-options.ts";
 import type { RepositoryFlags } from "../common-options.ts";
-import { confirmByTyping } from "../confirm.ts";
+import { confirmByTyping, requireAnswer } from "../confirm.ts";
 import { cliError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import type { Verb } from "../verb.ts";
@@ -65,12 +65,7 @@ async function rewrite(
       hint: "Add either --snapshot ID or --all.",
     });
   }
-  if (json && forget && flags.yes !== true && flags.dryRun !== true) {
-    throw cliError("usage", {
-      message: "rewrite --forget --json with nobody to ask",
-      hint: "Add --yes, or --dry-run to see the plan.",
-    });
-  }
+  if (forget) requireAnswer("rewrite --forget --json with", json, flags);
   const planned = await planSnapshotRewrite(context, {
     policy: await policyOf(flags),
     ...given("destination", flags.destination),

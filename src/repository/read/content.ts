@@ -22,6 +22,8 @@ interface Window {
 
 interface Slot {
   readonly id: BlobId;
+  /** In the index; below 0 where it knows of none. */
+  readonly position: number;
   readonly at: number;
   readonly sizeBytes: number;
   filled: boolean;
@@ -82,7 +84,7 @@ function slotsFrom(reader: BlobReader, content: readonly BlobId[], from: number)
     const position = reader.index.position(fromHex(id), "data");
     const sizeBytes = position < 0 ? 0 : reader.index.plainLengthAt(position);
     if (slots.length > 0 && at + sizeBytes > WINDOW_BYTES) break;
-    slots.push({ id, at, sizeBytes, filled: false });
+    slots.push({ id, position, at, sizeBytes, filled: false });
     at += sizeBytes;
   }
   return slots;
@@ -100,9 +102,7 @@ async function fetchWindow(
     if (totalBytes > WINDOW_BYTES) return { window: { bytes: new Uint8Array(0), slots } };
     const window = { bytes: Buffer.allocUnsafeSlow(totalBytes), slots };
     const slotsOf = Map.groupBy(slots, ({ id }) => id);
-    const positions = [...slotsOf.keys()]
-      .map((id) => reader.index.position(fromHex(id), "data"))
-      .filter((position) => position >= 0);
+    const positions = slots.map(({ position }) => position).filter((position) => position >= 0);
     await openRanges(
       reader,
       positions,
